@@ -9,6 +9,7 @@ from experiments.answers.tracked import log
 from experiments.engine.system_metrics import record_system_metrics
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.workspace.evaluating import fitted_adapter, majority_score
+from experiments.workspace.example_scores import read_outcomes
 from workbench.machine.processes import is_first
 from workbench.measures.label_counts import worst_label
 from workbench.methods.kinds import KINDS
@@ -43,7 +44,5 @@ def _worst_label(task: Task, outcomes: Path) -> LabelScore | None:
     """Return the label that is answered worst by what a file says of each example; None where there are no labels."""
     if not task.labels or not outcomes.is_file():
         return None
-    import pandas as pd
-
-    counts = KINDS.get(task.kind).label_counts(pd.read_parquet(outcomes), task.labels)
+    counts = KINDS.get(task.kind).label_counts(read_outcomes(outcomes), task.labels)
     return worst_label(counts.scores()) if counts else None

@@ -14,6 +14,7 @@ from experiments.reporting.f1_without_learning import macro_f1
 from experiments.reporting.label_table import percent
 from experiments.reporting.presentation import Paragraph
 from experiments.reporting.wording import plural
+from experiments.workspace.example_scores import read_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,9 +67,7 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
 
 def learned_nothing_in(file: Path, score: float, constant: float | None = None) -> str | None:
     """Return :func:`learned_nothing` of the outcomes in a file; None where there is none."""
-    import pandas as pd
-
-    return learned_nothing(pd.read_parquet(file), score, constant) if file.is_file() else None
+    return learned_nothing(read_outcomes(file), score, constant) if file.is_file() else None
 
 
 def warnings(failures: Sequence[str], remedies: str) -> Iterator[Paragraph]:

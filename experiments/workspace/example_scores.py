@@ -1,4 +1,4 @@
-"""The score of each example in a stored evaluation."""
+"""What a stored evaluation says of each example: its answers, and the score of each."""
 
 from __future__ import annotations
 
@@ -30,6 +30,18 @@ def require_readable(folder: Path) -> None:
         example_scores(folder / FILE)
 
 
+def read_outcomes(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Return what a file of outcomes says of each test example, or some columns of it.
+
+    It is read in the thread that calls: of a small file, handing parts of it to others takes longer than reading it.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        frame: pd.DataFrame = file.read(columns, use_threads=False).to_pandas(use_threads=False)
+    return frame
+
+
 def example_scores(path: Path) -> pd.Series:
     """Return the score of each test example by example id, sorted; without scores, whether its answer was right.
 
@@ -41,8 +53,11 @@ def example_scores(path: Path) -> pd.Series:
 
     try:
         open_ordinary(path).close()  # if it were a pipe, pyarrow would wait for a writer
-        column = "score" if "score" in pq.read_schema(path).names else "correct"
-        return pd.read_parquet(path, columns=["id", column]).set_index("id")[column].astype(float).sort_index()
+        with pq.ParquetFile(path) as file:  # opened once, where read_outcomes and its columns would take twice
+            column = "score" if "score" in file.schema_arrow.names else "correct"
+            read = file.read(["id", column], use_threads=False)
+        ids = pd.Index(read["id"].to_pandas(), name="id")
+        return pd.Series(read[column].to_numpy().astype(float), ids, name=column).sort_index()
     except PermissionError:
         raise
     except (OSError, ValueError, KeyError) as error:  # what pyarrow and pandas say of a damaged file

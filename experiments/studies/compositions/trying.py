@@ -11,6 +11,7 @@ from experiments.studies.compositions.result import Result, Retained, results_in
 from experiments.studies.compositions.trial import FewShotTrial
 from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import evaluate_model, evaluate_stored
+from experiments.workspace.example_scores import read_outcomes
 from fusion.composing.fuse import composition_id, keep_composition
 from fusion.target.source_tasks import by_data, task_of
 from workbench.methods.stored_model import under_head_of
@@ -44,9 +45,7 @@ def tried(trial: FewShotTrial, site: Site, source_tasks: Mapping[str, Task]) -> 
         return result
     retained = _retained(_model(trial, site), trial, missing, site.workspace)
     added = (kept for kept in retained if kept.source not in known)
-    import pandas as pd  # takes a while, and is seldom needed here
-
-    outcomes = pd.read_parquet(results.require_outcomes(trial.key))
+    outcomes = read_outcomes(results.require_outcomes(trial.key))
     with_added = replace(result, retained=(*result.retained, *added))
     results.remove(trial.key)
     return results.write(trial.key, with_added, outcomes)

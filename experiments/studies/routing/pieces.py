@@ -7,8 +7,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
 from experiments.engine.piece import Effort
@@ -17,6 +15,7 @@ from experiments.studies.routing.joint import joint_outcome
 from experiments.studies.routing.record import ENTRY_RESULTS, JOINT, ROUTER, EntryResult
 from experiments.studies.routing.routed import routed
 from experiments.workspace.evaluating import fit_and_evaluate
+from experiments.workspace.example_scores import read_outcomes
 from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
 from experiments.workspace.routers import known_state, part_folders
 from fusion.routing.routers import ROUTERS
@@ -141,6 +140,6 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
 
 def _right_answers(workspace: Workspace, fit: FittedAdapter) -> NDArray[Any]:
     """Return for each test text of an adapter's task whether it answers rightly (n,), in the split's order."""
-    answers = pd.read_parquet(workspace.evaluations.require_outcomes(fit.evaluation), columns=["correct"])
+    answers = read_outcomes(workspace.evaluations.require_outcomes(fit.evaluation), ["correct"])
     right: NDArray[Any] = answers["correct"].to_numpy(dtype=bool)
     return right

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from experiments.studies.stream.plan.measurable import DRAW
+from experiments.workspace.example_scores import read_outcomes
 from workbench.answering.hidden_states import HiddenStates
 from workbench.errors import IntegrityError, reason
 from workbench.files import atomic, checksummed
@@ -21,6 +21,8 @@ from workbench.probes import PROBES, ProbeContext
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import pandas as pd
 
     from experiments.studies.stream.plan.recipe import Recipe
     from experiments.studies.stream.work.answering import Answering
@@ -112,7 +114,7 @@ class Probing:
         return context
 
     def _outcomes(self, evaluation: str) -> pd.DataFrame:
-        return pd.read_parquet(self.workspace.evaluations.outcomes(evaluation))
+        return read_outcomes(self.workspace.evaluations.outcomes(evaluation))
 
     def _learned(self, learned: Answering) -> HiddenStates | None:
         """Return the hidden states right after the task was learned; those that were lost are taken again."""
