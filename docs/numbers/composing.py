@@ -10,6 +10,7 @@ import measured_generator
 import measured_same_group
 import measured_screen
 import measured_skills
+import measured_starts
 import measured_two_steps
 
 STATED = [
@@ -28,5 +29,6 @@ def pieces() -> Iterator[str]:
     yield from measured_generator.pieces()
     yield from measured_same_group.pieces()
     yield from measured_screen.pieces()
+    yield from measured_starts.pieces()
     yield from measured_two_steps.pieces()
     yield from measured_skills.pieces()
