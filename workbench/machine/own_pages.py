@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import sys
 
 import torch
 from torch import Tensor
@@ -18,9 +17,5 @@ def empty_in_own_pages(numbers: int, dtype: torch.dtype, device: torch.device) -
     """
     if device.type != "cpu" or not numbers:
         return torch.empty(numbers, dtype=dtype, device=device)
-    size = numbers * dtype.itemsize
-    if sys.platform == "win32":
-        pages = mmap.mmap(-1, size)
-    else:
-        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    pages = mmap.mmap(-1, numbers * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return torch.frombuffer(pages, dtype=dtype)  # refers to the pages for as long as anything refers to its storage
