@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -562,7 +563,8 @@ class Workbench:
             SettingsError: as :meth:`plan`.
         """
 
-        def planned(seeds: Sequence[int]) -> Plan:
+        @cache  # each look asks for the plans of all looks before it, and a plan reads its tasks
+        def planned(seeds: tuple[int, ...]) -> Plan:
             return self.plan(recipe, [*assignments, f"seeds={[*seeds]}"])
 
         plan = self.plan(recipe, assignments)

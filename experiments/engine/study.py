@@ -137,9 +137,8 @@ class Study:
 
     def shared_facts(self, plan: Plan) -> Mapping[str, Any]:
         """Return what is the same for all pieces, for the record: the plan's, or ``about(plan)`` in ``plan.py``."""
-        facts: Mapping[str, Any]
-        facts = plan.shared_facts if hasattr(plan, "shared_facts") else self._named("plan", "about")(plan)
-        return facts
+        facts: Mapping[str, Any] | None = getattr(plan, "shared_facts", None)  # asked once: it may read all data
+        return self._named("plan", "about")(plan) if facts is None else facts
 
     @property
     def pieces(self) -> Callable[[Plan], Iterable[Piece]]:

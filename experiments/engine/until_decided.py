@@ -87,7 +87,7 @@ class UntilDecided:
     """
 
     study: Study
-    planned: Callable[[Sequence[int]], Plan]
+    planned: Callable[[tuple[int, ...]], Plan]
     looks: Looks
     workspace: Workspace
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import TypeAdapter
 
 from experiments.workspace.access import Access
+from experiments.workspace.known import Known
 from workbench.errors import IntegrityError
 from workbench.files import checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+LARGEST = 20_000  # bytes of a document that stays in memory
 T = TypeVar("T")
 
 
@@ -30,9 +32,9 @@ def form_of(kind: type[T]) -> TypeAdapter[T]:
 class Documents(Generic[T]):
     """The files ``KEY.json`` in one folder; each is written completely or not at all."""
 
-    def __init__(self, root: Path, kind: type[T], access: Access | None = None) -> None:
-        """Keep values of a dataclass in ``root``, which is made when the first one is saved."""
-        self.root, self.access, self._kind = root, access or Access(), form_of(kind)
+    def __init__(self, root: Path, kind: type[T], access: Access | None = None, known: Known | None = None) -> None:
+        """Keep values of a dataclass in ``root``, made when the first one is saved; ``known`` has what was read."""
+        self.root, self.access, self._kind, self._known = root, access or Access(), form_of(kind), known or Known()
 
     def get(self, key: str) -> T | None:
         """Return what was saved under ``key``, or None.
@@ -41,7 +43,7 @@ class Documents(Generic[T]):
             IntegrityError: it is damaged, and the workspace does not mend damage.
         """
         path = self.root / f"{key}.json"
-        return self.access.read(path, lambda: checksummed.read(self._kind, path, key))
+        return self.access.read(path, lambda: self._known.document(path, _stamp(path), lambda: self._read(path, key)))
 
     def require(self, key: str) -> T:
         """Return what was saved under ``key``; raises IntegrityError if it is missing."""
@@ -54,3 +56,12 @@ class Documents(Generic[T]):
         """Write ``value`` under ``key``, and return it."""
         checksummed.write(self._kind, value, self.root / f"{key}.json", key)
         return value
+
+    def _read(self, path: Path, key: str) -> T | None:
+        return checksummed.read(self._kind, path, key)
+
+
+def _stamp(path: Path) -> checksummed.Stamp | None:
+    """Return the stamp of a document; None where it is large, too, so that it is read each time."""
+    stamp = checksummed.stamp_of(path.parent, [path.name])
+    return stamp if stamp and stamp[0][1] <= LARGEST else None

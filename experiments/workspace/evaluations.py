@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace.access import Access
+    from experiments.workspace.known import Known
     from workbench.answering.evaluation import Evaluation
 
 
@@ -27,9 +28,9 @@ class StoredEvaluation:
 class Evaluations(OutcomeFolders[StoredEvaluation]):
     """The folders ``KEY/`` with ``evaluation.json`` and ``outcomes.parquet``."""
 
-    def __init__(self, root: Path, access: Access, sound: set[str]) -> None:
-        """Keep evaluations below ``root``; ``sound`` are the keys of those that were compared with their digests."""
-        super().__init__(root, "evaluation.json", StoredEvaluation, "the evaluation of a model", access, sound)
+    def __init__(self, root: Path, access: Access, known: Known) -> None:
+        """Keep evaluations below ``root``; ``known`` has what was read and compared already."""
+        super().__init__(root, "evaluation.json", StoredEvaluation, "the evaluation of a model", access, known)
 
     def save(self, key: str, evaluation: Evaluation) -> StoredEvaluation:
         """Store an evaluation with its per-example outcomes."""

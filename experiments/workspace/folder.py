@@ -16,6 +16,7 @@ from experiments.workspace.champions import Champions
 from experiments.workspace.damage import DamagePolicy, is_sound, set_unusable_aside
 from experiments.workspace.documents import Documents
 from experiments.workspace.evaluations import Evaluations
+from experiments.workspace.known import Known
 from experiments.workspace.layout import FOLDERS, SWEPT
 from experiments.workspace.measured_scores import FOLDER, MeasuredScore
 from experiments.workspace.pace import Pace
@@ -41,20 +42,20 @@ T = TypeVar("T")
 class Workspace:
     """Everything below one folder."""
 
-    def __init__(self, root: Path, access: Access | None = None, sound: set[str] | None = None) -> None:
+    def __init__(self, root: Path, access: Access | None = None, known: Known | None = None) -> None:
         """Use ``root``; it is made when something is first written.
 
         Args:
             root: the folder.
             access: how things are read; by default nothing is fetched, and damage is an error.
-            sound: keys of what this command has compared with its digests already.
+            known: what this command has read already.
         """
         self.root, self.access = root, access or Access()
-        self.sound: set[str] = set() if sound is None else sound
+        self.known = known or Known()
 
     def mending(self, listener: Listener) -> Workspace:
         """Return the same workspace for a run, which makes damaged things again; ``listener`` hears of each."""
-        return Workspace(self.root, replace(self.access, damage=DamagePolicy(listener)), self.sound)
+        return Workspace(self.root, replace(self.access, damage=DamagePolicy(listener)), self.known)
 
     def require_elsewhere(self, target: Path) -> None:
         """Raise InputError where ``target`` is in a folder that only the workspace writes."""
@@ -81,7 +82,7 @@ class Workspace:
     @cached_property
     def evaluations(self) -> Evaluations:
         """Evaluations of models on test splits."""
-        return Evaluations(self.root / "evaluations", self.access, self.sound)
+        return Evaluations(self.root / "evaluations", self.access, self.known)
 
     @cached_property
     def champions(self) -> Champions:
@@ -115,7 +116,7 @@ class Workspace:
 
     def documents(self, folder: str, kind: type[T]) -> Documents[T]:
         """Return the documents of one type: the files ``KEY.json`` in one folder of the workspace."""
-        return Documents(self.root / folder, kind, self.access)
+        return Documents(self.root / folder, kind, self.access, self.known)
 
     def experiment(self, name: str) -> Path:
         """Return the folder of an experiment."""
@@ -143,11 +144,11 @@ class Workspace:
 
     def has_adapter(self, name: str) -> bool:
         """Return whether an adapter is in the store and undamaged; it is compared with its digests once."""
-        if name in self.sound:
+        if name in self.known.sound:
             return (self.adapters.root / name).is_dir()
         if not is_sound(self.adapters, name):
             return False
-        self.sound.add(name)
+        self.known.sound.add(name)
         return True
 
     def trained_adapter(self, lesson: Teachable, listener: Listener, label: str) -> StoredAdapter:

@@ -15,23 +15,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.workspace.access import Access
+    from experiments.workspace.known import Known
 
-MOST_CACHED = 10_000  # documents in memory, less than 1 KB each
 T = TypeVar("T")
 
 
 class OutcomeFolders(Generic[T]):
     """The folders ``KEY/`` with a document of one type and ``outcomes.parquet``, complete or not at all."""
 
-    def __init__(self, root: Path, file: str, kind: type[T], about: str, access: Access, sound: set[str]) -> None:
+    def __init__(self, root: Path, file: str, kind: type[T], about: str, access: Access, known: Known) -> None:
         """Keep folders below ``root``, each with a document called ``file``.
 
-        ``about`` is what is in them, for messages; ``sound`` has the keys of those whose digests were
-        compared.
+        ``about`` is what is in them, for messages; ``known`` has what was read and compared already.
         """
         self.root, self.access = root, access
-        self._file, self._kind, self._about, self._sound = file, form_of(kind), about, sound
-        self._cache: dict[str, tuple[int, T]] = {}
+        self._file, self._kind, self._about, self._known = file, form_of(kind), about, known
 
     def get(self, key: str) -> T | None:
         """Return what is under ``key``, or None.
@@ -69,26 +67,18 @@ class OutcomeFolders(Generic[T]):
 
     def remove(self, key: str) -> None:
         """Delete what is under ``key``, if something is; no reader ever sees a part of it."""
-        self._sound.discard(key)
+        self._known.sound.discard(key)
         atomic.remove_whole(self.root / key)
 
     def _read(self, folder: Path) -> T:
         """Return the document of a folder; it is read again only if its files have changed."""
-        stamp = checksummed.stamp(folder)
-        cached_stamp, value = self._cache.get(folder.name, (0, None))
-        if value is None or stamp is None or hash(stamp) != cached_stamp:
-            value = self._read_anew(folder)
-            if stamp is not None:
-                self._cache[folder.name] = hash(stamp), value
-        if len(self._cache) > MOST_CACHED:
-            del self._cache[next(iter(self._cache))]
-        return value
+        return self._known.document(folder, checksummed.stamp(folder), lambda: self._read_anew(folder))
 
     def _read_anew(self, folder: Path) -> T:
-        if folder.name not in self._sound:
+        if folder.name not in self._known.sound:
             require_readable(folder)
         value = checksummed.read(self._kind, folder / self._file, folder.name)
         if value is None:
             raise IntegrityError(f"damaged: {self._file} is missing", where=str(folder))
-        self._sound.add(folder.name)
+        self._known.sound.add(folder.name)
         return value

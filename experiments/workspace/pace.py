@@ -68,11 +68,14 @@ class Pace:
             except (ValueError, TypeError, KeyError):
                 continue  # a process was killed while it wrote
 
+        speeds = {
+            pace: Speed(sum(steps for steps, _ in done), math.fsum(duration for _, duration in done))
+            for pace, done in work.items()
+        }
+
         def seconds(pace: str, updates: int | None) -> float | None:
-            done = work.get(pace)
-            if not done:
+            if (speed := speeds.get(pace)) is None:
                 return None
-            speed = Speed(sum(steps for steps, _ in done), math.fsum(duration for _, duration in done))
-            return (speed.takes(updates) if updates else None) or speed.seconds / len(done)
+            return (speed.takes(updates) if updates else None) or speed.seconds / len(work[pace])
 
         return seconds

@@ -116,9 +116,9 @@ def _known_part(folder: Path, workspace: Workspace, damage: DamagePolicy) -> Par
     """Return what a folder holds, which is compared with its digests once; None if nothing undamaged is there."""
 
     def load() -> Part | None:
-        part = load_part(folder, compared=folder.name in workspace.sound)
+        part = load_part(folder, compared=folder.name in workspace.known.sound)
         if part is not None:
-            workspace.sound.add(folder.name)
+            workspace.known.sound.add(folder.name)
         return part
 
     try:

@@ -60,4 +60,4 @@ def results_in(workspace: Workspace) -> OutcomeFolders[Result]:
     """Return the results of the trials in a workspace."""
     about = "the result of this trial"
     root = workspace.root / "trials"
-    return OutcomeFolders(root, "result.json", Result, about, workspace.access, workspace.sound)
+    return OutcomeFolders(root, "result.json", Result, about, workspace.access, workspace.known)

@@ -49,7 +49,8 @@ def reported(record: type[RecordT], summarise: Callable[[RecordT, Workspace, boo
             return summarise(whole, workspace, brief)
         planned, by_look, main = levels(whole.verdicts_after), {}, ""
         for look in whole.looks_reached:
-            then = record.read(experiment, up_to(document, look), workspace)
+            whole_by_then = look == len(document.about["seeds"])
+            then = whole if whole_by_then else record.read(experiment, up_to(document, look), workspace)
             so_far = summarise(replace(then, level=planned[look]), workspace, brief)
             by_look[look], main = so_far.families, so_far.main
         ahead = next((look for look in whole.verdicts_after if look not in by_look), whole.verdicts_after[-1])

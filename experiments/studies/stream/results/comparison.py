@@ -40,14 +40,14 @@ def _differences(
     seeds = [ours.seed for ours, _ in pairs]
     entries = {entry.label: entry for entry in record.entries}
     apart = tasks_are_apart(record) and all(entries[side].fits_tasks_apart for side in labels)
-    differences = {}
+    differences, took = {}, [_seconds(side) for side in zip(*pairs, strict=True)]
     for name in COMPARED:
         gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
         examples = over_examples if name == "average_accuracy" else None
         by_task = _by_task(record, pairs, name) if apart else ()
         steps = [score_step([size]) for size in record.test_sizes] if by_task else ()
         difference = paired(gaps, seeds, step_of(record, name), examples, by_task, steps)
-        differences[name] = timed(difference, *map(_seconds, zip(*pairs, strict=True)))
+        differences[name] = timed(difference, *took)
     return differences
 
 

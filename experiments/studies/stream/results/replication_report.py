@@ -96,7 +96,7 @@ class ReplicationReport:
         """Whether the last stage has finished; a strategy that learns all tasks at once has no other."""
         return self.last in self._by_stage
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """What learning, tests and probes took."""
         outcomes = self.outcomes

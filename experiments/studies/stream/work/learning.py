@@ -111,7 +111,7 @@ class Learning:
         while before := stages[-1].earlier:
             stages.append(before)
         for learning in reversed(stages):
-            if learning.planned.key not in self.workspace.sound and learning._is_damaged():
+            if learning.planned.key not in self.workspace.known.sound and learning._is_damaged():
                 learning.learn()
 
     def drop(self) -> None:
@@ -169,5 +169,5 @@ class Learning:
         if own and not is_sound(self.workspace.adapters, own):
             where = str(self.folder / "state")
             raise IntegrityError(f"damaged: the adapter {own} is not as it was", where=where)
-        self.workspace.sound.add(self.planned.key)
+        self.workspace.known.sound.add(self.planned.key)
         return True
