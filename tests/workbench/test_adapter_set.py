@@ -23,6 +23,7 @@ from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.libraries._lora_bank import LoraBank
+from workbench.methods.libraries._lora_layout import Layouts
 from workbench.methods.methods import METHODS
 from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
@@ -162,11 +163,13 @@ def test_a_change_opens_what_has_changed_and_nothing_else(
     other, wide = (trained(store, backbone, "lora", 0, rank=rank) for rank in (2, 4))
     before = AdapterSet.open([first, second, other], backbone)
     wanted = asked_alone([first, second, other], before)
-    opened, loads, read = [], [], LoraBank.read
+    opened, looked, loads, read, of = [], [], [], LoraBank.read, Layouts.of
+    monkeypatch.setattr(Layouts, "of", lambda layouts, folder: looked.append(folder) or of(layouts, folder))
     monkeypatch.setattr(LoraBank, "read", lambda bank, folder: opened.append(folder) or read(bank, folder))
     monkeypatch.setattr(Backbone, "load", lambda *_, **__: loads.append(1))
     after = AdapterSet.open([second, wide, first], backbone, before)
     assert opened == [wide.folder]
+    assert {*looked} == {wide.folder}
     assert not loads, "the body is that of before"
     assert asked_alone([second, first], after) == [wanted[1], wanted[0]]
     monkeypatch.undo()

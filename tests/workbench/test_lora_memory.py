@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from workbench.adapters.adapter_folder import CONFIG
 from workbench.backbone.pretrained import Backbone
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.libraries._lora_bank import LoraBank
@@ -87,6 +89,17 @@ def test_what_nobody_serves_any_more_takes_no_memory(backbone: Backbone, folders
     del loras[:2]
     gc.collect()
     assert bank._memory.bytes == SIZE
+
+
+def test_names_that_stand_in_another_order_make_no_other_layout(backbone: Backbone, folders: list[Path]) -> None:
+    """peft stores the names of the adapted modules as it finds them in a set: in another order in each process."""
+    bank = bank_of(backbone, None)
+    first: Any = bank.read(folders[0])
+    config = folders[1] / CONFIG
+    described = json.loads(config.read_text(encoding="utf-8"))
+    assert len(described["target_modules"]) > 1, "else nothing is shown"
+    config.write_text(json.dumps({**described, "target_modules": described["target_modules"][::-1]}), encoding="utf-8")
+    assert bank.read(folders[1]).layout is first.layout
 
 
 def test_one_has_one_block_of_memory(backbone: Backbone, folders: list[Path]) -> None:

@@ -168,12 +168,8 @@ def _age(manifest: Manifest) -> tuple[str, str]:
 
 def _champions_of(manifests: Iterable[Manifest], champions: Champions, task: str) -> dict[str, NamedChampion]:
     """Return the champions of the registered names that these adapters have, and of all names of the task."""
-    names = {registered_name(manifest) for manifest in manifests}
-    return {
-        name: champion
-        for name, champion in champions.items()
-        if name in names or name.rpartition(".")[0] == _without_signs(task)
-    }
+    names, plain = {registered_name(manifest) for manifest in manifests}, _without_signs(task)
+    return {name: champion for name, champion in champions.items() if name in names or name.rpartition(".")[0] == plain}
 
 
 def _is_champion(manifest: Manifest, champions: Champions, scoring: Scoring) -> bool:

@@ -64,7 +64,10 @@ class AdapterSet:
             InputError: an adapter of another backbone, or one that cannot be opened.
         """
         open_groups = {_identities(group.adapters.values()): group for group in before.groups} if before else {}
-        groups = [_open_group(group, backbone, open_groups, bank_bytes) for group in sharing(adapters, backbone)]
+        groups = [
+            _open_group(group, backbone, open_groups, bank_bytes)
+            for group in sharing(adapters, backbone, before.groups if before else ())
+        ]
         return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(chain.from_iterable(groups)))
 
     def group_of(self, adapter: str) -> Answering:

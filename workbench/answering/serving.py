@@ -9,7 +9,7 @@ keeps batches full when requests for many tasks come in.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 from workbench.answering.joint_answers import Writers, written_together
 from workbench.answering.owned_questions import questions_of_owners
 from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
-from workbench.answering.shared_body import shared_body
+from workbench.answering.shared_body import BankedAdapters, shared_body
 from workbench.backbone.batching import in_batches, in_places, require_scores
 from workbench.errors import InputError, opening
 from workbench.machine.device import Precision
@@ -139,6 +139,11 @@ class Serving:
         return own == (_company(adapters[0]), backbone.fingerprint, backbone.quantization, backbone.pooling)
 
     @property
+    def in_bank(self) -> bool:
+        """Whether the adapters are in a bank beside the body."""
+        return isinstance(self._shared, BankedAdapters)
+
+    @property
     def mixes(self) -> bool:
         """Whether the rows of one batch can be of different adapters."""
         return all(self._can_mix(adapter) for adapter in self.adapters)
@@ -244,25 +249,33 @@ class Serving:
         return TaskModel(self.body, head, kind, pooling, manifest.precision).eval()
 
 
-def sharing(adapters: Sequence[StoredAdapter], backbone: Backbone) -> list[list[StoredAdapter]]:
+def sharing(
+    adapters: Sequence[StoredAdapter], backbone: Backbone, before: Sequence[Answering] = ()
+) -> list[list[StoredAdapter]]:
     """Return groups of adapters that one body can host, others by themselves.
 
     Those of a group have one library, method, precision and width of weights. What can be in a bank is in no group with
-    what cannot, which would keep the others out of it.
+    what cannot, which would keep the others out of it; of those that are in a bank ``before``, this is known.
 
     Raises:
         InputError: one of them belongs to another backbone, or its config cannot be read.
     """
+    banked = {
+        adapter.identity
+        for serving in before
+        if isinstance(serving, Serving) and serving.in_bank
+        for adapter in serving.adapters.values()
+    }
     groups: dict[object, list[StoredAdapter]] = {}
     for adapter in adapters:
         company, described = _company(adapter), adapter.manifest.config or {}
         hosted = isinstance(LIBRARIES.get(company[0]), Hosts) and not trains_biases(described)
         group = (company, trains_whole(described)) if hosted else adapter.id  # who does takes turns, and mixes no rows
         groups.setdefault(group, []).append(adapter)
-    return [part for group in groups.values() for part in _by_bank(group, backbone)]
+    return [part for group in groups.values() for part in _by_bank(group, backbone, banked)]
 
 
-def _by_bank(group: list[StoredAdapter], backbone: Backbone) -> list[list[StoredAdapter]]:
+def _by_bank(group: list[StoredAdapter], backbone: Backbone, banked: Collection[str]) -> list[list[StoredAdapter]]:
     library = LIBRARIES.get(group[0].manifest.library)
     if len(group) == 1 or not isinstance(library, Banks):
         return [group]
@@ -271,7 +284,7 @@ def _by_bank(group: list[StoredAdapter], backbone: Backbone) -> list[list[Stored
     for adapter in group:
         require_backbone(adapter, backbone)
         with opening("the adapter", str(adapter.folder)):
-            parts[fits(adapter.folder)].append(adapter)
+            parts[adapter.identity in banked or fits(adapter.folder)].append(adapter)
     return [*parts.values()]
 
 

@@ -121,7 +121,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
         return State(status="stopping" if service.is_stopping else "ready")
 
     @app.get("/metrics")
-    async def metrics() -> Response:
+    def metrics() -> Response:  # not async: of thousands of adapters it takes a second, in which others are answered
         """Tell what was counted and measured, for Prometheus."""
         return Response(service.metrics.page(), media_type=MEDIA_TYPE)
 

@@ -182,7 +182,8 @@ class Current:
                     text = (PROBE, PROBE) if tried.manifest.task.pair else PROBE
                     group.answers(rows_of([text], tried.manifest.task), [tried.id])
         _ = opened.backbone.tokenizer  # opened here where nothing was tried, and not by the first stream for all others
-        answering = [adapter for adapter in selection.adapters if adapter.id in selection.by_task.values()]
+        named = {*selection.by_task.values()}
+        answering = [adapter for adapter in selection.adapters if adapter.id in named]
         return cls(opened, selection.by_task, routing.states(answering, opened) if routing else {})
 
     def job_for(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from experiments.answers.http_server.current import Current, Reply, Routed
     from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
 
 MOST_FIELDS = 32  # of one object; more than any has
 
@@ -149,20 +150,20 @@ class State(BaseModel):
 
 def answers_of(reply: Reply, current: Current) -> Answers:
     """Return a reply as it is sent."""
-    task_of = {name: stored.manifest.task.name for name, stored in current.opened.adapters.items()}
-    given = []
+    given, adapters = [], current.opened.adapters
     for index, (answer, adapter) in enumerate(zip(reply.answers, reply.adapters, strict=True)):
-        routed = _routed(reply.routed, index, task_of) if reply.routed else {}
+        routed = _routed(reply.routed, index, adapters) if reply.routed else {}
         if adapter is None:
             given.append(Answer(label=None, confidence=None, value=None, adapter=None, task=None, **routed))
             continue
         fields = {"label": answer.words, "confidence": answer.confidence, "value": answer.value}
-        given.append(Answer(**fields, adapter=adapter, task=task_of[adapter], **routed))
+        given.append(Answer(**fields, adapter=adapter, task=adapters[adapter].manifest.task.name, **routed))
     return Answers(adapter=None if reply.routed else reply.adapters[0], answers=given)
 
 
-def _routed(routed: Routed, index: int, task_of: Mapping[str, str]) -> dict[str, Any]:
-    return {"routing_score": routed.scores[index], "nearest_task": task_of[routed.nearest[index]]}
+def _routed(routed: Routed, index: int, adapters: Mapping[str, StoredAdapter]) -> dict[str, Any]:
+    nearest = adapters[routed.nearest[index]].manifest.task.name
+    return {"routing_score": routed.scores[index], "nearest_task": nearest}
 
 
 def adapters_of(current: Current, router: str | None) -> Adapters:

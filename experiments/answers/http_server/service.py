@@ -128,8 +128,9 @@ class Service:
 
     def _count(self, job: Job, reply: Reply) -> None:
         adapters = job.current.opened.adapters
-        forgotten = adapters.keys() - self.current.opened.adapters.keys() - self._gone.keys()  # by reloads meanwhile
-        counted = [pair for pair in zip(reply.adapters, reply.answers, strict=True) if pair[0] not in forgotten]
+        served = self.current.opened.adapters
+        kept = {name for name in {*reply.adapters} if name is None or name in served or name in self._gone}
+        counted = [pair for pair in zip(reply.adapters, reply.answers, strict=True) if pair[0] in kept]
         self.metrics.texts(adapter for adapter, _ in counted)
         for adapter, answer in counted:
             if adapter is not None:

@@ -27,7 +27,7 @@ PATTERNS = frozenset({"rank_pattern", "alpha_pattern"})
 
 def differing(stored: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return key → (in the adapter's config, by its manifest) of what is not the same in both."""
-    pairs = {key: (_as_json(stored.get(key)), _as_json(expected.get(key))) for key in stored.keys() | expected.keys()}
+    pairs = {key: (as_json(stored.get(key)), as_json(expected.get(key))) for key in stored.keys() | expected.keys()}
     return {key: pair for key, pair in pairs.items() if not _are_equal(*pair)}
 
 
@@ -53,7 +53,7 @@ def differing_in_peft(
         architecture: of the backbone.
         reshapes: whether a fit of the method may leave another rank than it began with.
     """
-    kind, wanted = _as_json(stored.peft_type), _as_json(expected.peft_type)
+    kind, wanted = as_json(stored.peft_type), as_json(expected.peft_type)
     if kind != wanted:
         return {"peft_type": (kind, wanted)}
     expected = deepcopy(expected)
@@ -85,14 +85,14 @@ def _is_scaled_alike(config: Any) -> bool:
     )
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Return a value as JSON would have it; sets are sorted, and an order of names means nothing."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {str(key): _as_json(entry) for key, entry in value.items()}
+        return {str(key): as_json(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        entries = [_as_json(entry) for entry in value]
+        entries = [as_json(entry) for entry in value]
         return sorted(entries) if all(isinstance(entry, str) for entry in entries) else entries
     return value
 

@@ -12,7 +12,7 @@ from workbench.adapters.adapter_folder import CONFIG, read_config
 from workbench.backbone.architecture import skeleton
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.machine.quiet import without_advice
-from workbench.methods.libraries._described import BESIDE
+from workbench.methods.libraries._described import BESIDE, as_json
 from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries._packed_layers import asking_for_packed
 
@@ -55,7 +55,7 @@ class Layouts:
             InputError: its config cannot be read, or names modules by a pattern that could take for ever.
         """
         described = {name: value for name, value in read_config(folder).items() if name not in BESIDE}
-        key = json.dumps(described, sort_keys=True)
+        key = json.dumps(as_json(described), sort_keys=True)  # peft stores sets of names in any order
         if key not in self._known:
             names = (name for name, _ in skeleton(self._architecture).named_modules())
             require_bounded_patterns(described, names, str(folder / CONFIG))
