@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import weakref
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,9 @@ def answer_parts(service: Service, job: Job, limits: Limits) -> AsyncIterator[st
     async def next_text() -> str | None:
         return await asyncio.wait_for(texts.get(), until - loop.time())
 
-    return _parts(future, next_text, words, limits)
+    parts = _parts(future, next_text, words, limits)
+    weakref.finalize(parts, _give_up, future, words)  # a client may go before anybody asks for the first part
+    return parts
 
 
 async def _parts(
@@ -69,9 +72,14 @@ async def _parts(
     except Exception:
         logging.getLogger("uvicorn.error").exception("a streamed answer failed")
         yield Failed(FAULT)
-    finally:  # the client has all of it, or has gone: work that has not begun is dropped
-        future.cancel()
-        words.wanted = False
+    finally:  # the client has all of it, or has gone
+        _give_up(future, words)
+
+
+def _give_up(future: Future[Reply], words: Words) -> None:
+    """Drop work that has not begun, and what is still to be generated."""
+    future.cancel()
+    words.wanted = False
 
 
 async def answer_events(parts: AsyncIterator[str | Reply | Failed], job: Job) -> AsyncIterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from experiments.answers.http_server.current import Reply
 from experiments.answers.http_server.limits import Limits
+from experiments.answers.http_server.streamed import answer_parts
 from experiments.workspace import Workspace
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
 from tests.messages import lacks
@@ -73,6 +77,27 @@ def test_a_full_queue_refuses_before_a_stream_begins(serve: Serve, held: tuple[E
         go.set()
         assert first.result().status_code == 200
         assert second.result()[-1][0] == "answers"
+
+
+def test_a_stream_that_nobody_begins_to_read_is_given_up(serve: Serve, held: tuple[Event, Event]) -> None:
+    """As where its client goes before the response has begun."""
+    _, service = serve("animals", batching=Batching(seconds=0))
+    begun, go = held
+
+    async def asked() -> list[object]:
+        job = service.current.job_for(["a plum"], "animals", None)
+        read = answer_parts(service, job, Limits())
+        assert begun.wait(30)
+        unread = answer_parts(service, job, Limits())
+        del unread
+        gc.collect()
+        go.set()
+        return [part async for part in read]
+
+    assert isinstance(asyncio.run(asked())[-1], Reply)
+    service.close()
+    answered = [line for line in service.metrics.page().decode().splitlines() if line.startswith("workbench_texts_tot")]
+    assert [line.rpartition(" ")[2] for line in answered] == ["1.0"]
 
 
 def test_a_late_stream_ends_with_what_is_wrong(serve: Serve, held: tuple[Event, Event]) -> None:
