@@ -35,6 +35,7 @@ STATED = [
 SHOTS = ("16", "64", "256")
 LEARNED = ("warm-start", "mix", "adapterfusion", "warm-start-third", "fresh-third")
 CONTROLS = ("full fine-tuning", "fresh pfeiffer", "fresh lora")
+WITHOUT_SKILL = ("fresh lora", "warm-start", "warm-start, random sources", "warm-start, shuffled sources")
 TRAINED = (*LEARNED, "fresh pfeiffer", "full fine-tuning")
 
 
@@ -51,6 +52,25 @@ def pieces() -> Iterator[str]:
     yield require(not told, "The declared test distinguishes no row of the table below from its control.")
     for label, contestant in contestants.items():
         yield contestant_row(label, contestant)
+    yield from with_controls()
+
+
+def with_controls() -> Iterator[str]:
+    """Yield what is left of a start at sources where these know nothing, in a run of its own."""
+    document = read("fuse-new-task-controls")
+    contestants = document["contestants"]
+    require(document["complete"], "has run")
+    for label in WITHOUT_SKILL:
+        contestant = contestants[label]
+        difference, against = contestant["standings"]["all"]["gain"], contestant["against"]
+        compared = ("", "", "")
+        if against:
+            p = probability(difference["p_holm"]).removeprefix("p = ")
+            compared = (f"{over_examples(difference)} {MARKS[reading(difference)]}", limits(difference), p)
+        scores = (number(contestant["standings"][shots]["score"]) for shots in (*SHOTS, "all"))
+        yield row(label, against or "", *scores, *compared)
+    require(all(reading(gain(contestants, label)) == UNDECIDED for label in WITHOUT_SKILL[1:]), "none is decided")
+    yield "None of the three differences is decided"
 
 
 def results(document: dict[str, Any]) -> str:
