@@ -120,6 +120,7 @@ def serve(
         import_models()  # they are needed in a moment, and would not be set aside then
         with objects_set_aside():  # what is imported by now, which each reload would search for garbage; no adapter
             service = Service(first, partial(selected, first.backbone), routing, batching, Metrics(), bank_bytes)
+            del first  # else the adapters of now would be kept as long as the server runs, also those that are replaced
             finished = answer(service, bound, limits, key, lambda: stdout.print(line))
     rest = "All accepted requests were answered." if finished else "Requests without an answer were dropped."
     stdout.print(f"Stopped. {rest}")
