@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiments.reporting.differences import UNDECIDED, Difference, side
+from experiments.reporting.differences import MARKS, UNDECIDED, Difference, side
 from experiments.reporting.families import in_family
 from experiments.reporting.wording import (
     DASH,
@@ -82,6 +82,15 @@ def whole(value: float) -> str:
 def decimals(value: float, digits: int) -> str:
     """Return a number with so many digits and a minus of its own: ``−0.15``."""
     return f"{value:.{digits}f}".replace("-", "−")
+
+
+def compared(contestant: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return a contestant's difference over examples and its reading, its limits, and p; empty without a control."""
+    if not contestant["against"]:
+        return "", "", ""
+    difference = contestant["gain"]
+    p = "" if difference["p_holm"] is None else probability(difference["p_holm"]).removeprefix("p = ")
+    return f"{over_examples(difference)} {MARKS[reading(difference)]}", limits(difference), p
 
 
 def rate(value: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from measured import (
+    compared,
     gap,
     joined,
     limits,
@@ -61,14 +62,9 @@ def with_controls() -> Iterator[str]:
     contestants = document["contestants"]
     require(document["complete"], "has run")
     for label in WITHOUT_SKILL:
-        contestant = contestants[label]
-        difference, against = contestant["standings"]["all"]["gain"], contestant["against"]
-        compared = ("", "", "")
-        if against:
-            p = probability(difference["p_holm"]).removeprefix("p = ")
-            compared = (f"{over_examples(difference)} {MARKS[reading(difference)]}", limits(difference), p)
-        scores = (number(contestant["standings"][shots]["score"]) for shots in (*SHOTS, "all"))
-        yield row(label, against or "", *scores, *compared)
+        against, standings = contestants[label]["against"], contestants[label]["standings"]
+        scores = (number(standings[shots]["score"]) for shots in (*SHOTS, "all"))
+        yield row(label, against or "", *scores, *compared({**standings["all"], "against": against}))
     require(all(reading(gain(contestants, label)) == UNDECIDED for label in WITHOUT_SKILL[1:]), "none is decided")
     yield "None of the three differences is decided"
 

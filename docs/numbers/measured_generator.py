@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import decimals, gap, limits, number, over_examples, probability, read, reading, require, row
+from measured import compared, decimals, gap, limits, number, probability, read, reading, require, row
 
-from experiments.reporting.differences import MARKS, UNDECIDED
+from experiments.reporting.differences import UNDECIDED
 from experiments.reporting.wording import bounds
 from workbench.measures.statistics import Interval
 from workbench.measures.statistics import interval as over_seeds
@@ -49,12 +49,7 @@ def contestants_of(document: dict[str, Any], shots: str = K) -> dict[str, dict[s
 
 def contestant_row(name: str, contestant: dict[str, Any]) -> str:
     """Return a contestant's row: what it is compared with lacks only what is claimed to help."""
-    difference = contestant["gain"]
-    p = "" if difference["p_holm"] is None else probability(difference["p_holm"]).removeprefix("p = ")
-    compared = ("", "", "")
-    if contestant["against"]:
-        compared = (f"{over_examples(difference)} {MARKS[reading(difference)]}", limits(difference), p)
-    return row(name, contestant["against"] or "", number(contestant["score"]), *compared)
+    return row(name, contestant["against"] or "", number(contestant["score"]), *compared(contestant))
 
 
 def related(contestants: dict[str, Any]) -> Iterator[str]:

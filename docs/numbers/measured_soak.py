@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from measured import read, require, row
+from measured import decimals, read, require, row
 
 HELD = ["no answer was wrong", "no text was lost", "no text was refused", "each reload changed one adapter"]
 STATED = [
@@ -19,7 +19,6 @@ STATED = [
     "of 121,504 texts 912 were refused after 30 seconds",
     "grew by 502 MB an hour",
 ]
-MINUS = "−"
 WARM = 900  # seconds, after which the first rise is over
 BOTTLENECKS = {
     "backbone": "none: a head on the bare backbone",
@@ -84,8 +83,8 @@ def soak() -> Iterator[str]:
     yield f"between\n{min(later):.0f} and {max(later):.0f} MB"
     growth, after = memory["mb_an_hour"], memory["mb_an_hour_after_reloads"]["own_mb"]
     own, most = growth["own_mb"], growth["resident_mb"]["high"]
-    yield f"{signed(own['mean'])} MB an hour, 95 % interval {within(own)}"
-    yield f"{signed(after['mean'])} MB an hour, {within(after)}"
+    yield f"{decimals(own['mean'], 1)} MB an hour, 95 % interval {within(own)}"
+    yield f"{decimals(after['mean'], 1)} MB an hour, {within(after)}"
     yield f"below 1 % of it, {memory['settled']['resident_mb'] / 100:.2f} MB, and it ends at {most:.2f}"
     tens: dict[int, list[float]] = defaultdict(list)
     for taken in results["samples"]:
@@ -95,11 +94,6 @@ def soak() -> Iterator[str]:
     yield f"rose from {fourth:.0f} MB in the fourth ten to {last:.0f} in the last"
 
 
-def signed(megabytes: float) -> str:
-    """Return an amount with a minus that is one."""
-    return f"{megabytes:.1f}".replace("-", MINUS)
-
-
 def within(slope: dict[str, float]) -> str:
     """Return the interval of a slope."""
-    return f"[{signed(slope['low'])}, {signed(slope['high'])}]"
+    return f"[{decimals(slope['low'], 1)}, {decimals(slope['high'], 1)}]"

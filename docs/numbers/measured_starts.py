@@ -9,7 +9,7 @@ from measured import gap, limits, number, probability, read, reading, require
 from measured_generator import contestant_row, contestants_of
 
 from experiments.reporting.differences import UNDECIDED
-from workbench.measures.statistics import Interval
+from experiments.reporting.wording import bounds
 from workbench.measures.statistics import interval as over_seeds
 
 K = "64"
@@ -58,5 +58,5 @@ def pieces() -> Iterator[str]:
 def beside_fresh(gains: dict[str, Any], name: str) -> str:
     """Return a control minus the fresh LoRA, whose own control is `nearest`, with the interval over seeds."""
     values = zip(gains[name]["values"], gains["nearest"]["values"], strict=True)
-    difference: Interval = over_seeds([control + nearest for control, nearest in values])
-    return f"{gap({'mean': difference.mean, 'low': difference.low, 'high': difference.high})} beside the fresh one"
+    difference = over_seeds([control + nearest for control, nearest in values])
+    return f"{number(difference.mean, signed=True)} {bounds(difference)} beside the fresh one"

@@ -53,7 +53,7 @@ def example_scores(path: Path) -> pd.Series:
 
     try:
         open_ordinary(path).close()  # if it were a pipe, pyarrow would wait for a writer
-        with pq.ParquetFile(path) as file:  # opened once, where read_outcomes and its columns would take twice
+        with pq.ParquetFile(path) as file:  # opened once, for the names of the columns and for two of them
             column = "score" if "score" in file.schema_arrow.names else "correct"
             read = file.read(["id", column], use_threads=False)
         ids = pd.Index(read["id"].to_pandas(), name="id")

@@ -129,7 +129,8 @@ class Service:
     def _count(self, job: Job, reply: Reply) -> None:
         adapters = job.current.opened.adapters
         served = self.current.opened.adapters
-        kept = {name for name in {*reply.adapters} if name is None or name in served or name in self._gone}
+        # what reloads have let go of meanwhile is not counted
+        kept = {name for name in reply.adapters if name is None or name in served or name in self._gone}
         counted = [pair for pair in zip(reply.adapters, reply.answers, strict=True) if pair[0] in kept]
         self.metrics.texts(adapter for adapter, _ in counted)
         for adapter, answer in counted:
