@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from time import perf_counter
@@ -58,6 +59,8 @@ class Service:
         self._selected, self._routing, self.metrics, self._bank_bytes = selected, routing, metrics, bank_bytes
         self.router = routing.name if routing else None
         self._reloading = Lock()
+        # one thread for all reloads: each thread that did one would keep a heap of its own, of what it opened
+        self._reloads = ThreadPoolExecutor(1, "reload")
         self.current = Current.of(first, routing, bank_bytes=bank_bytes)
         self._queue: BatchQueue[Job, Reply] = BatchQueue(self._answer, batching)
         self.is_stopping = False
@@ -88,11 +91,14 @@ class Service:
         if not self._reloading.acquire(blocking=False):  # those that wait would take the threads that requests need
             raise BusyError("another reload is running")
         try:
-            changes = self._change_over()
-            release()  # what looking and opening needed was allocated in threads that come and go
-            return changes
+            return self._reloads.submit(self._reload).result()
         finally:
             self._reloading.release()
+
+    def _reload(self) -> Changes:
+        changes = self._change_over()
+        release()  # what looking and opening needed, and what was replaced
+        return changes
 
     def _change_over(self) -> Changes:
         before = self.current
@@ -111,6 +117,7 @@ class Service:
     def close(self) -> None:
         """Finish what was taken."""
         self.stop()
+        self._reloads.shutdown()
         self._queue.stop()
         self._queue.join()
 
