@@ -101,7 +101,8 @@ def with_floors(
     if known is None:
         rows = [validation_of(adapter) for adapter in state.adapters]
         listener.say(f"router {state.router}: scoring {sum(map(len, rows)):,} validation texts of its tasks")
-        choices = [adapters_for_texts(state, texts) for texts in rows]
+        keeping = state.keeping()
+        choices = [adapters_for_texts(keeping, texts) for texts in rows]
         known = {
             "chosen": torch.from_numpy(np.concatenate([choice.adapters for choice in choices])),
             "scores": torch.from_numpy(np.concatenate([choice.scores for choice in choices]).astype(float)),

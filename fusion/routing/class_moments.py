@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def covariance(parts: Sequence[Mapping[str, Tensor]]) -> NDArray[np.float64]:
     example is kept. s is at least 1e-6: the examples of a few classes can lie in a plane, and Σ has to be invertible.
     """
     count, fourth = np.sum([part["sums"].numpy() for part in parts], axis=0)
-    pooled = np.sum([part["scatter"].numpy() for part in parts], axis=0) / count  # S
+    pooled = reduce(np.add, (part["scatter"].numpy() for part in parts)) / count  # S; stacked, they would fill memory
     size = len(pooled)
     scale = np.trace(pooled) / size
     if scale <= 0:

@@ -66,6 +66,12 @@ class RoutingState:
             vars(other)["prepared"] = self.prepared
         return other
 
+    def keeping(self) -> RoutingState:
+        """Return the same router for rows that will be read again (:class:`.Reader`); both have prepared the same."""
+        other = replace(self, reader=self.reader.keeping())
+        vars(other)["prepared"] = self.prepared
+        return other
+
 
 def route(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> NDArray[Any]:
     """Return a score of each adapter for each text, higher is better: (texts, adapters).

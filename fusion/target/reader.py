@@ -108,7 +108,8 @@ class _Matching(nn.Module):
     def __init__(self, body: nn.Module, vectors: Mapping[str, Tensor], match: Match) -> None:
         super().__init__()
         self.body = body
-        self.matches: list[Tensor] = []
+        self.total: Tensor | None = None  # of the matches so far: with many adapters, those of a module fill memory
+        self.calls = 0  # of modules; layers may share one
         self.hooks = [
             body.get_submodule(name).register_forward_pre_hook(self._hook(module_vectors, match))
             for name, module_vectors in vectors.items()
@@ -120,13 +121,16 @@ class _Matching(nn.Module):
             hook.remove()
 
     def forward(self, **inputs: Tensor) -> Any:
-        self.matches.clear()
+        self.total, self.calls = None, 0
         self.body(**inputs)
-        return SimpleNamespace(last_hidden_state=torch.stack(self.matches).mean(dim=0))  # (batch, tokens, adapters)
+        assert self.total is not None
+        return SimpleNamespace(last_hidden_state=self.total / self.calls)  # (batch, tokens, adapters)
 
     def _hook(self, vectors: Tensor, match: Match) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             with torch.autocast(inputs[0].device.type, enabled=False):
-                self.matches.append(match(inputs[0].float(), vectors.to(inputs[0].device)))
+                matches = match(inputs[0].float(), vectors.to(inputs[0].device))
+                self.total = matches if self.total is None else self.total.add_(matches)
+                self.calls += 1
 
         return hook

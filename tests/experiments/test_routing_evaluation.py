@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import Dataset
+from torch import Tensor
 
 from experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.joint import joint_outcome
@@ -25,6 +27,7 @@ from fusion.routing.routers import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.streams import write_recipe
 from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.feature_store import FEATURES, FeatureStore
 from workbench.backbone.pretrained import Backbone
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
@@ -126,6 +129,37 @@ def test_a_router_that_rejects_is_prepared_once(
     assert rejecting.floors is not None
     adapters_for_texts(rejecting, TASKS[0].splits["test"])
     assert prepared == [len(TASKS)]
+
+
+def test_validation_texts_are_encoded_once_where_adapters_come_and_go(
+    backbone: Backbone, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters = [learned(task, backbone, workspace) for task in TASKS]
+    by_id = {adapter.id: draw(task, BUDGET, 0) for adapter, task in zip(adapters, TASKS, strict=True)}
+    computed: list[str] = []
+    get = FeatureStore.get
+
+    def counted(store: FeatureStore, body: str, batch: str, compute: Callable[[], Tensor]) -> Tensor:
+        def noted() -> Tensor:
+            computed.append(batch)
+            return compute()
+
+        return get(store, body, batch, noted)
+
+    def scored(*some: StoredAdapter) -> int:
+        """Return how many batches were read when the validation texts of these adapters were scored."""
+        settings = ROUTERS.get("prototype").settings()
+        state = known_state(workspace, "prototype", settings, some, backbone, lambda known: by_id[known.id], Silent())
+        before = len(computed)
+        with_floors(
+            workspace, state, Rejection(share=0.2), lambda known: by_id[known.id].splits["validation"], Silent()
+        )
+        return len(computed) - before
+
+    FEATURES.clear()
+    monkeypatch.setattr(FeatureStore, "get", counted)
+    assert scored(*adapters) == len(TASKS)
+    assert scored(adapters[0]) == scored(*reversed(adapters)) == 0
 
 
 def test_what_a_router_knows_is_compared_with_its_digests_once(

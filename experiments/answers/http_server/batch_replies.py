@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.current import Reply, Routed
-from fusion.routing.routed_texts import adapters_for_texts
+from experiments.answers.http_server.current import Reply
+from experiments.answers.http_server.routed_jobs import owners_of
 from workbench.answering.adapter_set import Question
 from workbench.answering.joint_answers import JointAnswers
 from workbench.answering.predictor import with_options
@@ -44,8 +44,7 @@ def replies(batch: Batch[Job, Reply]) -> Iterator[NumberedReply]:
 
 def replies_to(jobs: Sequence[Job]) -> list[Reply]:
     """Return the replies to jobs, all at once; texts for the same adapters are answered together."""
-    chosen = [_owners(job) for job in jobs]
-    results: list[Reply] = [Reply([], owners, routed) for owners, routed in chosen]
+    results = [Reply([], owners, routed) for owners, routed in owners_of(jobs)]
     for current in {id(job.current): job.current for job in jobs}.values():
         indices = [index for index, job in enumerate(jobs) if job.current is current]
         questions = [
@@ -76,8 +75,8 @@ def _written(
 
     while waiting or not joint.is_empty:
         for number, answers in joint.write(is_awaited).items():
-            owners, _ = _owners(batch.job(number))
-            yield number, answers if isinstance(answers, Exception) else Reply(answers, owners)
+            job = batch.job(number)
+            yield number, answers if isinstance(answers, Exception) else Reply(answers, [job.adapter] * len(job))
         if not waiting and joint.rows:  # else the batch is over, and who comes is a batch anew
             waiting.extend(batch.more(joint.rows, fits))
         joint.join(_questions(batch, _with_room(batch, waiting, joint.rows)))
@@ -117,14 +116,3 @@ def _writers(job: Job) -> Writers | None:
     if job.adapter is None or len(job) > BATCH_SIZE:
         return None
     return job.current.opened.group_of(job.adapter).writers(job.adapter)
-
-
-def _owners(job: Job) -> tuple[Sequence[str | None], Routed | None]:
-    """Return the id of the adapter that answers each text, None for nobody, and how a router chose if one did."""
-    if job.adapter is not None:
-        return [job.adapter] * len(job), None
-    state = job.current.routers["text_pair" in job.rows.column_names]
-    choice = adapters_for_texts(state, job.rows)
-    nearest = [state.adapters[index].id for index in choice.adapters]
-    owners = [None if rejected else name for name, rejected in zip(nearest, choice.rejected, strict=True)]
-    return owners, Routed(nearest, choice.scores.tolist())

@@ -15,7 +15,7 @@ from fusion.updates import lora
 from fusion.updates.lowrank import spectrum
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -39,13 +39,18 @@ def direction(update: LowRank) -> Tensor:
     return vectors.sum(dim=0).float()
 
 
-def score(parts: Sequence[Part], query: Query, settings: RouterSettings) -> NDArray[np.floating[Any]]:
-    """Return the mean over tokens t and modules m of softmax over adapters of |⟨x_tm, v_m⟩|: (texts, adapters).
+def prepare(parts: Sequence[Part], settings: RouterSettings) -> dict[str, Tensor]:
+    """Return module → the adapters' vectors (adapters, in).
 
     Raises:
         InputError: the adapters change different modules.
     """
-    return query.reader.matches(query.rows, by_module(parts), shares)
+    return by_module(parts)
+
+
+def score(vectors: Mapping[str, Tensor], query: Query, settings: RouterSettings) -> NDArray[np.floating[Any]]:
+    """Return the mean over tokens t and modules m of softmax over adapters of |⟨x_tm, v_m⟩|: (texts, adapters)."""
+    return query.reader.matches(query.rows, vectors, shares)
 
 
 def shares(states: Tensor, vectors: Tensor) -> Tensor:
@@ -59,6 +64,7 @@ ROUTER = Router(
     settings=RouterSettings,
     fit=fit,
     score=score,
+    prepare=prepare,
     meaning="share of the task among those that are known, from 0 to 1",
     reads_data=False,
     reads_features=False,

@@ -21,7 +21,7 @@ from workbench.methods.stored_model import open_adapter
 from workbench.settings.bounds import BatchSize, LearningRate, Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -98,13 +98,18 @@ def _train(
         optimizer.step()
 
 
-def score(parts: Sequence[Part], query: Query, settings: Settings) -> NDArray[np.floating[Any]]:
-    """Return the mean over tokens and modules of the gates' :func:`correlation`: (texts, adapters).
+def prepare(parts: Sequence[Part], settings: Settings) -> dict[str, Tensor]:
+    """Return module → the adapters' vectors (adapters, in).
 
     Raises:
         InputError: the adapters change different modules.
     """
-    return query.reader.matches(query.rows, by_module(parts), correlation)
+    return by_module(parts)
+
+
+def score(vectors: Mapping[str, Tensor], query: Query, settings: Settings) -> NDArray[np.floating[Any]]:
+    """Return the mean over tokens and modules of the gates' :func:`correlation`: (texts, adapters)."""
+    return query.reader.matches(query.rows, vectors, correlation)
 
 
 def correlation(states: Tensor, vectors: Tensor) -> Tensor:
@@ -125,6 +130,7 @@ ROUTER = Router(
     settings=Settings,
     fit=fit,
     score=score,
+    prepare=prepare,
     meaning="correlation with the gates of the task, from -1 to 1",
     reads_features=False,
     libraries=("peft",),

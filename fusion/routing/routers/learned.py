@@ -22,6 +22,7 @@ from pydantic import Field
 from scipy.special import log_softmax
 
 from fusion.routing.class_moments import covariance, moments
+from fusion.routing.columns import starts
 from fusion.routing.routers import ProbabilitySettings, Router
 from fusion.routing.temperature import fitted_temperature
 from workbench.errors import InputError
@@ -140,8 +141,7 @@ def _regression(
 def score(known: Classifier, query: Query, settings: Settings) -> NDArray[np.floating[Any]]:
     """Return log p(adapter | text), which sums the probabilities of its labels: (texts, adapters)."""
     logits = query.reader.features(query.rows) @ known.weights + known.bias  # (texts, labels)
-    starts = np.cumsum([0, *known.labels[:-1]])
-    return np.logaddexp.reduceat(log_softmax(logits, axis=1), starts, axis=1)
+    return np.logaddexp.reduceat(log_softmax(logits, axis=1), starts(known.labels), axis=1)
 
 
 ROUTER = Router(

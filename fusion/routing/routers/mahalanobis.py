@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.spatial.distance import cdist
 
 from fusion.routing.class_moments import covariance, moments
+from fusion.routing.columns import starts
 from fusion.routing.routers import Router, RouterSettings
 from workbench.errors import InputError
 
@@ -41,11 +43,13 @@ class WhitenedMeans:
 
     Attributes:
         factor: L (h, h) with Σ = L Lᵀ.
-        means: for each adapter L⁻¹ μ_c (classes, h).
+        means: L⁻¹ μ_c of the classes of all adapters (classes, h).
+        classes: how many of them each adapter has, in order.
     """
 
     factor: NDArray[np.floating[Any]]
-    means: tuple[NDArray[np.float64], ...]
+    means: NDArray[np.float64]
+    classes: tuple[int, ...]
 
 
 def prepare(parts: Sequence[Part], settings: RouterSettings) -> WhitenedMeans:
@@ -55,24 +59,20 @@ def prepare(parts: Sequence[Part], settings: RouterSettings) -> WhitenedMeans:
         InputError: no class has two different examples, so that there is no covariance.
     """
     factor = np.linalg.cholesky(covariance(parts))
-    return WhitenedMeans(factor, tuple(_whiten(factor, part["means"].numpy()) for part in parts))
+    means = [part["means"].numpy() for part in parts]
+    return WhitenedMeans(factor, _whiten(factor, np.vstack(means)), tuple(map(len, means)))
 
 
 def score(known: WhitenedMeans, query: Query, settings: RouterSettings) -> NDArray[np.floating[Any]]:
     """Return −min over the classes c of an adapter of (f(x) − μ_c)ᵀ Σ⁻¹ (f(x) − μ_c): (texts, adapters)."""
     texts = _whiten(known.factor, query.reader.features(query.rows))  # (texts, h)
-    return np.stack([-_nearest(texts, means) for means in known.means], axis=1)
+    distances = cdist(texts, known.means, "sqeuclidean")  # (texts, classes)
+    return -np.minimum.reduceat(distances, starts(known.classes), axis=1)
 
 
 def _whiten(factor: NDArray[np.floating[Any]], vectors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     whitened: NDArray[np.float64] = solve_triangular(factor, vectors.T, lower=True).T
     return whitened
-
-
-def _nearest(texts: NDArray[np.float64], means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the squared distance of each text to the nearest mean (texts,)."""
-    squares = [((texts - mean) ** 2).sum(axis=1) for mean in means]  # one class at a time: (texts, h) is enough memory
-    return np.min(squares, axis=0)  # type: ignore[no-any-return]
 
 
 ROUTER = Router(

@@ -6,12 +6,14 @@ exemplars that it keeps; and both look for a class, where the adapter of the nea
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 
+from fusion.routing.columns import starts
 from fusion.routing.routers import Router, RouterSettings
 from workbench.errors import InputError
 
@@ -43,10 +45,29 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     return {"prototypes": torch.from_numpy(means)}
 
 
-def score(parts: Sequence[Part], query: Query, settings: Settings) -> NDArray[np.floating[Any]]:
+@dataclass(frozen=True)
+class UnitPrototypes:
+    """The prototypes of all adapters, each at length 1.
+
+    Attributes:
+        vectors: of all adapters (prototypes, h).
+        prototypes: how many of them each adapter has, in order.
+    """
+
+    vectors: NDArray[np.floating[Any]]
+    prototypes: tuple[int, ...]
+
+
+def prepare(parts: Sequence[Part], settings: Settings) -> UnitPrototypes:
+    """Return the prototypes of all adapters at length 1."""
+    prototypes = [part["prototypes"].numpy() for part in parts]
+    return UnitPrototypes(unit(np.vstack(prototypes)), tuple(map(len, prototypes)))
+
+
+def score(known: UnitPrototypes, query: Query, settings: Settings) -> NDArray[np.floating[Any]]:
     """Return max over the prototypes p of an adapter of cos(f(x), p): (texts, adapters)."""
     texts = unit(query.reader.features(query.rows))
-    return np.stack([(texts @ unit(part["prototypes"].numpy()).T).max(axis=1) for part in parts], axis=1)
+    return np.maximum.reduceat(texts @ known.vectors.T, starts(known.prototypes), axis=1)
 
 
 def unit(vectors: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -63,4 +84,5 @@ ROUTER = Router(
     fit=fit,
     score=score,
     meaning="cosine to the nearest class mean, from -1 to 1",
+    prepare=prepare,
 )

@@ -16,6 +16,7 @@ mean of G's diagonal, so that it does not depend on how long features are and ho
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ import torch
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve, qr
 
+from fusion.routing.columns import starts
 from fusion.routing.routers import Router, RouterSettings
 from workbench.errors import InputError
 from workbench.settings.bounds import Seed
@@ -132,15 +134,20 @@ def _sums(
 
 def projected(features: NDArray[np.float32], settings: Settings) -> Iterator[NDArray[np.float64]]:
     """Yield h = max(f W, 0) (≤ 2000, M) of features f (texts, hidden), block by block; W ~ N(0, 1) from the seed."""
-    drawn = projection(features.shape[1], settings)
+    drawn = _drawn(features.shape[1], settings.width, settings.seed)
     for start in range(0, len(features), BLOCK):
         yield np.maximum(features[start : start + BLOCK] @ drawn, 0).astype(np.float64)
 
 
 def projection(hidden: int, settings: Settings) -> NDArray[np.float32]:
     """Return W (hidden, M) as the seed draws it."""
-    generator = np.random.RandomState(settings.seed)  # the one whose numbers no version of numpy changes
-    return generator.standard_normal((hidden, settings.width)).astype(np.float32)
+    return _drawn(hidden, settings.width, settings.seed).copy()
+
+
+@lru_cache(maxsize=2)  # drawing takes as long as a server needs for a text
+def _drawn(hidden: int, width: int, seed: int) -> NDArray[np.float32]:
+    generator = np.random.RandomState(seed)  # the one whose numbers no version of numpy changes
+    return generator.standard_normal((hidden, width)).astype(np.float32)
 
 
 def prepare(parts: Sequence[Part], settings: Settings) -> Solution:
@@ -185,8 +192,7 @@ def score(known: Solution, query: Query, settings: Settings) -> NDArray[np.float
     """Return the largest entry of Wᵀh(x) among the labels of each adapter: (texts, adapters)."""
     vectors = query.reader.features(query.rows)  # (texts, hidden)
     scores = np.vstack([block @ known.weights for block in projected(vectors, settings)])  # (texts, labels)
-    starts = np.cumsum([0, *known.labels[:-1]])
-    return np.maximum.reduceat(scores, starts, axis=1)
+    return np.maximum.reduceat(scores, starts(known.labels), axis=1)
 
 
 ROUTER = Router(

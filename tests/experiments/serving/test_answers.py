@@ -15,13 +15,13 @@ from datasets import Dataset
 from fastapi.testclient import TestClient
 from safetensors.torch import load_file, save_file
 
-from experiments.answers.http_server import batch_replies
+from experiments.answers.http_server import routed_jobs
 from experiments.answers.http_server.batch_replies import replies_to
 from experiments.api import Workbench
 from experiments.workspace import Workspace
 from fusion.routing.rejection import Rejection
 from fusion.routing.route import RoutingState, route
-from fusion.routing.routed_texts import RoutedTexts
+from fusion.routing.routed_texts import RoutedTexts, adapters_for_texts
 from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
 from tests.messages import lacks
 from tests.workbench.test_foreign_adapters import sealed
@@ -196,10 +196,33 @@ def test_who_answers_is_chosen_as_predict_chooses(serve: Serve, monkeypatch: pyt
     client, service = serve("animals", "halves", router="arrow")
     scores = route(service.current.routers[False], rows_of(TEXTS))
     best = [answer["adapter"] for answer in client.post("/predict", json={"texts": TEXTS}).json()["answers"]]
-    monkeypatch.setattr(batch_replies, "adapters_for_texts", the_lowest)
+    monkeypatch.setattr(routed_jobs, "adapters_for_texts", the_lowest)
     answers = client.post("/predict", json={"texts": TEXTS}).json()["answers"]
     assert all(answer["adapter"] != adapter for answer, adapter in zip(answers, best, strict=True))
     assert [answer["routing_score"] for answer in answers] == scores.min(axis=1).tolist()
+
+
+def test_texts_that_come_together_are_routed_together(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, service = serve("animals", "halves", router="arrow")
+    current = service.current
+    jobs = [current.job_for(texts, task, None) for texts, task in ((TEXTS[:1], None), (TEXTS, "halves"), (TEXTS, None))]
+    alone = [replies_to([job])[0] for job in jobs]
+    read: list[int] = []
+
+    def counted(state: RoutingState, rows: Dataset) -> RoutedTexts:
+        read.append(len(rows))
+        return adapters_for_texts(state, rows)
+
+    monkeypatch.setattr(routed_jobs, "adapters_for_texts", counted)
+    together = replies_to(jobs)
+    assert read == [1 + len(TEXTS)]
+    assert together[1].routed is None
+    for reply, before in zip(together, alone, strict=True):
+        assert reply.adapters == before.adapters
+        assert [answer.words for answer in reply.answers] == [answer.words for answer in before.answers]
+        if reply.routed and before.routed:
+            assert reply.routed.nearest == before.routed.nearest
+            assert reply.routed.scores == pytest.approx(before.routed.scores, abs=TOLERANCE)
 
 
 def test_generated_answers_are_served(serve: Serve, tmp_path: Path, llama: Path, copying: Task) -> None:
