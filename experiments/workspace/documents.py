@@ -43,7 +43,9 @@ class Documents(Generic[T]):
             IntegrityError: it is damaged, and the workspace does not mend damage.
         """
         path = self.root / f"{key}.json"
-        return self.access.read(path, lambda: self._known.document(path, _stamp(path), lambda: self._read(path, key)))
+        return self.access.read(
+            path, lambda: self._known.documents.value(path, _stamp(path), lambda: self._read(path, key))
+        )
 
     def require(self, key: str) -> T:
         """Return what was saved under ``key``; raises IntegrityError if it is missing."""

@@ -72,7 +72,7 @@ class OutcomeFolders(Generic[T]):
 
     def _read(self, folder: Path) -> T:
         """Return the document of a folder; it is read again only if its files have changed."""
-        return self._known.document(folder, checksummed.stamp(folder), lambda: self._read_anew(folder))
+        return self._known.documents.value(folder, checksummed.stamp(folder), lambda: self._read_anew(folder))
 
     def _read_anew(self, folder: Path) -> T:
         if folder.name not in self._known.sound:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from experiments.workspace import Workspace, documents, known
+from experiments.workspace import Workspace, documents
 from tests.ear import Ear
 from workbench.errors import IntegrityError
-from workbench.files import checksummed
+from workbench.files import checksummed, read_once
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def test_one_that_has_just_changed_is_read_each_time(
 def test_large_ones_and_those_beyond_the_most_are_read_each_time(
     tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known, "MOST", 1)
+    monkeypatch.setattr(read_once, "MOST", 1)
     stored = Workspace(tmp_path).documents("small", Small)
     for key, text in {"large": "x" * documents.LARGEST, "a": "first", "b": "other"}.items():
         stored.save(key, Small(text))

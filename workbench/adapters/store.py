@@ -21,6 +21,7 @@ from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.files import checksummed
 from workbench.files.atomic import new_folder, remove_whole, written_whole
 from workbench.files.ordinary import foreign_links
+from workbench.files.read_once import ReadOnce
 from workbench.machine.processes import first_ahead
 
 
@@ -34,7 +35,7 @@ class AdapterStore:
         """
         self.root, self._fetch = root, fetch
         self._sound: dict[str, tuple[checksummed.Stamp | None, StoredAdapter]] = {}
-        self._manifests: dict[str, tuple[checksummed.Stamp | None, Manifest]] = {}
+        self._manifests = ReadOnce()
 
     def folder(self, name: str) -> Path:
         """Return where the adapter with this id is, or would be."""
@@ -62,12 +63,8 @@ class AdapterStore:
         """
         name = self.resolve(name)
         folder = self.root / name
-        now = checksummed.stamp_of(folder, [MANIFEST])
-        then, manifest = self._manifests.get(name, (None, None))
-        if manifest is None or then is None or then != now:
-            manifest = read_manifest(folder)
-            self._manifests[name] = now, manifest
-        return StoredAdapter(manifest, folder)
+        stamp = checksummed.stamp_of(folder, [MANIFEST])
+        return StoredAdapter(self._manifests.value(folder, stamp, lambda: read_manifest(folder)), folder)
 
     def save(self, manifest: Manifest, write: Callable[[Path], None]) -> StoredAdapter:
         """Let ``write`` fill a folder, add its digests to ``manifest``, and put it in place in one step.
@@ -171,9 +168,9 @@ class AdapterStore:
 
     def _forget_all_but(self, names: Collection[str]) -> None:
         """Let go of what was read of adapters that are no longer there: a server looks here for months."""
-        for known in (self._sound, self._manifests):
-            for name in known.keys() - {*names}:
-                known.pop(name, None)
+        self._manifests.forget_all_but([self.root / name for name in names])
+        for name in self._sound.keys() - {*names}:
+            self._sound.pop(name, None)
 
     def _as_kept_here(self, manifest: Manifest) -> Manifest:
         """Return the manifest of the adapter that is there already with the same files; else one from elsewhere."""
