@@ -182,6 +182,7 @@ def test_a_workspace_from_before_whose_database_is_locked_is_an_error_and_not_an
     copy: ScoredAdapters, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = copy.bench.workspace.root
+    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 2)  # else it tries for a hundred seconds
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db?timeout=0.05")
     (root / FILE).unlink()
     with closing(sqlite3.connect(root / "mlflow.db")) as writer:
