@@ -31,7 +31,7 @@ from fusion.updates import lora
 from fusion.updates.dense import randomised_svd
 from fusion.updates.lowrank import collect, largest_rank
 from workbench.backbone.batching import to_device_of
-from workbench.errors import InputError
+from workbench.errors import InputError, TrainingError
 from workbench.methods.adaptation import HEAD_FILE
 from workbench.methods.kind import GENERATED
 from workbench.methods.kinds import KINDS
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
 
 BATCH = 16  # each example's gradient of each module is in memory at once
+SHARING = "albert"  # the architecture whose layers share their modules
 FLOOR = 1e-6  # added to every Fᵢ, relative to its module's mean: where no source cares, the plain mean is taken
 
 
@@ -63,6 +64,7 @@ def compose(request: Request, settings: Settings) -> Composed:
 
     Raises:
         InputError: no target, a source that is no plain LoRA, or one whose kind of answer is not drawn here.
+        TrainingError: a source computes no numbers for a text.
     """
     target = require_target(request)
     _require_drawn({source.id: source.manifest.task.kind for source in request.sources}, target.kind)
@@ -97,7 +99,11 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     """Return module → mean over texts of (∂ log p(y | x) / ∂W)², (out, in), y drawn with the request's seed.
 
     One text's gradient of W is Σ_t δ_t x_tᵀ, with x_t what goes into the module at token t and δ_t the gradient of what
-    comes out; texts of a batch do not touch each other, so that one backward pass gives all of them.
+    comes out; texts of a batch do not touch each other, so that one backward pass gives all of them. Where layers share
+    a module (ALBERT), the sum is over all of its calls.
+
+    Raises:
+        TrainingError: the source computes no numbers for a text.
     """
     mixed.weigh(mixed.one_hot(source))
     model = _own_model(request.sources[source], mixed.body, request)
@@ -107,13 +113,11 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     encoded, collate = kind.encode(rows, tokenizer, request.budget.max_length), kind.collate(tokenizer)
     generator = torch.Generator().manual_seed(request.seed)
     sums: dict[str, Tensor] = {}
-    passed: dict[
-        str, tuple[Tensor, Tensor]
-    ] = {}  # what went in (batch, tokens, in), what came out (batch, tokens, out)
+    passed: list[tuple[str, Tensor, Tensor]] = []  # module, what went in (batch, tokens, in), what came out
 
     def catch(name: str) -> Callable[..., None]:
         def hook(module: Any, given: tuple[Tensor, ...], out: Tensor) -> None:
-            passed[name] = given[0].detach().float(), out
+            passed.append((name, given[0].detach().float(), out))
 
         return hook
 
@@ -122,17 +126,29 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     for start in range(0, len(encoded), BATCH):
         batch = to_device_of(model, collate(encoded[start : start + BATCH]))
         labels = batch.pop("labels")
+        passed.clear()
         read, _ = model.kind.read(model, batch, labels)
         logits = model.head(read)  # (answers, labels)
+        _require_numbers(logits, request.sources[source])
         drawn = torch.multinomial(logits.detach().softmax(dim=-1).cpu(), 1, generator=generator).squeeze(1)
         loss = nn.functional.cross_entropy(logits, drawn.to(logits.device), reduction="sum")
-        gradients = torch.autograd.grad(loss, [out for _, out in passed.values()])
-        for (name, (inputs, _)), gradient in zip(passed.items(), gradients, strict=True):
-            squares = torch.einsum("bto,bti->boi", gradient.float(), inputs).square().sum(dim=0)  # (out, in)
+        gradients = torch.autograd.grad(loss, [out for _, _, out in passed])
+        by_module: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        for (name, inputs, _), gradient in zip(passed, gradients, strict=True):
+            by_module.setdefault(name, []).append((gradient.float(), inputs))
+        for name, calls in by_module.items():  # each text's gradient of one module at a time
+            first, *others = (torch.einsum("bto,bti->boi", *call) for call in calls)  # (batch, out, in)
+            squares = sum(others, first).square().sum(dim=0)  # (out, in)
             sums[name] = sums[name] + squares if name in sums else squares
     for hook in hooks:
         hook.remove()
     return {name: total.cpu() / len(encoded) for name, total in sums.items()}
+
+
+def _require_numbers(logits: Tensor, source: StoredAdapter) -> None:
+    if not bool(logits.isfinite().all()):
+        hint = "The weights of this source are too large; leave it out."
+        raise TrainingError(f"{source.id} computes NaN or infinity for the target's texts", hint=hint)
 
 
 def require_suited(purpose: Purpose, settings: Settings) -> None:
@@ -167,10 +183,11 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     require_suited=require_suited,
-    revision=3,
+    revision=4,
     affects={
         3: lambda request, settings: (
             not all(_is_drawn(source.manifest.task.kind, require_target(request).kind) for source in request.sources)
-        )
+        ),
+        4: lambda request, settings: request.backbone.config.model_type == SHARING,
     },
 )

@@ -12,11 +12,14 @@ import pytest
 import torch
 
 import fusion.target.target
+from fusion.composing.fuse import name_with_revisions
 from fusion.methods import COMPOSITIONS, adamerging, fisher, mix, regmean, warm_start
 from fusion.target.composition import Request
 from fusion.target.mixing import Mixture, mixture
 from fusion.target.target import begin, train
+from fusion.updates.lora import PREFIX
 from fusion.updates.lowrank import weighted_sum
+from tests.elsewhere.architectures import write_base
 from tests.fusion_sources import BUDGET, TASKS, hidden, logits, other_source, request_for, train_sources
 from workbench.adapters.fit_record import Epoch
 from workbench.adapters.store import AdapterStore
@@ -319,6 +322,29 @@ def test_fisher_information_is_that_of_single_texts(request_: Request) -> None:
     for name, information in diagonals.items():
         assert information.max() > 0
         torch.testing.assert_close(information, sums[name] / 6, rtol=1e-3, atol=1e-7)
+
+
+def test_fisher_information_of_layers_that_share_a_module_is_of_all_its_calls(task: Task, tmp_path: Path) -> None:
+    """ALBERT's layers have one matrix; its gradient by autograd, one text at a time, is that of all layers."""
+    backbone = open_backbone(str(write_base(tmp_path / "albert", "albert")))
+    sources = train_sources(backbone, tmp_path / "sources", "lora", 1, rank=2, targets=("query", "value"))
+    request = request_for(sources, task, backbone)
+    mixed = mixture(request)
+    diagonals = fisher.fisher(mixed, 0, request, examples=4)
+    model = open_adapter(sources[0], backbone)
+    encoded = model.kind.encode(task.splits["train"].select(range(4)), backbone.tokenizer, 16)
+    batches = [model.kind.collate(backbone.tokenizer)([row]) for row in encoded]
+    per_text = torch.cat([model.head(model.kind.read(model, batch, batch.pop("labels"))[0]) for batch in batches])
+    drawn = torch.multinomial(per_text.detach().softmax(-1), 1, generator=torch.Generator().manual_seed(0))
+    for name, information in diagonals.items():
+        weight: Any = model.body.get_submodule(f"{PREFIX}{name}").base_layer.weight.requires_grad_()
+        losses = [
+            model(**batch)["logits"].log_softmax(-1)[0, label] for batch, label in zip(batches, drawn, strict=True)
+        ]
+        squares = sum(torch.autograd.grad(loss, weight)[0].square() for loss in losses)
+        torch.testing.assert_close(information, squares / 4, rtol=1e-3, atol=1e-7)
+    shared = name_with_revisions("fisher", request, fisher.Settings())
+    assert shared == "fisher fisher@4", "results of before, which counted the last layer alone, have another key"
 
 
 @pytest.mark.parametrize("kind", ["regression", "multilabel", "token-classification", "causal-lm"])
