@@ -43,6 +43,7 @@ def compose(request: Request, settings: Settings) -> Composed:
 
     Raises:
         InputError: no target, a source that is no plain LoRA, or sources of different ranks or modules.
+        TrainingError: with no weighting that was tried the model computes numbers.
     """
     require_target(request)
     updates = request.updates

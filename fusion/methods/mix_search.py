@@ -39,6 +39,7 @@ def compose(request: Request, settings: Settings) -> Composed:
 
     Raises:
         InputError: no target, or a source that is no plain LoRA.
+        TrainingError: with no weighting that was tried the model computes numbers.
     """
     require_target(request)
     mixed = mixture(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from fusion.target.composition import CompositionSettings
 from fusion.target.target import needs_head, require_target
 from workbench.answering.evaluation import features
 from workbench.backbone.batching import BATCH_SIZE, to_device_of
+from workbench.errors import TrainingError
 from workbench.settings.bounds import Factor, Weight, Whole
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 STRENGTH = 1e-2  # inverse regularisation of the folds' heads: fixed, so that losses of different weights compare
+WORST = 1e9  # what CMA-ES hears of a cost without end, with which it could not compute
 SPREAD = 0.5  # first standard deviation of the search, a third of the way to the bounds
 
 
@@ -56,6 +59,8 @@ def minimise(
 ) -> list[tuple[Vector, float]]:
     """Return what CMA-ES tried, at most ``evaluations`` points (n,) with their costs; ``start`` comes first.
 
+    A point at which a model computes no numbers may cost ∞: it is worse than all others.
+
     Args:
         cost: what is minimised.
         start: (n,), the first mean.
@@ -63,6 +68,9 @@ def minimise(
         evaluations: how many points are tried; the search may end before.
         seed: of all that is drawn.
         bounds: of every coordinate, below and above; None where there is none.
+
+    Raises:
+        TrainingError: no point that was tried has a finite cost.
     """
     import cma
 
@@ -75,16 +83,25 @@ def minimise(
         evaluated = [(point, cost(point)) for point in points[: evaluations - len(tried)]]
         tried += evaluated
         if len(evaluated) == len(points):
-            strategy.tell(points, [value for _, value in evaluated])
+            strategy.tell(points, [min(value, WORST) for _, value in evaluated])
+    if not any(math.isfinite(value) for _, value in tried):
+        hint = "The weights of the sources are too large; leave out the largest."
+        raise TrainingError(f"with none of {len(tried)} weightings the model computes numbers", hint=hint)
     return tried
 
 
 def target_loss(model: TaskModel, request: Request) -> float:
-    """Return the loss of the target's training examples, of held-out ones where a head has to be fitted first."""
+    """Return the loss of the target's training examples, of held-out ones where a head has to be fitted first.
+
+    ∞ where the model computes no numbers.
+    """
     task, tokenizer, length = require_target(request), request.backbone.tokenizer, request.budget.max_length
     rows = task.splits["train"]
     if needs_head(model):
-        return held_out_loss(features(model, rows, tokenizer, length), np.array(rows["label"][:]), len(task.labels))
+        vectors = features(model, rows, tokenizer, length)
+        if not np.isfinite(vectors).all():
+            return math.inf
+        return held_out_loss(vectors, np.array(rows["label"][:]), len(task.labels))
     encoded, collate = model.kind.encode(rows, tokenizer, length), model.kind.collate(tokenizer)
     total, count = 0.0, 0
     with torch.inference_mode():
@@ -92,7 +109,8 @@ def target_loss(model: TaskModel, request: Request) -> float:
             output = model(**to_device_of(model, collate(encoded[start : start + BATCH_SIZE])))
             answers = output["logits"].shape[0]  # tokens that are learned
             total, count = total + output["loss"].item() * answers, count + answers
-    return total / count
+    loss = total / count
+    return loss if math.isfinite(loss) else math.inf
 
 
 def held_out_loss(features: NDArray[np.float32], answers: NDArray[np.int64], labels: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import fusion.target.target
 from fusion.composing.fuse import name_with_revisions
@@ -21,10 +23,12 @@ from fusion.updates.lora import PREFIX
 from fusion.updates.lowrank import weighted_sum
 from tests.elsewhere.architectures import write_base
 from tests.fusion_sources import BUDGET, TASKS, hidden, logits, other_source, request_for, train_sources
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from workbench.adapters.fit_record import Epoch
 from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.backbone.names import open_backbone
-from workbench.errors import InputError, UnknownNameError
+from workbench.errors import InputError, TrainingError, UnknownNameError
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import HEAD_FILE, Adaptation
 from workbench.methods.methods.lora import Settings as LoraSettings
@@ -345,6 +349,31 @@ def test_fisher_information_of_layers_that_share_a_module_is_of_all_its_calls(ta
         torch.testing.assert_close(information, squares / 4, rtol=1e-3, atol=1e-7)
     shared = name_with_revisions("fisher", request, fisher.Settings())
     assert shared == "fisher fisher@4", "results of before, which counted the last layer alone, have another key"
+
+
+@pytest.mark.parametrize("method", ["fisher", "lorahub", "mix-search", "evolve"])
+def test_sources_that_give_no_numbers_are_said_to_be_too_large(method: str, request_: Request, tmp_path: Path) -> None:
+    enlarged = tuple(enlarged_source(source, tmp_path / source.id, 1e36) for source in request_.sources)
+    card = COMPOSITIONS.get(method)
+    settings = card.settings() if method == "fisher" else card.settings(evaluations=6)
+    asked = replace(request_, sources=enlarged)
+    if method in ("lorahub", "mix-search"):  # they begin at no source at all, which is always possible
+        composed = card.compose(asked, settings)
+        assert composed.weights == (0.0, 0.0, 0.0)
+        assert np.isfinite(composed.facts["cost"])
+    else:
+        with pytest.raises(TrainingError, match="too large"):
+            card.compose(asked, settings)
+
+
+def enlarged_source(source: StoredAdapter, folder: Path, factor: float) -> StoredAdapter:
+    """Return a LoRA whose B is ``factor`` times that of ``source``."""
+    shutil.copytree(source.folder, folder)
+    tensors = load_file(folder / PEFT_WEIGHTS)
+    save_file(
+        {name: tensor * (factor if "lora_B" in name else 1) for name, tensor in tensors.items()}, folder / PEFT_WEIGHTS
+    )
+    return replace(source, folder=folder)
 
 
 @pytest.mark.parametrize("kind", ["regression", "multilabel", "token-classification", "causal-lm"])
