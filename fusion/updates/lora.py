@@ -54,7 +54,8 @@ def read(folder: Path) -> Update:
     What reaches no token state (a pooler) is left out.
 
     Raises:
-        InputError: the adapter is no LoRA, or holds something beside low-rank factors; the message names it.
+        InputError: the adapter is no LoRA, or holds something beside low-rank factors; the message names it. Or its
+            scale makes NaN or infinity of them.
     """
     config = _config(folder)
     tensors = _tensors(folder / PEFT_WEIGHTS)
@@ -172,7 +173,12 @@ def _pair(config: dict[str, Any], module: str, factors: dict[str, Tensor], folde
         raise InputError(f"lora_A and lora_B of {module} do not fit together", where=str(folder / PEFT_WEIGHTS))
     if any(factor.dim() != 2 for factor in factors.values()):
         raise InputError(f"this LoRA cannot be composed: {module} is a convolution", where=str(folder / PEFT_WEIGHTS))
-    return LowRank(_scaling(config, module, factors["B"].shape[1]) * factors["B"], factors["A"])
+    scaling = _scaling(config, module, factors["B"].shape[1])
+    b = scaling * factors["B"]
+    if not bool(b.isfinite().all()):
+        message = f"this LoRA cannot be composed: {module} times its scale, {scaling:g}, is NaN or infinity"
+        raise InputError(message, where=str(folder / CONFIG), hint="Look at lora_alpha and alpha_pattern.")
+    return LowRank(b, factors["A"])
 
 
 def _scaling(config: dict[str, Any], module: str, rank: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -173,6 +174,16 @@ def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     (folder / CONFIG).write_text("{")
     with pytest.raises(InputError, match="no readable adapter config"):
         lora.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("lora_alpha", 1e40), ("lora_alpha", math.nan), ("alpha_pattern", {"query": math.inf})]
+)
+def test_a_scale_that_makes_no_numbers_is_refused(key: str, value: Any, backbone: Backbone, tmp_path: Path) -> None:
+    path = stored(backbone, tmp_path) / CONFIG
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(InputError, match=r"query times its scale, .* is NaN or infinity"):
+        lora.read(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ writing
