@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.machine.device import Precision
 
 KIND = "classification"
+READS_FEATURES = "Routers that read features take all of them: prototype, mahalanobis, ranpac, learned."
 Match = Callable[[Tensor, Tensor], Tensor]  # states (…, in) and vectors (adapters, in) → (…, adapters)
 
 
@@ -91,13 +92,16 @@ def by_module(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Return module → the adapters' vectors (adapters, in), of one mapping module → vector (in,) for each adapter.
 
     Raises:
-        InputError: the adapters do not change the same modules, so that they cannot be compared there.
+        InputError: the adapters do not change the same modules, so that they cannot be compared there, or none that a
+            token's state comes to.
     """
     names = [set(part) for part in parts]
+    if not any(names):
+        raise InputError("these adapters change no module that reads the states of tokens", hint=READS_FEATURES)
     if odd := sorted(set[str]().union(*names) - names[0].intersection(*names)):
         raise InputError(
             f"these adapters change different modules: only some of them change {', '.join(odd[:4])}",
-            hint="Route among LoRAs of equal targets, or use a router that reads features (prototype, mahalanobis).",
+            hint=f"Route among LoRAs of equal targets. {READS_FEATURES}",
         )
     return {module: torch.stack([part[module] for part in parts]) for module in sorted(names[0])}
 

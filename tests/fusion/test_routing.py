@@ -31,6 +31,7 @@ from fusion.target.reader import by_module
 from fusion.updates import lora
 from fusion.updates.lowrank import LowRank
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
+from tests.fusion_sources import train_sources
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.evaluation import predict
@@ -349,6 +350,16 @@ def test_matches_are_a_mean_over_tokens_and_modules(adapters: tuple[StoredAdapte
 def test_adapters_of_different_modules_are_not_compared() -> None:
     with pytest.raises(InputError, match="some of them change b, c"):
         by_module([{"a": torch.ones(2), "b": torch.ones(2)}, {"a": torch.ones(2), "c": torch.ones(2)}])
+
+
+@pytest.mark.parametrize("name", ("arrow", "gates"))
+def test_loras_that_no_token_s_state_comes_to_are_not_compared(name: str, backbone: Backbone, tmp_path: Path) -> None:
+    (adapter,) = train_sources(backbone, tmp_path, "lora", 1, rank=2, targets=("pooler.dense",))
+    settings, reader = ROUTERS.get(name).settings(), reader_for([adapter], backbone)
+    with pytest.raises(InputError, match="no module that reads the states of tokens"):
+        _ = RoutingState(
+            name, settings, (adapter,), (fit_part(name, settings, adapter, TASKS[0], reader),), reader
+        ).prepared
 
 
 @pytest.mark.parametrize("name", ("arrow", "gates"))

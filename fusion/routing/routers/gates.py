@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from fusion.routing.routers import Router, RouterSettings
-from fusion.target.reader import by_module
+from fusion.target.reader import READS_FEATURES, by_module
 from fusion.updates import lora
 from workbench.backbone.batching import to_device_of
 from workbench.errors import InputError
@@ -48,11 +48,14 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     The gates begin at 0. Adapter, head and backbone stay as they are, dropout is off.
 
     Raises:
-        InputError: the adapter is no plain LoRA, or its task is missing.
+        InputError: the adapter is no plain LoRA, changes no module that reads the states of tokens, or its task is
+            missing.
     """
     if task is None:
         raise InputError(f"the gates of {adapter.id} need its training examples")
-    modules = list(lora.read(adapter.folder))
+    if not (modules := list(lora.read(adapter.folder))):
+        message = f"{adapter.id} changes no module that reads the states of tokens: there is nothing to put a gate at"
+        raise InputError(message, hint=READS_FEATURES)
     model = open_adapter(adapter, reader.backbone).eval().requires_grad_(False)
     gates = {name: _install(model.body.get_submodule(f"{lora.PREFIX}{name}")) for name in modules}
     rows = task.splits["train"]
