@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from fusion.composing.compatibility import require_compatible
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import HEAD_REVISION, Composed, Purpose
@@ -248,11 +250,13 @@ def keep_composition(
     """Put a fused model into the store; its manifest names sources, weights, method, rank and truncation error.
 
     Raises:
+        InputError: it is larger than an adapter may be, so that nothing would read it again; nothing is stored.
         IntegrityError: the composition changed the backbone.
     """
     from workbench.methods.adaptation import Adaptation
 
     composed = fused.composed
+    _require_readable(composed)
     adaptation = Adaptation(request.backbone, composed.method, composed.settings, request.precision, composed.described)
     manifest = describe(adapter_id, _target(request), adaptation, request.budget, request.seed, fused.record)
     reference = CompositionReference(
@@ -269,6 +273,18 @@ def keep_composition(
     code = manifest.code | composition_code(name, settings)
     made = manifest.model_copy(update={"composition": reference, "parents": parents, "code": code})
     return keep(fused.model, adaptation, made, store)
+
+
+def _require_readable(composed: Composed) -> None:
+    """Raise InputError where the settings, of which a rank is the sum of the sources', are out of their bounds."""
+    try:
+        type(composed.settings).model_validate(composed.settings.model_dump())
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = ".".join(map(str, wrong["loc"]))
+        message = f"the result cannot be stored: its {name} is {wrong['input']}: {wrong['msg']}"
+        hint = "Compose fewer adapters, or set `rank` where the method has it: --set rank=64."
+        raise InputError(message, hint=hint) from None
 
 
 def _target(request: Request) -> Task:

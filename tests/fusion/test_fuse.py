@@ -187,6 +187,18 @@ def test_a_revision_is_in_the_keys_of_those_results_alone_that_it_changed(
     assert "mix@2" not in meaning("warm-start", usual, start="mix")
 
 
+def test_a_result_of_a_rank_that_no_adapter_may_have_is_not_stored(
+    sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, tmp_path: Path
+) -> None:
+    """Else it would be there, and its manifest would be refused whenever it is opened."""
+    large = train_sources(backbone, tmp_path / "large", "lora", 1, rank=4095, targets=("query",))
+    request, settings = request_for((*large, sources[0]), task, backbone), COMPOSITIONS.get("cat").settings()
+    fused, store = fuse("cat", request, settings), AdapterStore(tmp_path / "fused")
+    with pytest.raises(InputError, match=r"cannot be stored: its rank is 4097: .* 4096.*\n.*--set rank"):
+        keep_composition("x", fused, "cat", request, settings, store)
+    assert "x" not in store
+
+
 @pytest.mark.parametrize("name", ["lorahub", "mix-search"])
 def test_the_manifest_tells_the_revision(
     name: str, sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, tmp_path: Path
