@@ -11,6 +11,8 @@ most similar ones. ``start: reptile`` takes the sources as they were learned, on
 
 from __future__ import annotations
 
+import gc
+import itertools
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ from workbench.methods.methods.lora import Settings as LoraSettings
 from workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fusion.target.composition import Purpose, Request
     from workbench.adapters.stored_adapter import StoredAdapter
 
@@ -72,9 +76,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     require_target(request)
     epochs = max(1, math.floor(settings.part * request.budget.epochs))
     request = replace(request, budget=request.budget.model_copy(update={"epochs": epochs}))
-    starts = [start for name in settings.start for start in _starts(name, request, settings.rank)]
-    begun, lora_settings, merged, weights = max(starts, key=lambda start: _quality(start[0]))
-    chosen = [start[0] for start in starts].index(begun)
+    chosen, (begun, lora_settings, merged, weights) = _best_start(request, settings)
     lora_settings = lora_settings.model_copy(update={"learning_rate": settings.learning_rate})
     record = train(begun, request, "lora", lora_settings)
     facts = {**merged.facts, **begun.facts, "start": float(chosen)}
@@ -113,14 +115,31 @@ def _may_give_lora(name: str) -> bool:
     return "peft" in card.libraries and card.settings is not Settings and not composed
 
 
-def _starts(name: str, request: Request, rank: int) -> list[Start]:
+def _best_start(request: Request, settings: Settings) -> tuple[int, Start]:
+    """Return the start that validates best, the first of equal ones, and its number; two at most are in memory."""
+    starts = itertools.chain.from_iterable(_starts(name, request, settings.rank) for name in settings.start)
+    number, best = 0, next(starts)
+    for tried in itertools.count(1):
+        gc.collect()  # a body is in a reference cycle: without this, those of before would stay beside it
+        start = next(starts, None)
+        if start is None:
+            break
+        if _quality(start[0]) > _quality(best[0]):
+            number, best = tried, start
+        del start
+    return number, best
+
+
+def _starts(name: str, request: Request, rank: int) -> Iterator[Start]:
     if name == FRESH:
-        return [_start_fresh(request, rank)]
-    if name == REPTILE:
-        return [_start_reptile(request, rank)]
-    if name == SINGLE:
-        return [_start_composed(name, replace(request, sources=(source,)), rank) for source in request.sources]
-    return [_start_composed(name, request, rank)]
+        yield _start_fresh(request, rank)
+    elif name == REPTILE:
+        yield _start_reptile(request, rank)
+    elif name == SINGLE:
+        for source in request.sources:
+            yield _start_composed(name, replace(request, sources=(source,)), rank)
+    else:
+        yield _start_composed(name, request, rank)
 
 
 def _start_composed(name: str, request: Request, rank: int) -> Start:

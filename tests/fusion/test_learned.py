@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -500,6 +501,35 @@ def test_warm_start_takes_the_start_that_validates_best(request_: Request) -> No
         assert names[int(composed.facts["start"])] == better
         before = [composed.facts[f"{name}_before"] for name in ("validation", "validation_log_likelihood")]
         assert before == pytest.approx(quality[better])
+
+
+def test_of_many_starts_two_are_in_memory_at_a_time(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an accelerator each has a backbone of its own."""
+    bodies: list[weakref.ref[torch.nn.Module]] = []
+    most = 0
+
+    def counted(body: torch.nn.Module, request: Request) -> Any:
+        nonlocal most
+        bodies.append(weakref.ref(body))
+        most = max(most, sum(known() is not None for known in bodies))
+        return begin(body, request)
+
+    monkeypatch.setattr(warm_start, "begin", counted)
+    start = ("fresh", "single", "average")
+    composed = warm_start.COMPOSITION.compose(request_, warm_start.Settings(start=start, rank=4))
+    assert (len(bodies), most) == (5, 2)
+    validated = [
+        warm_start.COMPOSITION.compose(
+            replace(request_, sources=sources), warm_start.Settings(start=name, rank=4)
+        ).facts
+        for name, sources in [
+            ("fresh", request_.sources),
+            *(("single", (source,)) for source in request_.sources),
+            ("average", request_.sources),
+        ]
+    ]
+    quality = [(facts["validation_before"], facts["validation_log_likelihood_before"]) for facts in validated]
+    assert composed.facts["start"] == quality.index(max(quality))
 
 
 def test_warm_start_takes_the_source_that_validates_best(request_: Request) -> None:
