@@ -53,7 +53,8 @@ def fit_head(
     """Return the multinomial logistic regression that does best on the validation split.
 
     For each C of :data:`GRID`, with z the features standardised by the training split's mean and deviation,
-    min over W, b of ½‖W‖² + C Σ_i −log softmax(W z_i + b)[y_i]. The highest validation accuracy wins; of equal ones
+    min over W, b of ½‖W‖² + C Σ_i −log softmax(W z_i + b)[y_i]; with examples of two labels ‖W‖² in place of ½‖W‖²,
+    since scikit-learn then penalises the difference of their rows. The highest validation accuracy wins; of equal ones
     the higher likelihood, then the stronger regularisation. The standardisation is folded into the layer. A feature
     that varies less than float32 resolves of the one that varies most counts as constant. A label without a training
     example has weight 0 and a logit of :data:`ABSENT`: it is never the answer.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fusion.target.fitted_by_folds import FOLDS, assign_folds, fit_head_by_folds
-from fusion.target.fitted_head import ABSENT, GRID, FittedHead, fit_head
+from fusion.target.fitted_head import ABSENT, GRID, FittedHead, fit, fit_head
 from workbench.errors import InputError, TrainingError
 
 
@@ -39,6 +40,18 @@ def test_layer_gives_the_probabilities_of_scikit_learn(labels: int) -> None:
     fitted = fit_head(*train, *validation, labels)
     expected = reference(fitted.inverse_regularisation, *train).predict_proba(validation[0].astype(np.float64))
     assert np.abs(probabilities(fitted, validation[0]) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(("labels", "share"), [(2, 1.0), (3, 0.5), (5, 0.5)])
+def test_a_fit_is_the_least_of_its_loss(labels: int, share: float) -> None:
+    """Where the gradient of share · ‖W‖² + C Σ −log softmax(W z + b)[y] is 0; of two labels share is 1, not ½."""
+    features, answers = blobs(labels, 60)
+    wide, c = features.astype(np.float64), 0.1
+    weight, bias = fit(wide, answers, labels, c)
+    standardised = (wide - wide.mean(axis=0)) / wide.std(axis=0)
+    wrong = softmax(wide @ weight.T + bias, axis=1) - np.eye(labels)[answers]
+    gradient = 2 * share * weight * wide.std(axis=0) + c * wrong.T @ standardised
+    assert np.abs(gradient).max() < 1e-3 < np.abs(c * wrong.T @ standardised).max() / 10
 
 
 def test_strength_is_the_best_on_the_validation_split() -> None:
