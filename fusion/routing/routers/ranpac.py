@@ -144,7 +144,7 @@ def projection(hidden: int, settings: Settings) -> NDArray[np.float32]:
     return _drawn(hidden, settings.width, settings.seed).copy()
 
 
-@lru_cache(maxsize=2)  # drawing takes as long as a server needs for a text
+@lru_cache(maxsize=1)  # drawing takes as long as a server needs for a text
 def _drawn(hidden: int, width: int, seed: int) -> NDArray[np.float32]:
     generator = np.random.RandomState(seed)  # the one whose numbers no version of numpy changes
     return generator.standard_normal((hidden, width)).astype(np.float32)
