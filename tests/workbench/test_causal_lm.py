@@ -232,6 +232,19 @@ def test_prompts_are_cut_at_the_front_and_answers_at_the_end(plain: Backbone) ->
         KIND.questions(rows, plain.tokenizer, 3)
 
 
+def test_a_chat_that_does_not_fit_is_refused_and_loses_no_turn(chatty: Backbone) -> None:
+    system = {"role": "system", "content": "plum"}
+    text = Dataset.from_dict({"text": ["the cat often"], "max_new_tokens": [3]})
+    chat = with_options(text, AnswerOptions(earlier=(system,)))
+    (whole,) = KIND.questions(chat, chatty.tokenizer, 50)
+    asked = len(whole["input_ids"])
+    assert KIND.questions(chat, chatty.tokenizer, asked + 3) == [whole]
+    with pytest.raises(InputError, match=naming(f"{asked} tokens", f"at most {asked - 1}", "up to 3")):
+        KIND.questions(chat, chatty.tokenizer, asked + 2)
+    (cut,) = KIND.questions(text, chatty.tokenizer, 5)
+    assert len(cut["input_ids"]) == 2, "a text by itself is cut, as those of the training were"
+
+
 def test_the_loss_is_that_of_the_answer_s_tokens_alone(backbone: Backbone) -> None:
     model, lm, rows = untrained(backbone), lm_of(backbone), rows_of(5)
     encoded = KIND.encode(rows, backbone.tokenizer, 20)

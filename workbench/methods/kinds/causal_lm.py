@@ -60,18 +60,22 @@ class CausalLM(AnswersInWords):
         return output_layer(backbone)
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
-        """Return the prompts.
+        """Return the prompts; of a long one the beginning is left out, but not of a chat, which would lose turns.
 
         Raises:
-            InputError: ``max_length`` leaves a prompt no token.
+            InputError: ``max_length`` leaves a prompt no token, or no room for a chat of several turns.
         """
         questions = []
-        for ids, limit in zip(self._prompts(rows, tokenizer), limits(rows), strict=True):
+        asked = zip(self._prompts(rows, tokenizer), limits(rows), options_of(rows), strict=True)
+        for ids, limit, options in asked:
             if limit >= max_length:
                 raise InputError(
                     f"max_length {max_length} leaves no token for a prompt before an answer of up to {limit} tokens",
                     hint=f"Raise it (--set budget.max_length={limit + 96}), or lower the task's max_new_tokens.",
                 )
+            if options.earlier and len(ids) > max_length - limit:
+                message = f"the chat has {len(ids)} tokens, and its adapter reads at most {max_length - limit}"
+                raise InputError(f"{message} beside an answer of up to {limit}: leave out earlier messages")
             kept = ids[limit - max_length :]
             questions.append({"input_ids": kept, "attention_mask": [1] * len(kept)})
         return questions
