@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from workbench.errors import blaming
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -33,8 +35,13 @@ class Words:
         self.written, self.wanted = "", True
 
     def __call__(self, tokens: Sequence[int]) -> bool:
-        """Pass on the text that the tokens add; if an answer is generated again, nothing is repeated."""
-        decoded: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        """Pass on the text that the tokens add; if an answer is generated again, nothing is repeated.
+
+        Raises:
+            InputError: the tokenizer fails, or panics.
+        """
+        with blaming("the tokenizer cannot write a text", None):  # a panic would end the thread
+            decoded: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
         text = self._certain(before_stop(decoded, self._stop)).strip()
         if text.startswith(self.written) and not text.endswith(UNFINISHED) and text != self.written:
             self._say(text[len(self.written) :])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.backbone.answer_options import options_of
 from workbench.backbone.prompts import NEW_TOKENS
+from workbench.backbone.tokenizing import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,11 @@ class AnswerRow:
     complete: bool = False
 
     def take(self, token: int, ends: frozenset[int], tokenizer: PreTrainedTokenizerBase) -> None:
-        """Take the next token, and note whether the answer ends with it; nothing follows its end."""
+        """Take the next token, and note whether the answer ends with it; nothing follows its end.
+
+        Raises:
+            InputError: the tokenizer cannot write the answer's text, at which it may have to stop.
+        """
         if self.ended:
             return
         self.tokens.append(token)
@@ -76,5 +81,5 @@ def limits(rows: Dataset) -> list[int]:
 
 
 def _is_stopped(new: list[int], stop: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> bool:
-    text: str = tokenizer.decode(new, skip_special_tokens=True)
+    (text,) = texts_of(tokenizer, [new], skip_special_tokens=True)
     return any(end in text for end in stop)

@@ -180,6 +180,25 @@ def test_a_missing_key_and_a_failure_have_openais_form_too(
     assert streamed(client, said("a"))[-1]["error"]["type"] == "server_error"
 
 
+@pytest.mark.parametrize("asked", [{"stream": True}, {"stop": "b"}])
+def test_a_tokenizer_that_panics_fails_one_answer_and_not_the_server(
+    asked: dict[str, Any], serve: Serve, generating: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PanicException(BaseException):  # as the bindings of Rust call theirs
+        pass
+
+    def panics(*_: Any, **__: Any) -> str:
+        raise PanicException("slice index starts at 1 but ends at 0")
+
+    client, service = serve(at=generating)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(service.current.opened.backbone.tokenizer), "decode", panics)
+        response = client.post(CHAT, json=said("the cat", **asked))
+    assert lacks(response.text, "cannot write a text", "slice index") == []
+    assert service.is_alive
+    assert client.post(CHAT, json=said("the cat")).status_code == 200
+
+
 def test_turns_before_the_last_are_read_where_there_is_a_chat_template(
     serve: Serve, generating: Workspace, llama: Path
 ) -> None:
