@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 from transformers import PretrainedConfig
 
 from tests.elsewhere.architectures import write_base
@@ -186,3 +187,17 @@ def test_a_prefix_is_for_heads_of_the_usual_width(method: str) -> None:
     usual, wide = (config_of("mistral", num_key_value_heads=2, head_dim=width) for width in (8, 16))
     assert objection(method, usual) == ""
     assert "its attention heads are 16 wide, but the package makes prefixes for 8" in objection(method, wide)
+
+
+def test_an_answer_that_has_ended_needs_no_positions_while_longer_ones_are_written(tmp_path: Path) -> None:
+    """Positions are in a table, and a prompt with its own short answer takes all of them."""
+    backbone = open_backbone(str(write_base(tmp_path / "gpt2", "gpt2")))
+    kind, room = KINDS.get("causal-lm"), positions(backbone.config)
+    assert room
+    model = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32").fresh("causal-lm", 0, seed=0)
+    long = " ".join(["cat"] * room)
+    rows = Dataset.from_dict({"text": [long, "dog", "cat"], "max_new_tokens": [2, 12, 12]})
+    together = kind.answers(model, rows, backbone.tokenizer, room)
+    alone = [kind.answers(model, rows.select([row]), backbone.tokenizer, room)[0] for row in range(3)]
+    assert together[0].read + len(together[0].tokens) == room
+    assert [answer.tokens.tolist() for answer in together] == [answer.tokens.tolist() for answer in alone]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from workbench.backbone.architecture import counts_padding, positions
 from workbench.backbone.transformers_api import cache_name
 
 if TYPE_CHECKING:
@@ -31,7 +33,15 @@ def language_model(model: Network) -> Any:
     lm = empty_language_model(body.config)
     setattr(lm, lm.base_model_prefix, body.get_base_model() if learns_a_prompt(body) else body)
     lm.set_output_embeddings(model.head)
+    if counts_padding(body.config) and (room := positions(body.config)):
+        lm.register_forward_pre_hook(partial(_stay_within, room), with_kwargs=True)
     return lm.train(model.training)
+
+
+def _stay_within(room: int, _: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Let no row be read at a position behind the last: one that has ended is read on until its batch has."""
+    places = kwargs.get("position_ids")  # (batch, tokens)
+    return args, kwargs if places is None else {**kwargs, "position_ids": places.clamp(max=room - 1)}
 
 
 def virtual_tokens(model: Network) -> Tensor | None:
