@@ -119,6 +119,18 @@ def test_a_job_that_is_cancelled_while_it_waits_is_not_done(
     assert worker.batches == [["x"], ["kept"]]
 
 
+def test_jobs_that_were_cancelled_keep_no_others_out(worker: Worker, queue_of: Callable[[Batching], Jobs]) -> None:
+    queue = queue_of(Batching(seconds=0, waiting=3))
+    dropped = [queue.submit(job) for job in ("ab", "c")]
+    assert dropped[0].cancel()
+    assert queue.waiting == 1
+    kept = queue.submit("de")
+    worker.go.set()
+    assert (dropped[1].result(10), kept.result(10)) == ("C", "DE")
+    assert worker.batches == [["x"], ["c", "de"]]
+    assert queue.waiting == 0
+
+
 def test_only_the_job_that_is_to_blame_fails(worker: Worker, queue_of: Callable[[Batching], Jobs]) -> None:
     queue = queue_of(Batching())
     good, bad, other = (queue.submit(job) for job in ("good", "bad", "other"))
@@ -194,6 +206,17 @@ def test_a_job_that_was_cancelled_does_not_join(joined: tuple[Joined, Jobs]) -> 
     worker.go.set()
     assert (first.result(10), kept.result(10)) == ("ABC", "E")
     assert worker.let_in[0] == ["e"]
+
+
+def test_a_job_that_was_cancelled_does_not_let_those_behind_it_wait(joined: tuple[Joined, Jobs]) -> None:
+    worker, queue = joined
+    first = queue.submit("abcd")
+    assert worker.begun.wait(10)
+    cannot_join, behind = queue.submit("E"), queue.submit("f")
+    assert cannot_join.cancel()
+    worker.go.set()
+    assert (first.result(10), behind.result(10)) == ("ABCD", "F")
+    assert worker.let_in[0] == ["f"]
 
 
 def test_only_the_job_that_is_to_blame_fails_where_others_have_joined(joined: tuple[Joined, Jobs]) -> None:

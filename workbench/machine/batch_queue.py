@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Generic, Protocol, TypeVar
@@ -45,7 +46,7 @@ class Batching:
     waiting: int = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Waiting(Generic[Job, Result]):
     job: Job
     future: Future[Result]
@@ -144,10 +145,12 @@ class BatchQueue(Generic[Job, Result]):
                 raise StoppedError("no more jobs are accepted: the server is stopping")
             if self.waiting and self.waiting + len(job) > self._batching.waiting:
                 raise BusyError(f"{self.waiting} texts are waiting already; the limit is {self._batching.waiting}")
-            self._line.append(_Waiting(job, Future(), time.monotonic()))
+            entry: _Waiting[Job, Result] = _Waiting(job, Future(), time.monotonic())
+            self._line.append(entry)
             self.waiting += len(job)
             self._changed.notify()
-            return self._line[-1].future
+        entry.future.add_done_callback(lambda future: self._leave(entry) if future.cancelled() else None)
+        return entry.future
 
     @property
     def is_alive(self) -> bool:
@@ -163,6 +166,12 @@ class BatchQueue(Generic[Job, Result]):
     def join(self, seconds: float | None = None) -> None:
         """Wait until all is done; after :meth:`stop`."""
         self._thread.join(seconds)
+
+    def _leave(self, entry: _Waiting[Job, Result]) -> None:
+        """Take a job that was cancelled out of the line: nobody waits for it, and it keeps out no other."""
+        with self._changed, suppress(ValueError):  # it may have been taken out already
+            self._line.remove(entry)
+            self.waiting -= len(entry.job)
 
     def _run(self) -> None:
         while (batch := self._next()) is not None:
