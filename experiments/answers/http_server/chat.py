@@ -91,7 +91,7 @@ async def _chunks(parts: AsyncIterator[str | Reply | Failed], job: Job, with_usa
     yield chunk({"role": "assistant", "content": ""})
     async for part in parts:
         if isinstance(part, Failed):
-            yield _event(openai_error(HTTPStatus.INTERNAL_SERVER_ERROR, part.what))
+            yield _event(openai_error(part.code, part.what))
         elif isinstance(part, Reply):
             (answer,) = part.answers
             if rest := answer.words[len(written) :]:

@@ -10,9 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteError
 
 from experiments.answers.http_server import mistakes
-from experiments.answers.http_server.refusals import UNKNOWN_MODEL, refused
+from experiments.answers.http_server.refusals import UNKNOWN_MODEL, code_of, refused
 from experiments.answers.http_server.streamed import FAULT
-from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
+from workbench.errors import UnknownNameError, WorkbenchError
 from workbench.errors.printable import printable
 
 if TYPE_CHECKING:
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 UNREADABLE = "the body is not JSON in UTF-8, is nested too deeply, or has a number that is too long"
-CODES: dict[type[WorkbenchError], HTTPStatus] = {
-    BusyError: HTTPStatus.TOO_MANY_REQUESTS,
-    StoppedError: HTTPStatus.SERVICE_UNAVAILABLE,
-    UnknownNameError: HTTPStatus.NOT_FOUND,
-    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
-}
 AGAIN = {HTTPStatus.TOO_MANY_REQUESTS: "1", HTTPStatus.SERVICE_UNAVAILABLE: "5"}  # seconds to wait
 
 
@@ -34,7 +28,7 @@ def add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(WorkbenchError)
     async def known_error(_: Request, error: WorkbenchError) -> Response:
-        code = next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+        code = code_of(error)
         names = f". {error.hint}" if isinstance(error, UnknownNameError) else ""  # other hints are about commands
         openai_code = UNKNOWN_MODEL if isinstance(error, UnknownNameError) else None
         again = {"Retry-After": AGAIN[code]} if code in AGAIN else None

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
 
+from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,6 +19,12 @@ OPENAI = "/v1/"  # paths begin so that clients of OpenAI's interface ask for
 OPENAI_CODES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "invalid_api_key",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded",
+}
+CODES: dict[type[WorkbenchError], HTTPStatus] = {
+    BusyError: HTTPStatus.TOO_MANY_REQUESTS,
+    StoppedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    UnknownNameError: HTTPStatus.NOT_FOUND,
+    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 UNKNOWN_MODEL = "model_not_found"
 
@@ -41,6 +49,11 @@ class Refusal(JSONResponse):
         code, what, headers, openai_code = self._openai
         sent = HTTPStatus.BAD_REQUEST if code == HTTPStatus.UNPROCESSABLE_ENTITY else code  # as OpenAI has it
         return JSONResponse(openai_error(code, what, openai_code), sent, headers)
+
+
+def code_of(error: WorkbenchError) -> HTTPStatus:
+    """Return the code with which an error is answered."""
+    return next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def refused(code: int, what: str, headers: Mapping[str, str] | None = None, openai_code: str | None = None) -> Refusal:

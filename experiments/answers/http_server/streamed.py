@@ -7,10 +7,12 @@ import json
 import logging
 import weakref
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from experiments.answers.http_server.current import Reply
 from experiments.answers.http_server.messages import answers_of
+from experiments.answers.http_server.refusals import code_of
 from workbench.errors import WorkbenchError
 from workbench.measures.streaming import Words
 
@@ -29,8 +31,14 @@ FAULT = "the work failed; the server's log says why"
 
 @dataclass(frozen=True)
 class Failed:
-    """Why there is no answer."""
+    """Why there is no answer.
 
+    Attributes:
+        code: with which the same request is answered without a stream.
+        what: the message.
+    """
+
+    code: int
     what: str
 
 
@@ -66,12 +74,12 @@ async def _parts(
             yield text
         yield future.result()
     except TimeoutError:
-        yield Failed(limits.late)
+        yield Failed(HTTPStatus.GATEWAY_TIMEOUT, limits.late)
     except WorkbenchError as error:
-        yield Failed(error.what)
+        yield Failed(code_of(error), error.what)
     except Exception:
         logging.getLogger("uvicorn.error").exception("a streamed answer failed")
-        yield Failed(FAULT)
+        yield Failed(HTTPStatus.INTERNAL_SERVER_ERROR, FAULT)
     finally:  # the client has all of it, or has gone
         _give_up(future, words)
 

@@ -163,6 +163,16 @@ def test_what_is_wrong_is_said_as_openai_says_it(mistake: str, serve: Serve, gen
     assert lacks(error["message"], *named) == []
 
 
+def test_a_stream_that_is_refused_has_the_error_of_the_same_request_without_one(
+    serve: Serve, generating: Workspace
+) -> None:
+    chat, code, _ = WRONG["turns without a chat template"]
+    client, _ = serve(at=generating)
+    whole = client.post(CHAT, json=chat)
+    assert whole.status_code == code
+    assert streamed(client, chat)[-1] == whole.json(), "which asks for the client's correction, not for another try"
+
+
 def test_a_missing_key_and_a_failure_have_openais_form_too(
     serve: Serve, generating: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
