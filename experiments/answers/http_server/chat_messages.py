@@ -54,8 +54,8 @@ class Chat(SentObject):
 
     model: str = Field(description="The name of a task, or an adapter's id or its beginning.")
     messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
-    stream: bool = False
-    stream_options: StreamOptions | None = None
+    stream: bool | None = False
+    stream_options: StreamOptions | None = Field(None, description="Only with stream.")
     max_tokens: int | None = Field(None, ge=1, description="The answer is never longer than its task allows.")
     max_completion_tokens: int | None = Field(None, ge=1, description="As max_tokens.")
     stop: Stop | list[Stop] | None = Field(None, description="Up to four texts; the answer ends before the first.")
@@ -90,6 +90,12 @@ class Chat(SentObject):
     def _asks(self) -> Chat:
         if self.messages[-1].role != "user":
             raise ValueError(f"the last of the messages has to be the user's, not the {self.messages[-1].role}'s")
+        return self
+
+    @model_validator(mode="after")
+    def _streams(self) -> Chat:
+        if self.stream_options and not self.stream:
+            raise ValueError("stream_options needs stream: true")
         return self
 
     @property

@@ -96,6 +96,14 @@ def test_an_answer_stops_and_is_cut_where_it_was_asked_to(serve: Serve, generati
         assert (ended["message"]["content"], ended["finish_reason"], written) == (wanted, "stop", wanted)
 
 
+def test_what_is_null_is_left_out(serve: Serve, generating: Workspace) -> None:
+    client, _ = serve(at=generating)
+    names = ("stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "temperature", "top_p", "n")
+    nothing = dict.fromkeys((*names, "seed", "user"))
+    plain, null = (client.post(CHAT, json=said("the cat", **more)).json() for more in ({}, nothing))
+    assert null["choices"] == plain["choices"]
+
+
 def test_models_are_adapters_and_the_tasks_that_they_answer_for(serve: Serve, generating: Workspace) -> None:
     client, _ = serve(at=generating)
     listed = client.get("/v1/models").json()
@@ -139,6 +147,11 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "an empty stop": (said("a", stop=""), 400, ["stop", "empty"]),
     "too many stops": (said("a", stop=[*"abcde"]), 400, ["stop", "5"]),
     "tools": (said("a", tools=[]), 400, ["tools"]),
+    "options of no stream": (
+        said("a", stream_options={"include_usage": True}),
+        400,
+        ["stream_options", "stream: true"],
+    ),
     "a typing error": (said("a", max_token=3), 400, ["max_token", "max_tokens"]),
     "a long chat": (said("a" * 20_001), 413, ["20,001"]),
     "a long stop": (said("a", stop="b" * 20_000), 413, ["20,001"]),
