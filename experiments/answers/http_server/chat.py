@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workbench.answering.predictor import Answer
 
 DONE = "data: [DONE]\n\n"
+CHANGED = "the answer had to be written again, and became another answer than the one that was sent; ask again"
 
 
 def add_chat(app: FastAPI, service: Service, limits: Limits) -> None:
@@ -94,6 +95,9 @@ async def _chunks(parts: AsyncIterator[str | Reply | Failed], job: Job, with_usa
             yield _event(openai_error(part.code, part.what))
         elif isinstance(part, Reply):
             (answer,) = part.answers
+            if not answer.words.startswith(written):
+                yield _event(openai_error(HTTPStatus.INTERNAL_SERVER_ERROR, CHANGED))
+                break
             if rest := answer.words[len(written) :]:
                 yield chunk({"content": rest})
             yield chunk({}, _reason(answer))

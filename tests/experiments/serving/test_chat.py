@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from experiments.answers.http_server.current import Reply
 from experiments.answers.http_server.service import Service
 from experiments.workspace import Workspace
 from tests.experiments.serving.conftest import GENERATING as NAMES
 from tests.experiments.serving.conftest import TEXTS, Serve
 from tests.messages import lacks
+from workbench.answering.predictor import Answer
 from workbench.backbone.names import open_backbone
 from workbench.machine.batch_queue import Batching
+from workbench.methods.kind import Written
 
 CHAT = "/v1/chat/completions"
 
@@ -184,6 +188,23 @@ def test_a_stream_that_is_refused_has_the_error_of_the_same_request_without_one(
     whole = client.post(CHAT, json=chat)
     assert whole.status_code == code
     assert streamed(client, chat)[-1] == whole.json(), "which asks for the client's correction, not for another try"
+
+
+def test_a_stream_does_not_end_with_another_answer_than_it_began_with(
+    serve: Serve, generating: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that fails is answered again, request by request, and rounding may choose another token then."""
+
+    async def again(*_: Any) -> AsyncIterator[str | Reply]:
+        yield "the c"
+        yield Reply([Answer("the dog often", 1.0, "the dog often", Written(1, 4, True))], ["any"])
+
+    client, _ = serve(at=generating)
+    monkeypatch.setattr("experiments.answers.http_server.chat.answer_parts", again)
+    _, part, last = streamed(client, said("a"))
+    assert part["choices"][0]["delta"]["content"] == "the c"
+    assert last["error"]["type"] == "server_error"
+    assert lacks(last["error"]["message"], "another answer", "again") == []
 
 
 def test_a_missing_key_and_a_failure_have_openais_form_too(
