@@ -40,8 +40,8 @@ def language_model(model: Network) -> Any:
 
 def _stay_within(room: int, _: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Let no row be read at a position behind the last: one that has ended is read on until its batch has."""
-    places = kwargs.get("position_ids")  # (batch, tokens)
-    return args, kwargs if places is None else {**kwargs, "position_ids": places.clamp(max=room - 1)}
+    positions_read = kwargs.get("position_ids")  # (batch, tokens)
+    return args, kwargs if positions_read is None else {**kwargs, "position_ids": positions_read.clamp(max=room - 1)}
 
 
 def virtual_tokens(model: Network) -> Tensor | None:
