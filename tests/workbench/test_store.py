@@ -19,7 +19,7 @@ from safetensors.numpy import save as weights_of
 
 from tests.messages import naming
 from workbench.adapters.fit_record import Epoch, FitRecord
-from workbench.adapters.manifest import MANIFEST, BackboneReference, Manifest, TaskReference
+from workbench.adapters.manifest import MANIFEST, BackboneReference, Manifest, TaskReference, write_manifest
 from workbench.adapters.store import AdapterStore, importable
 from workbench.adapters.stored_adapter import StoredAdapter, check_files
 from workbench.errors import InputError, IntegrityError, UnknownNameError
@@ -373,6 +373,28 @@ def test_import_refuses_an_id_that_is_no_folder_name(exported: Path, tmp_path: P
     with pytest.raises(InputError, match="an adapter's id"):
         AdapterStore(tmp_path / "other").import_(exported, "tiny")
     assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "/tmp/evil", "a b", "$(evil)", ""])
+def test_import_refuses_a_task_whose_name_begins_no_id(
+    store: AdapterStore, stored: StoredAdapter, tmp_path: Path, name: str
+) -> None:
+    """The ids of adapters that are made of it begin so, and name folders."""
+    task = stored.manifest.task.model_copy(update={"name": name})
+    folder = store.export(stored.id, tmp_path / "sent")
+    write_manifest(stored.manifest.model_copy(update={"task": task}), folder)
+    other = AdapterStore(tmp_path / "other")
+    with pytest.raises(InputError, match=naming(MANIFEST, f"{name!r} cannot be a task's name")):
+        other.import_(folder, "tiny")
+    assert not other.root.exists()
+
+
+@pytest.mark.parametrize("name", ["../evil", "a b", "x" * 201])
+def test_nothing_is_stored_under_an_id_that_is_no_folder_name(store: AdapterStore, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=naming(repr(name), "cannot be an adapter's id")):
+        store.save(manifest(name), writer())
+    assert not [*tmp_path.rglob("*evil*")]
+    assert store.ids() == []
 
 
 def test_import_refuses_another_adapter_under_a_known_id(

@@ -14,6 +14,13 @@ MOST_NAMED = 4  # ids that a message lists
 ADAPTERS = "workbench adapters list"  # the command that lists them all
 
 
+def require_id(text: str, where: str | None = None) -> None:
+    """Raise InputError where ``text`` cannot be an adapter's id: it is the name of a folder, and leads to no other."""
+    if not ID.fullmatch(text) or len(text.encode(errors="replace")) > LONGEST_ID:
+        hint = f"An id has letters, digits and . _ + - @ = and at most {LONGEST_ID} bytes."
+        raise InputError(f"{text!r} cannot be an adapter's id", where=where, hint=hint)
+
+
 def by_id(name: str, ids: Sequence[str], listed: str = "") -> str:
     """Return the id in ``ids`` that ``name`` equals, begins, or is the key of; the key follows an id's last hyphen.
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.adapters.adapter_folder import check_adapter
-from workbench.adapters.ids import ID, LONGEST_ID, by_id, certain_id
+from workbench.adapters.ids import ID, by_id, certain_id, require_id
 from workbench.adapters.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from workbench.adapters.stored_adapter import README, StoredAdapter, check_files, text_below
 from workbench.backbone.finite_weights import require_finite
@@ -70,7 +70,11 @@ class AdapterStore:
         """Let ``write`` fill a folder, add its digests to ``manifest``, and put it in place in one step.
 
         An adapter that is there already under this id stays as it is: the id names what it was made from.
+
+        Raises:
+            InputError: the id cannot be one, so that its folder would lie somewhere else.
         """
+        require_id(manifest.id)
         folder = self.root / manifest.id
         with first_ahead():
             if not (folder / MANIFEST).is_file():
@@ -193,9 +197,10 @@ def importable(source: Path) -> Manifest:
     if not (source / MANIFEST).is_file():
         raise InputError(f"no {MANIFEST} here", where=str(source), hint="Import what `adapters export` wrote.")
     manifest = read_manifest(source)
-    if not ID.fullmatch(manifest.id) or len(manifest.id.encode(errors="replace")) > LONGEST_ID:
-        hint = f"An id has letters, digits and . _ + - and at most {LONGEST_ID} bytes."
-        raise InputError(f"{manifest.id!r} cannot be an adapter's id", where=str(source / MANIFEST), hint=hint)
+    require_id(manifest.id, str(source / MANIFEST))
+    if not ID.fullmatch(manifest.task.name):  # with which the ids of adapters begin that are made of this one
+        hint = "Such a name has letters, digits and . _ + - @ ="
+        raise InputError(f"{manifest.task.name!r} cannot be a task's name", where=str(source / MANIFEST), hint=hint)
     if manifest.linked:
         hint = "`workbench adapters export` writes it with its files, on the machine that has them."
         raise InputError(f"the model of {manifest.id} is not here: it is linked", where=str(source), hint=hint)
