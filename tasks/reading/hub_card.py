@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.reading.label_folders import link_error
 from workbench.errors import InputError, opening
 from workbench.files.ordinary import foreign_links
+from workbench.settings.yaml_text import MOST_VALUES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def _named(path: Path) -> Iterator[str]:
     configs = stated.get("configs") if isinstance(stated, dict) else None
     for config in configs if isinstance(configs, list) else ():
         if isinstance(config, dict):
-            yield from _texts([config.get(key) for key in NAMES_FILES])
+            yield from _texts([config.get(key) for key in NAMES_FILES], path)
 
 
 def _stated(path: Path) -> Any:
@@ -54,12 +55,18 @@ def _stated(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for entry in value.values() if isinstance(value, dict) else value:
-            yield from _texts(entry)
+def _texts(value: Any, path: Path) -> Iterator[str]:
+    """Yield each text in a value; raises InputError where aliases make it hold too many values, or hold itself."""
+    waiting, seen = [value], 0
+    while waiting:
+        value, seen = waiting.pop(), seen + 1
+        if seen > MOST_VALUES:
+            message = f"more than {MOST_VALUES:,} names of files (an alias counts as all that it stands for)"
+            raise InputError(message, where=str(path))
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | dict):
+            waiting += value.values() if isinstance(value, dict) else value
 
 
 def _is_below(name: str) -> bool:

@@ -96,6 +96,20 @@ def test_a_card_that_names_other_files_is_refused(repository: Path, name: str, k
     assert hub.read(settings, repository.parent)["train"]["text"] == ["one", "two"]
 
 
+ALIASES = "".join(f"\n  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9))
+ENDLESS = {"itself": "data_files: &a [*a]", "very many": f"a0: &a0 [x]{ALIASES}\n  data_files: *a8"}
+
+
+@pytest.mark.parametrize("name", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize("keys", ENDLESS)
+def test_a_card_whose_aliases_never_end_is_refused(repository: Path, name: str, keys: str, call: Call) -> None:
+    path = card(repository, name, ENDLESS[keys])
+    (repository.parent / "mine.yaml").write_text(f"description: d\nhub: {{id: ./repo}}\n{COLUMNS}\n")
+    code, out, err = call("tasks", "check", "mine", "--tasks", str(repository.parent))
+    assert (code, out) == (2, ""), err
+    assert lacks(err, str(path), "100,000 names of files", "alias") == []
+
+
 def test_a_link_out_of_the_folder_is_refused(repository: Path) -> None:
     link = repository / "data" / "test.csv"
     link.symlink_to(repository.parent / "private" / "rows.csv")
