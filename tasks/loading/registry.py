@@ -195,7 +195,7 @@ def _read_once(read: Callable[[Path, int, int], FoundT], path: Path) -> FoundT:
 def _names_in(path: Path, _changed: int, _size: int) -> tuple[str, ...]:
     """Return the task names of one file; only a file that declares a family is parsed."""
     with opening("this task file", str(path)):
-        text = contents(path).decode("utf-8", errors="replace")
+        text = contents(path).decode("utf-8-sig", errors="replace")
     if "\nfamily:" not in f"\n{text}":
         return (path.stem,)
     return tuple(_read_once(_documents, path))

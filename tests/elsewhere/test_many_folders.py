@@ -141,6 +141,15 @@ def test_a_list_in_a_file_says_what_holds_for_each(call: Call, bert: Path, sent:
     assert "list.yaml, line 2: unknown key" in err
 
 
+@pytest.mark.parametrize("text", ["{folder}\n", "- folder: {folder}\n"])
+def test_a_list_may_begin_with_a_byte_order_mark(text: str, call: Call, bert: Path, sent: Path) -> None:
+    """As editors of Windows write it."""
+    Path("list.txt").write_text(text.format(folder=sent / "emotion"), encoding="utf-8-sig")
+    code, out, err = call("adapters", "import", "--from-file", "list.txt", "--backbone", str(bert), *LABELS, "--json")
+    assert code == 0, err
+    assert json.loads(out)["adapters"][0]["task"] == "emotion"
+
+
 def test_of_a_repository_on_the_hub_only_what_is_read_is_fetched(
     call: Call, bert: Path, sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

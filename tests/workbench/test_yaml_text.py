@@ -108,3 +108,8 @@ def test_a_file_that_is_not_there_is_told_with_what_is_called_alike(name: str, t
 def test_a_name_that_no_file_has_is_told(name: str) -> None:
     with pytest.raises(InputError, match=r"cannot read this file|no such file"):
         read_text(Path(name))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text("a: 1\n", encoding="utf-8-sig")
+    assert read_text(tmp_path / "f.yaml") == "a: 1\n"

@@ -107,7 +107,7 @@ class _Sizes:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file that a person wrote.
+    """Return the text of a file that a person wrote, without the byte order mark that some editors put before it.
 
     Raises:
         InputError: it is not there, it is no file (a folder, a device, a pipe), not UTF-8, or too large to have been
@@ -119,7 +119,7 @@ def read_text(path: Path) -> str:
             raise InputError(f"cannot read this file: it is {_kind(path)}", where=where)
         with open_ordinary(path) as file:
             content = file.read(MOST_BYTES + 1)
-        text = content.decode("utf-8") if len(content) <= MOST_BYTES else ""
+        text = content.decode("utf-8-sig") if len(content) <= MOST_BYTES else ""
     except (FileNotFoundError, NotADirectoryError):
         raise no_such_file(path) from None
     except (OSError, ValueError) as error:
