@@ -7,7 +7,9 @@ to be done (Wang et al. 2022, arXiv:2204.07705).
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.reading.text_files import opened_text
@@ -27,10 +29,11 @@ def parse_json(text: str, where: str) -> Any:
         where: the file, and the line where the text begins, for messages.
 
     Raises:
-        DataError: no JSON, nested too deeply, or it holds half of a character (a lone surrogate).
+        DataError: no JSON, nested too deeply, an object has a key twice, or it holds half of a character (a lone
+            surrogate).
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=partial(_object, where=where))
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -43,6 +46,16 @@ def parse_json(text: str, where: str) -> Any:
         raise DataError("half of a Unicode character (a lone surrogate)", where=where, hint=hint) from None
     except ValueError as error:  # an integer of thousands of digits
         raise DataError(f"this JSON cannot be read: {error}", where=where) from None
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """Return an object of JSON; raises DataError where a key stands twice: Python would take the last value."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        hint = "Rename one of them, or leave it out."
+        raise DataError(f"the key {twice!r} is twice in one object", where=where, hint=hint)
     return value
 
 

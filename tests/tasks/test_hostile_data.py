@@ -129,6 +129,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
         "line 1: this JSON cannot be read",
     ),
     "no objects": (file("rows.jsonl", "[1]\n"), "line 1: expected one JSON object"),
+    "a key twice": (
+        file("rows.jsonl", '{"text": "a", "label": "x"}\n{"text": "a", "label": "x", "label": "y"}'),
+        "line 2: the key 'label' is twice in one object",
+    ),
     "more fields": (file("rows.csv", LINES.replace("7,", "7,,,,")), "line 9: 5 fields, but there are 2 columns"),
     "columns of one name": (file("rows.csv", LINES.replace("text,", "label,")), "several columns are called 'label'"),
     "columns of one name in parquet": (lambda folder: twice(folder / "rows.parquet"), "rows.parquet"),

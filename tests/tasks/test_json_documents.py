@@ -45,6 +45,7 @@ def test_a_task_file_of_natural_instructions_is_a_table(tmp_path: Path) -> None:
         ("json", "[1, 2]", "a list of objects"),
         ("json", {"a": 1}, "a list of objects"),
         ("json", [], "no rows"),
+        ("json", '[{"a": 1, "b": {"c": 1, "c": 1}}]', r"rows\.json: the key 'c' is twice in one object"),
         ("json", '[{"a": "\\ud800"}]', "(a lone surrogate)"),
         ("json", "[" * 100_000, "nested too deeply|not JSON"),
         ("natural-instructions", [{"a": 1}], "`Instances` to be a list of objects"),
