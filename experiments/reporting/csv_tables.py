@@ -34,9 +34,9 @@ def _parts(column: Column, cells: list[Cell]) -> Iterator[list[object]]:
     yield [literal(f"{column.head}{unit}"), *map(_value, cells)]
     if any(cell.interval for cell in cells):
         for bound in ("low", "high"):
-            yield [f"{column.head} {bound}", *(getattr(cell.interval, bound, None) for cell in cells)]
+            yield [literal(f"{column.head} {bound}"), *(getattr(cell.interval, bound, None) for cell in cells)]
         if any(cell.badge for cell in cells):
-            yield [f"{column.head} reading", *(cell.badge for cell in cells)]
+            yield [literal(f"{column.head} reading"), *(cell.badge for cell in cells)]
 
 
 def _value(cell: Cell) -> object:

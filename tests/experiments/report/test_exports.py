@@ -73,6 +73,9 @@ def test_a_page_splits_a_table_that_is_too_wide_for_it(columns: int, tables: int
 def test_no_name_is_a_formula_of_a_spreadsheet(shown: Presentation) -> None:
     table = Table("t", "T", (Column("=head"), Column("n")), ((Cell("=1+1"), Cell("−1.0", -1.0)),))
     assert csv_tables(replace(shown, written=lambda: [table]))["t.csv"] == b"'=head,n\n'=1+1,-1.0\n"
+    scores = Table("t", "", [Column("=head")], [[Cell("1", 1.0, Interval(1.0, 0.5, 1.5, (1.0,)), badge="higher")]])
+    head, *_ = csv_tables(replace(shown, written=lambda: [scores]))["t.csv"].decode().splitlines()
+    assert head == "'=head,'=head low,'=head high,'=head reading"
     for text in ("＝1", "＋1", "－1", "＠A1", "\n=1"):
         table = Table("t", "T", (Column("name"),), ((Cell(text),),))
         assert f"'{text}" in csv_tables(replace(shown, written=lambda table=table: [table]))["t.csv"].decode()
