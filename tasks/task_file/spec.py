@@ -9,7 +9,8 @@ from typing import Any
 from tasks.reading.dialect import DialectSettings
 from tasks.reading.known_dialect import KnownDialect
 from tasks.sources import SOURCES
-from tasks.task_file.task_file import TaskFile
+from tasks.task_file.task_file import LONGEST_NAME, TaskFile
+from workbench.adapters.ids import ID
 from workbench.errors import Problem, SettingsError
 from workbench.settings.base import Document, Settings
 
@@ -73,6 +74,9 @@ def parse(document: Document, name: str, folder: Path) -> TaskSpec:
         message = f"{len(sources)} sources ({', '.join(sources)})" if sources else "no source"
         where = document.where(sources[1]) if sources else document.origin
         problems.append(Problem(message, where, f"Give exactly one of the keys {', '.join(SOURCES.names())}."))
+    if not ID.fullmatch(name) or "@" in name or len(name.encode(errors="replace")) > LONGEST_NAME:
+        hint = f"Rename the file, as adapters are: letters, digits and . _ + - =, at most {LONGEST_NAME} bytes."
+        problems.append(Problem(f"{name!r} cannot be a task's name", document.origin, hint))
     if file and file.name not in {None, name}:
         message = f"'name' is {file.name!r}, but this is the file of {name!r}"
         problems.append(Problem(message, document.where("name"), "Rename one of them, or leave `name` out."))

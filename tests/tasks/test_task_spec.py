@@ -8,10 +8,13 @@ import pytest
 from tasks.loading import registry
 from tasks.loading.families import members
 from tasks.reading.raw_values import raw
+from tasks.task_file.spec import parse
 from tests.messages import naming
 from workbench.errors import InputError, SettingsError, UnknownNameError
 from workbench.settings import base
+from workbench.settings.base import Document
 
+MINIMAL = {"description": "d", "files": {"data": "rows.csv"}, "columns": {"text": "t"}}
 GOOD = "description: d\nfiles: {data: rows.csv}\ncolumns: {text: t, label: l}\n"
 
 
@@ -26,6 +29,18 @@ def test_defaults(folder: Path) -> None:
     assert spec.file.kind == "classification"
     assert spec.file.splits.seed == 0
     assert spec.file.splits.stratified
+
+
+@pytest.mark.parametrize("name", ["my task", "_mine", "a,b", "$(x)", "it's", "a@2x", "x" * 101])
+def test_a_file_whose_name_begins_no_id_is_no_task(folder: Path, name: str) -> None:
+    """An adapter of it could be trained and exported, and not be imported again."""
+    with pytest.raises(SettingsError, match=naming(f"{name}.yaml", f"{name!r} cannot be a task's name", "Rename")):
+        parse(Document(MINIMAL, f"{name}.yaml"), name, folder)
+
+
+@pytest.mark.parametrize("name", ["größe", "My_Task", "a.b", "20news"])
+def test_a_file_may_have_a_name_of_other_letters(folder: Path, name: str) -> None:
+    assert find(folder, GOOD, name).name == name
 
 
 def test_every_problem_is_told_at_once_each_with_its_line(folder: Path) -> None:
