@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import adapter_task
 from experiments.answers.adapter_test import tested_here
+from fusion.composing.convertible import require_updates_alone
 from workbench.adapters.fit_record import FitRecord
 from workbench.errors import InputError
 from workbench.files.digest import key
@@ -36,6 +37,7 @@ def convert_to_lora(
 ) -> StoredAdapter:
     """Return the LoRA of the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
     stored = workspace.adapters.verify(adapter)
+    require_updates_alone(stored)
     manifest = stored.manifest
     made = f"{manifest.task.name}-{METHOD}-{key(['as lora', stored.identity, rank, versions()])[:8]}"
     if made in workspace.adapters:

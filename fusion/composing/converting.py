@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusion.composing.convertible import require_updates_alone
 from fusion.updates import lora
 from fusion.updates.lowrank import LowRank
 from workbench.errors import InputError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.methods.lora import Settings
 
-LIBRARY = "peft"
-
 
 def as_lora(stored: StoredAdapter, backbone: Backbone, rank: int) -> tuple[TaskModel, Settings]:
     """Return the model of a stored adapter with a LoRA in its place, and the LoRA's settings; the head stays.
@@ -32,13 +31,11 @@ def as_lora(stored: StoredAdapter, backbone: Backbone, rank: int) -> tuple[TaskM
         rank: of every matrix's update; no more than its smaller side.
 
     Raises:
-        InputError: another backbone, an adapter that is a LoRA or cannot be one, or a rank that is too high.
+        InputError: another backbone, an adapter that is a LoRA or cannot be one (as :func:`require_updates_alone`), or
+            a rank that is too high.
     """
+    require_updates_alone(stored)
     method = stored.manifest.method
-    if stored.manifest.library != LIBRARY:
-        raise InputError(
-            f"only adapters of peft can become LoRAs, and {method} belongs to another library", where=stored.id
-        )
     model = open_adapter(stored, backbone)
     if model.body.peft_config["default"].peft_type == "LORA":  # type: ignore[union-attr, index]  # a PeftModel
         raise InputError(f"this adapter is a LoRA already ({method})", where=stored.id)
