@@ -13,8 +13,10 @@ import torch
 from experiments.api import Workbench
 from fusion.target.fitted_head import fit_head
 from tasks.loading import registry
+from tests.elsewhere.package_adapters import edited
 from tests.elsewhere.senders import TEXTS
 from tests.elsewhere.test_whole_models import LABELS, SEQUENCES, THREE, here, sent
+from tests.messages import lacks
 from tests.streams import write_tasks
 from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import open_backbone
@@ -90,6 +92,44 @@ def test_a_head_is_fitted_on_what_the_folder_pools(
     assert (stored.folder / "modules.json").exists() != link
     tested = bench.exchange.test(stored.id)
     assert (tested.task, tested.counts) == ("animals", True)
+
+
+CHANGED = {  # what SentenceTransformer.encode does to a text before its tokenizer reads it
+    "small letters": ("sentence_bert_config.json", {"do_lower_case": True}, "into small letters"),
+    "a prompt": (
+        "config_sentence_transformers.json",
+        {"prompts": {"query": "query: ", "passage": ""}, "default_prompt_name": "query"},
+        "puts the prompt 'query: ' before each text",
+    ),
+}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("case", CHANGED)
+def test_a_model_that_reads_other_texts_is_refused(
+    case: str, apart: bool, bert: Path, tmp_path: Path, call: Any
+) -> None:
+    file, stated, message = CHANGED[case]
+    folder = write_sentences(bert, tmp_path / "sent", apart=apart)
+    if apart and case == "small letters":
+        (folder / file).rename(folder / "0_Transformer" / file)
+        file = f"0_Transformer/{file}"
+    edited(folder / file, **stated)
+    write_tasks(tmp_path)
+    code, out, err = call("adapters", "import", "sent", "--task", "animals", "--workspace", "ws")
+    assert (code, out) == (2, "")
+    assert lacks(err, str(Path("sent", file)), message, "--backbone") == []
+    harmless = {"default_prompt_name": "passage"} if case == "a prompt" else {"do_lower_case": False}
+    edited(folder / file, **harmless)
+    code, _, err = call("adapters", "import", "sent", "--task", "animals", "--workspace", "ws")
+    assert code == 0, err
+
+
+def test_small_letters_are_no_matter_where_the_tokenizer_makes_them(bert: Path, tmp_path: Path) -> None:
+    folder = write_sentences(bert, tmp_path / "sent")
+    edited(folder / "sentence_bert_config.json", do_lower_case=True)
+    edited(folder / "tokenizer_config.json", do_lower_case=True)
+    assert Workbench(tmp_path / "ws", [write_tasks(tmp_path)]).exchange.import_adapter(folder, task="animals")
 
 
 def test_without_a_task_both_ways_are_told(bert: Path, tmp_path: Path, call: Any) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.answering.elsewhere.forms.transformers import checked_config, model_of
 from workbench.answering.elsewhere.weight_files import require_plain
 from workbench.answering.elsewhere.whole_model import SentModel
+from workbench.backbone.config import read_json
 from workbench.backbone.model_folder import CONFIG, MODULES, sentence_modules, transformer_in
 from workbench.backbone.names import ANOTHER_POOLING, stated_pooling
+from workbench.backbone.tokenizer_files import SETTINGS
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone
 
 TRANSFORMER, POOLING, NORMALIZE = "Transformer", "Pooling", "Normalize"
+OF_TRANSFORMER, OF_MODEL = "sentence_*_config.json", "config_sentence_transformers.json"
+LOWER = "do_lower_case"  # what the program does to a text, and what a tokenizer does by itself
+ALONE = "The transformer alone can be a backbone, which reads texts as they are: workbench train TASK --backbone FOLDER."
 HINT = f"Or train on its transformer. {ANOTHER_POOLING}"
 USAGE = """\
 from sentence_transformers import SentenceTransformer
@@ -43,6 +48,7 @@ class SentenceTransformersFolder:
         """
         modules = [(kind.rpartition(".")[2], subfolder) for kind, subfolder in sentence_modules(folder)]
         require_plain(folder, *(subfolder for _, subfolder in modules if subfolder))
+        _require_texts_unchanged(folder)
         if [kind for kind, _ in modules] == [TRANSFORMER]:
             return model_of(folder)
         if [kind for kind, _ in modules if kind != NORMALIZE] != [TRANSFORMER, POOLING]:
@@ -59,6 +65,27 @@ class SentenceTransformersFolder:
         from workbench.answering.elsewhere.written_back import write_model
 
         write_model(stored, backbone, folder, front_matter, USAGE)
+
+
+def _require_texts_unchanged(folder: Path) -> None:
+    """Make sure that the program reads texts as they are given.
+
+    Raises:
+        InputError: it puts them into small letters, and its tokenizer would not, or puts a prompt before each.
+    """
+    transformer = transformer_in(folder)
+    for path in sorted(transformer.glob(OF_TRANSFORMER)):
+        if read_json(path).get(LOWER) and not _stated(transformer / SETTINGS).get(LOWER):
+            raise InputError("its program puts texts into small letters first", where=str(path), hint=ALONE)
+    stated = _stated(folder / OF_MODEL)
+    prompts, name = stated.get("prompts"), stated.get("default_prompt_name")
+    if isinstance(prompts, dict) and isinstance(name, str) and (prompt := prompts.get(name)):
+        message = f"its program puts the prompt {prompt!r} before each text"
+        raise InputError(message, where=str(folder / OF_MODEL), hint=ALONE)
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
 
 
 FORM = SentenceTransformersFolder()
