@@ -185,7 +185,8 @@ def _in_words(format: str, dialect: DialectSettings) -> str:  # noqa: A002
 def _from_repository(path: Path, folder: Path, config: str) -> tuple[Mapping[str, Table], list[str]]:
     relative = _relative(path, folder)
     identity = relative if relative.startswith((".", "/")) else f"./{relative}"
-    read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), folder)
+    here = str(path.resolve())  # the folder that the path is relative to may not be there yet
+    read = hub.read(hub.HubSettings(id=here, config=config or None, revision=None), folder)
     return read, ["hub:", f"  id: {quote(identity)}", *([f"  config: {quote(config)}"] if config else [])]
 
 

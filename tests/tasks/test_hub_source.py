@@ -129,6 +129,19 @@ def test_a_snapshot_in_the_cache_of_the_hub_is_no_link_out(repository: Path) -> 
     assert read["train"]["text"] == ["one", "two"]
 
 
+def test_the_folder_of_the_task_file_need_not_be_there_yet(
+    repository: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first command of a person who has no tasks yet."""
+    rows = "".join(f"this is text {number},{'ab'[number % 2]}\n" for number in range(60))
+    (repository / "data" / "train.csv").write_text(f"text,label\n{rows}")
+    monkeypatch.chdir(repository.parent)
+    code, _, err = call("tasks", "new", "mine", "--from", "repo")
+    assert code == 0, err
+    assert "  id: ../repo\n" in Path("tasks", "mine.yaml").read_text()
+    assert call("tasks", "check", "mine")[0] == 0
+
+
 def test_a_folder_called_like_the_id_is_not_taken_for_it(
     repository: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
