@@ -284,6 +284,13 @@ def test_a_pipe_or_a_device_in_place_of_a_file_does_not_hang(copy: Path) -> None
     refused(copy)
 
 
+def test_a_card_of_any_size_is_not_read(copy: Path) -> None:
+    (copy / "README.md").write_text("---\nlicense: mit\n---\n")
+    assert open_backbone(str(copy)).license == "mit"
+    os.truncate(copy / "README.md", 1 << 40)
+    assert open_backbone(str(copy)).license is None
+
+
 @pytest.mark.parametrize(
     "missing",
     [("tokenizer.json",), pytest.param(("tokenizer.json", "tokenizer_config.json"), marks=BEFORE_5)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from workbench.backbone.config import config_object, named_architectures, read_json
+from workbench.backbone.config import LARGEST, config_object, named_architectures, read_json
 from workbench.backbone.model_folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
 from workbench.backbone.pretrained import Backbone, Pooling
 from workbench.errors import InputError, UnknownNameError
@@ -220,7 +220,7 @@ def _card(folder: Path) -> dict[str, Any]:
 
     card = folder / "README.md"
     try:
-        stated = metadata_load(card) if card.is_file() else None
+        stated = metadata_load(card) if card.is_file() and card.stat().st_size <= LARGEST else None
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
         return {}
     return stated if isinstance(stated, dict) else {}
