@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 TRANSFORMER, POOLING, NORMALIZE = "Transformer", "Pooling", "Normalize"
 OF_TRANSFORMER, OF_MODEL = "sentence_*_config.json", "config_sentence_transformers.json"
 LOWER = "do_lower_case"  # what the program does to a text, and what a tokenizer does by itself
-ALONE = (
-    "The transformer alone can be a backbone, which reads texts as they are: workbench train TASK --backbone FOLDER."
-)
+ALONE = "The transformer alone can be a backbone, which reads texts as they are: workbench train TASK --backbone DIR."
 HINT = f"Or train on its transformer. {ANOTHER_POOLING}"
 USAGE = """\
 from sentence_transformers import SentenceTransformer
