@@ -51,9 +51,10 @@ class Row:
 
     @property
     def updates(self) -> Iterator[tuple[VersionAdapter, ...]]:
-        """The adapters of the updates of each task with each seed: of all versions but the first."""
+        """The adapters of the updates of each task with each seed, all versions but the first, where all are there."""
         chains: dict[tuple[str, int], list[VersionAdapter]] = {}
         for cell in self.cells:
             if cell.version > 1:
                 chains.setdefault((cell.task, cell.seed), []).append(cell)
-        yield from map(tuple, chains.values())
+        whole = {task: len(versions) - 1 for task, versions in self.versions.items()}
+        yield from (tuple(chain) for (task, _), chain in chains.items() if len(chain) == whole[task])

@@ -198,6 +198,17 @@ def test_what_has_not_finished_is_not_scored(half_way: Record) -> None:
     assert report.verdict.startswith("No verdict yet: lora-isolated has finished 4 of 12 stages, full-sequential 2.")
 
 
+def test_the_cost_of_a_stream_is_that_of_whole_streams(record: Record, half_way: Record) -> None:
+    """Half a stream takes about half the time, and a mean with it is what no stream takes."""
+    document = summarise(half_way).as_json()["strategies"]
+    assert set(document["full-sequential"]["cost"].values()) == {None}, "two of its four stages"
+    begun = tuple(outcome for outcome in record.outcomes if outcome.seed == 0 or outcome.stage < 4)
+    whole = [outcome for outcome in record.outcomes if outcome.label == "full-sequential" and outcome.seed == 0]
+    cost = summarise(replace(record, outcomes=begun)).as_json()["strategies"]["full-sequential"]["cost"]
+    assert cost["train_seconds"] == pytest.approx(sum(outcome.cost.train_seconds for outcome in whole))
+    assert cost["stored_bytes"] == whole[-1].cost.stored_bytes
+
+
 def test_a_strategy_with_one_stage_has_finished_after_it(record: Record) -> None:
     kept = tuple(outcome for outcome in record.outcomes if outcome.label != "full-joint" or outcome.stage == 4)
     report = summarise(replace(record, outcomes=kept))

@@ -18,6 +18,7 @@ from experiments.studies.compositions import result as trials
 from experiments.studies.compositions import summary as compositions
 from experiments.studies.methods import summary as methods
 from experiments.studies.updates import summary as updates
+from experiments.studies.updates.quantities import ROW
 from tests.experiments.report.finished import FINISHED, TASKS, Results
 
 if TYPE_CHECKING:
@@ -111,3 +112,14 @@ def test_a_seed_without_all_tasks_counts_neither_over_seeds_nor_over_rows(
     assert measured.reading == "higher"
     sentence = ComparisonInWords(Named("m"), Named("full"), SCORED, measured).sentence
     assert sentence == "m scored 2.0 points higher than full."
+
+
+def test_the_cost_of_updates_is_that_of_all_of_them() -> None:
+    """Of three versions there are all with seed 0; with seed 1 the second update is still to come."""
+    row: Any = FINISHED["updates"]().rows[-1]
+    further = [replace(cell, version=3) for cell in row.cells if cell.version == 2 and cell.seed == 0]
+    versions = {task: (*known, known[-1]) for task, known in row.versions.items()}
+    begun = replace(row, versions=versions, cells=(*row.cells, *further))
+    (steps,) = (quantity for quantity in ROW if quantity.name == "steps")
+    assert steps.number(begun) == 2 * steps.number(row)
+    assert steps.number(replace(begun, cells=row.cells)) is None

@@ -99,10 +99,10 @@ STAGE = (_TRAINING, _TESTING, _PROBES, _PEAK, _TRAINED, _STORED, *_SPENT)
 
 
 def _whole(quantity: Quantity[StageOutcome]) -> Quantity[StrategyReport]:
-    """Return the quantity of the whole stream, mean over the replications that have begun."""
+    """Return the quantity of the whole stream, mean over the replications that have learned all of it."""
 
     def replications(strategy: StrategyReport) -> Iterator[tuple[StageOutcome, ...]]:
-        yield from (replication.outcomes for replication in strategy.replications if replication.outcomes)
+        yield from (replication.outcomes for replication in strategy.replications if replication.complete)
 
     return quantity.over(replications)
 
