@@ -25,6 +25,7 @@ from experiments.studies.stream.results.report import Report
 from experiments.studies.stream.results.summary import summarise
 from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
 from tests.experiments.report.conftest import ENTRIES
+from workbench.measures.forgetting import forgetting_by_task
 
 SHOWN = ENTRIES[:3]
 
@@ -130,3 +131,12 @@ def test_a_change_is_that_of_each_seed_and_of_all_tasks() -> None:
     assert len(figure.legends[0].get_texts()) == 1
     lost = [(loss.task, loss.best, loss.end) for loss in losses(strategy, ("a", "b", "c"))]
     assert lost == [("a", 0.9, 0.6), ("b", pytest.approx(0.8), 0.75)]
+
+
+def test_what_was_answered_before_it_was_learned_is_not_lost() -> None:
+    """A language model answers all tasks before it learns them; forgetting counts from the stage that learned one."""
+    matrix = ((0.95, 0.9, 0.5), (0.9, 0.99, 0.5), (0.92, 0.8, 0.5), (0.91, 0.8, 0.7))
+    strategy: Any = SimpleNamespace(label="lora", one_a_seed=[SimpleNamespace(matrix=matrix, tasks=("a", "b", "c"))])
+    lost = [loss.lost for loss in losses(strategy, ("a", "b", "c"))]
+    assert lost == pytest.approx(forgetting_by_task(np.array(matrix)))
+    assert lost == pytest.approx([0.01, 0.0])

@@ -33,7 +33,7 @@ class Loss:
         label: of the strategy.
         task: its name.
         stages: at which it was learned: one, unless each seed has its own order.
-        best: its highest score after any stage before the last, of each seed its own.
+        best: its highest score since that stage, before the last one, of each seed its own.
         end: its score after the last stage.
     """
 
@@ -66,9 +66,12 @@ def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
 
 
 def _best_and_end(matrix: Grid, column: int) -> tuple[float, float] | None:
-    """Return a task's highest score before the last stage and its last one; None where either was not measured."""
-    *before, end = (row[column] for row in matrix)
-    best = max((score for score in before if score is not None), default=None)
+    """Return a task's highest score since its own stage but for the last one, and that; None for one not measured.
+
+    A score before the task was learned is none that can be forgotten, as in the metric of that name.
+    """
+    *since, end = (row[column] for row in matrix[column + 1 :])
+    best = max((score for score in since if score is not None), default=None)
     return None if best is None or end is None else (best, end)
 
 
@@ -101,7 +104,7 @@ def lost_most(report: Report) -> Table | None:
             Shown(Column("lost"), lambda loss: quantity(loss.lost)),
         ],
         note=f"Up to {plural(worst, 'task')} of each strategy that lost something, {_scale(report)}: of "
-        "each seed the highest score after any stage before the last, and the score after the last.",
+        "each seed the highest score from the stage that learned the task to the last but one, and that after the last.",
         short=f"Tasks that lost most, {_scale(report)}",
     )
 
