@@ -134,7 +134,10 @@ def _no_better(outcomes: pd.DataFrame, score: float, constant: float | None) -> 
     if lead > margin:
         return None
     own, other = (f"{x:.3f}" if numbers else percent(x) for x in (score, score - lead))
-    return f"its score on {number:,} test examples ({own}) is not above that of always giving {always} ({other})"
+    beyond = " by more than chance" if own != other and lead > 0 else ""
+    return (
+        f"its score on {number:,} test examples ({own}) is not above that of always giving {always} ({other}){beyond}"
+    )
 
 
 def _gain(outcomes: pd.DataFrame) -> NDArray[np.float64] | None:

@@ -104,7 +104,7 @@ def lost_most(report: Report) -> Table | None:
             Shown(Column("lost"), lambda loss: quantity(loss.lost)),
         ],
         note=f"Up to {plural(worst, 'task')} of each strategy that lost something, {_scale(report)}: of "
-        "each seed the highest score from the stage that learned the task to the last but one, and that after the last.",
+        "each seed the highest score since the task was learned, before the last stage, and the score after that.",
         short=f"Tasks that lost most, {_scale(report)}",
     )
 
