@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import MARKS
 from experiments.reporting.presentation import Cell
-from experiments.reporting.wording import DASH, bounds, margin, number, probability
+from experiments.reporting.wording import DASH, bounds, decimal, margin, number, probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def written(worded: Callable[[float | None], str] = number, factor: float = 1.0)
 
 def decimals(digits: int) -> Callable[[float | None], str]:
     """Return what writes a number with so many decimals; a dash for None."""
-    return lambda value: DASH if value is None else f"{value:.{digits}f}"
+    return lambda value: DASH if value is None else decimal(value, digits)
 
 
 def score(value: Interval) -> Cell:
@@ -47,9 +47,10 @@ def plain(value: Interval | None) -> Cell:
     """Return a mean and its interval in a unit of its own; a dash where nothing was measured."""
     if value is None or value.mean is None:
         return UNKNOWN
-    bounded = value.low is not None and value.high is not None
-    limits = f"[{value.low:.3f}, {value.high:.3f}]" if bounded else ""
-    return Cell(f"{value.mean:.3f}", value.mean, value, limits, _non_empty(limits))
+    limits = ""
+    if value.low is not None and value.high is not None:
+        limits = f"[{decimal(value.low, 3)}, {decimal(value.high, 3)}]"
+    return Cell(decimal(value.mean, 3), value.mean, value, limits, _non_empty(limits))
 
 
 def gap(difference: Difference | None, better: str = "higher") -> Cell:
@@ -66,7 +67,7 @@ def gap(difference: Difference | None, better: str = "higher") -> Cell:
     shown, word = difference.shown, difference.reading
     tone = ("good" if word == better else "bad") if word in ("higher", "lower") else "even"
     spread = margin(shown) if shown is difference.seeds else bounds(shown)
-    p = "" if difference.adjusted is None else probability(difference.adjusted)
+    p = "" if difference.adjusted is None else probability(difference.adjusted, difference.level)
     return Cell(number(shown.mean, signed=True), shown.mean, shown, spread, _non_empty(bounds(shown), p), word, tone)
 
 

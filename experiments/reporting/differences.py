@@ -176,7 +176,7 @@ def gap_in_words(difference: Difference, below: str, above: str, compared: str) 
     if difference.seeds.holds_zero is None:
         return _amount(difference.seeds, below, above)
     family = f" after Holm for {difference.family} {compared}" if difference.family > 1 else ""
-    limits = f"95 % interval {_limits(difference.seeds)}, {probability(difference.chance)}{family}"
+    limits = f"95 % interval {_limits(difference.seeds)}, {probability(difference.chance, difference.level)}{family}"
     return _with_reading(difference, _amount(difference.seeds, below, above), limits)
 
 

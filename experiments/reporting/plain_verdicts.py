@@ -119,7 +119,7 @@ class ComparisonInWords:
             return f"95 % interval over test examples {limits}" if limits else ""
         equal = difference.reading == EQUAL
         test = f"{'two one-sided tests, ' if equal else ''}{test_in_words([difference])}"
-        chance = probability(difference.p_equal if equal else difference.chance)
+        chance = probability(difference.p_equal if equal else difference.chance, difference.level)
         family = f" after Holm for {difference.family} comparisons" if difference.family > 1 else ""
         gap = f"difference {number(difference.shown.mean, signed=True)} points"
         return f"{test}: {chance}{family}; {gap}" + (f", 95 % interval {limits}" if limits else "")

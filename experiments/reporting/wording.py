@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workbench.measures.statistics import Interval
 
 DASH = "–"
+MOST_DIGITS = 6  # of a p value
 
 
 def number(value: float | None, signed: bool = False) -> str:
@@ -21,6 +22,11 @@ def number(value: float | None, signed: bool = False) -> str:
     if float(text) == 0:
         return "0.0"
     return text.replace("-", "−")
+
+
+def decimal(value: float, digits: int) -> str:
+    """Return a number with so many decimals, a proper minus, and none before a zero: ``−0.012``, ``0.000``."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def margin(value: Interval) -> str:
@@ -82,7 +88,7 @@ NO_SHARES = {"r2", "pearson", "spearman", "pearson_spearman", "mae", "rmse"}  # 
 def score(name: str, value: float) -> str:
     """Return a score by its name, with or without its split before: ``64.8 %``, and an R² or an error as a number."""
     return (
-        f"{value:.3f}"
+        decimal(value, 3)
         if name.removeprefix("validation_").removeprefix("test_") in NO_SHARES
         else f"{100 * value:.1f} %"
     )
@@ -190,8 +196,18 @@ def replicated(seeds: int, orders: int, order_per_seed: bool = False) -> str:
     return plural(seeds, "seed") if orders == 1 else f"{plural(seeds, 'seed')}, each in {orders} orders"
 
 
-def probability(value: float | None) -> str:
-    """Return a p value: ``p = 0.034``, ``p < 0.001``."""
+def probability(value: float | None, level: float | None = None) -> str:
+    """Return a p value: ``p = 0.034``, ``p < 0.001``.
+
+    With the ``level`` that it is held against, it has as many digits as show on which side it is: ``p = 0.0496``.
+    """
     if value is None:
         return DASH
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    if value < 0.001:
+        return "p < 0.001"
+    enough = (digits for digits in range(3, MOST_DIGITS) if level is None or _is_on_its_side(value, level, digits))
+    return f"p = {value:.{next(enough, MOST_DIGITS)}f}"
+
+
+def _is_on_its_side(value: float, level: float, digits: int) -> bool:
+    return (round(value, digits) < level) == (value < level)

@@ -90,7 +90,7 @@ def _row(signal: Signal, drift: Drift) -> list[str]:
     if signal.adjusted is None and drift.bounds.max_lost is not None:
         bound = f"≤ {drift.bounds.max_lost:g} points"
     else:
-        bound = probability(signal.adjusted).removeprefix("p = ").removeprefix("p ")
+        bound = probability(signal.adjusted, drift.bounds.level).removeprefix("p = ").removeprefix("p ")
     return [TITLES[signal.name], *cells, bound, "beyond" if signal.beyond else ""]
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.label_table import in_words, percent
-from experiments.reporting.wording import DASH, MOST_NAMED, NO_SHARES, may_have_seen, number, plural, score, some
+from experiments.reporting.wording import (
+    DASH,
+    MOST_NAMED,
+    NO_SHARES,
+    decimal,
+    may_have_seen,
+    number,
+    plural,
+    score,
+    some,
+)
 from experiments.terminal.output import shortened, stdout, table
 
 if TYPE_CHECKING:
@@ -46,7 +56,7 @@ def _bounds(name: str, value: Interval) -> str:
     if value.low is None or value.high is None:
         return DASH
     if name in NO_SHARES:
-        return f"[{value.low:.3f}, {value.high:.3f}]"
+        return f"[{decimal(value.low, 3)}, {decimal(value.high, 3)}]"
     return f"[{number(value.low)}, {number(value.high)}]"
 
 

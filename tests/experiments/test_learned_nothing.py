@@ -157,7 +157,7 @@ def test_advice_fits_the_adapter() -> None:
 
 
 def test_scores_of_numbers_are_not_percentages() -> None:
-    assert (score("validation_r2", -0.0123), score("test_mae", 1.5)) == ("-0.012", "1.500")
+    assert (score("validation_r2", -0.0123), score("test_mae", 1.5)) == ("−0.012", "1.500")
     assert (score("test_macro_f1", 0.5), baseline("classification")) == ("50.0 %", "majority baseline")
     assert baseline("regression") == "always the mean"
     assert baseline("causal-lm") == baseline("seq2seq") == "always the most frequent answer"

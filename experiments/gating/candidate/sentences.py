@@ -8,6 +8,7 @@ from experiments.gating.candidate.comparison import MARGIN, NEW, OLD, named
 from experiments.gating.gate import points
 from experiments.reporting.differences import equal_in_words
 from experiments.reporting.wording import bounds, number, plural, probability
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,7 +97,7 @@ def _test(group: GroupComparison) -> str:
     decided, limits = group.verdict, bounds(group.difference)
     equal = decided.word == "equal"
     test = "two one-sided tests of the margin" if equal else "McNemar's test"
-    chance = probability(decided.p_equal if equal else decided.p)
+    chance = probability(decided.p_equal if equal else decided.p, LEVEL)
     family = f" after Holm for {decided.family} comparisons" if decided.family > 1 else ""
     gap = f"{number(group.difference.mean, signed=True)} points, 95 % interval {limits}"
     return f"{_begun(group)} ({group.compared:,}): {gap}; {test}, {chance}{family}."

@@ -11,6 +11,7 @@ from experiments.reporting.differences import equal_in_words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import bounds, count, megabytes, number, probability, seconds
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +130,7 @@ def _difference(group: GroupComparison) -> Cell:
     if verdict is None:
         return _gap(group.difference)
     chance = verdict.p_equal if verdict.word == "equal" else verdict.p
-    return _gap(group.difference, verdict.word, () if chance is None else (probability(chance),))
+    return _gap(group.difference, verdict.word, () if chance is None else (probability(chance, LEVEL),))
 
 
 def _gap(difference: Interval | None, word: str = "", notes: tuple[str, ...] = ()) -> Cell:

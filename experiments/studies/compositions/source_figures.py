@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from experiments.reporting.figures import COLOURS, FAINT, STYLE, short, squares
+from experiments.reporting.wording import decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,19 +69,14 @@ def _triangle(axes: Axes, names: Sequence[str], matrices: Mapping[str, Any]) -> 
     inks = squares(axes, {(j, i - 1): matrices["value"][i][j] for i, j in pairs}, norm)
     for (j, row), ink in inks.items():
         value, p, low, high = (matrices[part][row + 1][j] for part in ("value", "p", "low", "high"))
-        text = _number(value) + ("*" if p is not None and p <= LEVEL else "")
+        text = decimal(value, 2) + ("*" if p is not None and p <= LEVEL else "")
         style: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
         if low is None or n > RANGES_FIT:
             axes.text(j, row, text, size=8, **style)
             continue
         axes.text(j, row - 0.1, text, size=8, **style)
-        axes.text(j, row + 0.25, f"{_number(low)} … {_number(high)}", size=5, **style)
+        axes.text(j, row + 0.25, f"{decimal(low, 2)} … {decimal(high, 2)}", size=5, **style)
     _frame(axes, [short(name, 20) for name in names[:-1]], [short(name, 20) for name in names[1:]])
-
-
-def _number(value: float, digits: int = 2) -> str:
-    """Return ``value`` with a proper minus, and none before a zero."""
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def _frame(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
@@ -110,7 +106,7 @@ def weight_bars(weights: Mapping[str, float]) -> Figure:
         axes = figure.subplots()
         colours = [COLOURS[0] if value >= 0 else COLOURS[1] for value in values]
         bars = axes.barh(range(len(names)), values, color=colours, height=0.7)
-        axes.bar_label(bars, [_number(value, 3) for value in values], padding=3, fontsize=8)
+        axes.bar_label(bars, [decimal(value, 3) for value in values], padding=3, fontsize=8)
         axes.set_yticks(range(len(names)), [short(name) for name in names])
         axes.invert_yaxis()
         axes.axvline(0, color=FAINT, linewidth=0.8)
@@ -142,7 +138,7 @@ def attention_map(details: Mapping[str, Sequence[float]], sources: Sequence[str]
             for column, (value, _) in enumerate(zip(layer, sources, strict=True))
         }
         for (column, row), ink in squares(axes, values, norm).items():
-            axes.text(column, row, _number(values[column, row]), ha="center", va="center", color=ink, size=8)
+            axes.text(column, row, decimal(values[column, row], 2), ha="center", va="center", color=ink, size=8)
         _frame(axes, [short(name, 20) for name in sources], [short(layer) for layer in layers])
         bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, aspect=22, pad=0.02)
         bar.outline.set_visible(False)

@@ -13,6 +13,7 @@ from experiments.studies.core.closing import closing
 from experiments.studies.core.track import parent
 from experiments.studies.watched.record import START
 from workbench.measures.markdown import escape
+from workbench.measures.verdicts import LEVEL
 from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.view import View
 
@@ -92,7 +93,7 @@ def _losses(report: WatchedReport) -> Table:
 
 
 def _lost(change: ScoreChange) -> Cell:
-    limits, chance = bounds(change.lost), "" if change.p is None else probability(change.p)
+    limits, chance = bounds(change.lost), "" if change.p is None else probability(change.p, LEVEL)
     notes = tuple(line for line in (limits, chance) if line)
     return Cell(number(change.lost.mean), change.lost.mean, change.lost, limits, notes)
 

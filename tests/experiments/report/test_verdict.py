@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.reporting.wording import bounds, count, megabytes, number, seconds
+from experiments.reporting.cells import gap, plain
+from experiments.reporting.differences import Difference, gap_in_words
+from experiments.reporting.wording import bounds, count, decimal, megabytes, number, probability, seconds
 from experiments.studies.stream.results.evidence import evidence
 from experiments.studies.stream.results.summary import summarise
 from experiments.studies.stream.results.verdict import verdict as verdict_on
@@ -125,6 +127,13 @@ def test_joint_training_is_compared_in_what_it_has(record: Record, reference: st
         (number(-0.05, signed=True), "−5.0"),
         (number(0.05, signed=True), "+5.0"),
         (number(None), "–"),
+        (decimal(-0.0123, 3), "−0.012"),
+        (decimal(-0.0004, 3), "0.000"),
+        (probability(0.0004), "p < 0.001"),
+        (probability(0.0496, 0.05), "p = 0.0496"),  # below the level, which 0.050 is not
+        (probability(0.0504, 0.05), "p = 0.050"),
+        (probability(0.0123, 0.012), "p = 0.012"),  # not below it, and 0.012 is not either
+        (probability(0.00297, 0.003), "p = 0.00297"),
         (bounds(Interval(0.5, 0.4, 0.6)), "[40.0, 60.0]"),
         (bounds(Interval(-0.5, -0.6, -0.4), -1), "[40.0, 60.0]"),
         (seconds(3.21), "3.2 s"),
@@ -140,3 +149,15 @@ def test_joint_training_is_compared_in_what_it_has(record: Record, reference: st
 )
 def test_numbers_read_well(text: str, expected: str) -> None:
     assert text == expected
+
+
+def test_means_in_a_unit_of_their_own_have_a_proper_minus() -> None:
+    cell = plain(Interval(-0.0123, -0.03, -0.0001))
+    assert (cell.text, cell.spread) == ("−0.012", "[−0.030, 0.000]")
+
+
+def test_what_is_decided_has_a_p_that_says_so() -> None:
+    """Held against a level of 0.05: 0.0498 would round to it, and stand beside 'higher'."""
+    difference = Difference(Interval(0.02, 0.0001, 0.04, (0.01, 0.02, 0.03)), p=0.0498)
+    assert "p = 0.0498" in gap_in_words(difference, "lower", "higher", "entries")
+    assert gap(replace(difference, adjusted=0.0498)).notes[-1] == "p = 0.0498"

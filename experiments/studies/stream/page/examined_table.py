@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from experiments.reporting.cells import quantity, words
 from experiments.reporting.presentation import Cell, Column, Medium, Sentences, Table
 from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import DASH, bounds, number, probability, unit
+from experiments.reporting.wording import bounds, number, probability, unit
 from experiments.studies.stream.results.examined import majority_of, text_losses
 from experiments.studies.stream.results.layers import changed_most
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,4 +117,4 @@ def _change(change: ExaminedChange) -> Cell:
 
 
 def _p(change: ExaminedChange) -> str:
-    return DASH if change.adjusted is None else probability(change.adjusted).removeprefix("p ").removeprefix("= ")
+    return probability(change.adjusted, LEVEL).removeprefix("p ").removeprefix("= ")

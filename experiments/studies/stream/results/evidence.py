@@ -51,13 +51,14 @@ def _in_words(difference: Difference, below: str, above: str) -> str:
     """Return the difference with interval and p; only p where it is undecided; nothing where no test was made."""
     if not difference.is_tested:
         return ""
-    chance = difference.chance
+    chance, level = difference.chance, difference.level
     if difference.reading in ("higher", "lower"):
-        return f"; {bare_gap(difference, below, above)}" + (f", {probability(chance)}" if chance is not None else "")
+        tested = "" if chance is None else f", {probability(chance, level)}"
+        return f"; {bare_gap(difference, below, above)}{tested}"
     if difference.reading == EQUAL:
-        within = f", {probability(difference.p_equal)}" if difference.p_equal is not None else ""
+        within = f", {probability(difference.p_equal, level)}" if difference.p_equal is not None else ""
         return f"; {bare_gap(difference, below, above)}: {equal_in_words(difference.margin)}{within}"
-    reason = "the interval over test examples includes 0" if chance is None else probability(chance)
+    reason = "the interval over test examples includes 0" if chance is None else probability(chance, level)
     return f"; undecided ({reason})"
 
 
