@@ -19,6 +19,7 @@ from experiments.reporting.terminal import show
 from experiments.studies.stream.page.long_figures import lost_through_the_stream
 from experiments.studies.stream.page.long_streams import LONG, by_task, losses
 from experiments.studies.stream.page.present import present
+from experiments.studies.stream.page.tracking import tracking
 from experiments.studies.stream.plan.entry import Entry
 from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.report import Report
@@ -140,3 +141,18 @@ def test_what_was_answered_before_it_was_learned_is_not_lost() -> None:
     lost = [loss.lost for loss in losses(strategy, ("a", "b", "c"))]
     assert lost == pytest.approx(forgetting_by_task(np.array(matrix)))
     assert lost == pytest.approx([0.01, 0.0])
+
+
+def test_the_outcomes_of_a_long_stream_are_counted_once_for_mlflow(
+    hundred: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting them for each metric of each stage would take time that grows with the square of the tasks."""
+    counted = []
+
+    def done(record: Record) -> int:
+        counted.append(record)
+        return record.planned
+
+    monkeypatch.setattr(Record, "done", property(done))
+    assert len(tracking(hundred).run.metrics) > 100
+    assert len(counted) < 10

@@ -160,8 +160,9 @@ def _stages(replication: ReplicationReport) -> Iterator[Point]:
 
 def _summary(report: Report) -> Iterator[Point]:
     """Yield mean, low and high of every metric after each stage, once all replications are there."""
+    complete = report.complete  # counts all outcomes
     for strategy in report.strategies:
         for stage in range(1, report.record.last + 1):
             values = strategy.after(stage)
-            known = (METRIC[name] for name, value in values.items() if report.complete or None not in value.values)
+            known = (METRIC[name] for name, value in values.items() if complete or None not in value.values)
             yield from means(known, values, strategy.label, stage)
