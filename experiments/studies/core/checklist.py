@@ -181,7 +181,7 @@ def _has_seeds(document: Document, facts: Facts) -> tuple[bool | None, str]:
     seeds, rows, test = len(document["seeds"]), len(tested), document.get("test", "paired")
     freedom = (seeds - 1) * {"paired": 1, "pooled": rows}.get(test, len(document.get("tasks", [1])))
     undecided = sum(comparison.reading == "undecided" for comparison in tested)
-    degrees = f"{plural(seeds, 'seed')}, {freedom} degree{'' if freedom == 1 else 's'} of freedom at most"
+    degrees = f"{plural(seeds, 'seed')}, at most {freedom} degree{'' if freedom == 1 else 's'} of freedom over seeds"
     return freedom >= LEAST_FREEDOM, f"{degrees}; {undecided} of {plural(rows, 'comparison')} undecided."
 
 

@@ -95,6 +95,7 @@ def test_an_entry_without_a_comparison_has_no_control(stream: dict[str, Any]) ->
 def test_two_seeds_are_too_few_for_a_paired_test(stream: dict[str, Any]) -> None:
     assert answers(stream)[SEEDS] is False
     assert answers({**stream, "seeds": [0, 1, 2]})[SEEDS] is True
+    assert said(stream, SEEDS).startswith("2 seeds, at most 1 degree of freedom over seeds; "), "examples add to it"
 
 
 def test_identical_tests_that_are_counted_twice_are_found(stream: dict[str, Any]) -> None:
