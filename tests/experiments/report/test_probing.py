@@ -11,9 +11,10 @@ from experiments.reporting.page import page as drawn_page
 from experiments.studies.stream.page.gallery import draw, figures
 from experiments.studies.stream.page.present import present
 from experiments.studies.stream.page.sentences import spurious_sentences
-from experiments.studies.stream.results.probe_summaries import PANELS, profiles, spurious, summaries
+from experiments.studies.stream.results.probe_summaries import OF_WEIGHTS, PANELS, profiles, spurious, summaries
 from experiments.studies.stream.results.summary import summarise
 from experiments.studies.stream.results.verdict import headline
+from workbench.probes import PROBES
 
 if TYPE_CHECKING:
     from experiments.studies.stream.results.record import Record
@@ -116,3 +117,17 @@ def test_the_verdict_is_about_an_entry_of_the_recipe(replicated_report: Report) 
     strategy = headline(replicated_report.strategies)
     assert strategy is not None
     assert strategy.label == "isolated"
+
+
+def test_a_task_of_the_harness_may_have_the_name_of_one_of_the_stream(replicated: Record) -> None:
+    scores = {"lm-eval": {"b/acc": 0.7, "arc-easy/acc": 0.5}}
+    outcomes = tuple(replace(outcome, probes={**outcome.probes, **scores}) for outcome in replicated.outcomes)
+    report = summarise(replace(replicated, outcomes=outcomes))
+    shown = summaries(report.strategies[1], report.record.tasks)
+    assert {name: value.mean for (probe, name), value in shown.items() if probe == "lm-eval"} == pytest.approx(
+        {"b/acc": 0.7, "arc-easy/acc": 0.5}
+    )
+
+
+def test_probes_of_weights_are_those_that_say_so() -> None:
+    assert {name for name in PROBES.names() if PROBES.get(name).scope == "model"} == OF_WEIGHTS

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.measures.statistics import Interval
 
 LAYER = re.compile(r"layer-(\d+)(?:/|$)")
+OF_WEIGHTS = {"general-loss", "intruder", "lm-eval", "weight-drift"}  # whose modules would bring torch into a report
 Read = Callable[[int, "ReplicationReport"], float | None]
 
 
@@ -107,7 +108,7 @@ def profiles(report: Report, panel: Panel) -> dict[str, dict[int, Interval]]:
             {
                 int(match[1])
                 for quantity in strategy.probes.get(panel.probe, {})
-                if (match := LAYER.search(_without_task(quantity, report.record.tasks)))
+                if (match := LAYER.search(_without_task(panel.probe, quantity, report.record.tasks)))
             }
         )
         line = {layer: strategy.over(partial(panel.read, layer)) for layer in layers}
@@ -123,7 +124,9 @@ def summaries(strategy: StrategyReport, tasks: Sequence[str]) -> dict[tuple[str,
     A task's quantity is the mean over tasks. All tasks before the last must have it; the last may lack it, as it lacks
     a change since it was learned.
     """
-    quantities = {(probe, _without_task(name, tasks)) for probe, names in strategy.probes.items() for name in names}
+    quantities = {
+        (probe, _without_task(probe, name, tasks)) for probe, names in strategy.probes.items() for name in names
+    }
     intervals = {
         (probe, quantity): strategy.over(partial(_summary, probe, quantity))
         for probe, quantity in sorted(quantities)
@@ -157,5 +160,8 @@ def _summary(probe: str, quantity: str, replication: ReplicationReport) -> float
     return mean([value for task, value in by_task.items() if task in replication.earlier or value is not None])
 
 
-def _without_task(quantity: str, tasks: Sequence[str]) -> str:
+def _without_task(probe: str, quantity: str, tasks: Sequence[str]) -> str:
+    """Return a quantity's name without its task; a task of the harness may be called as one of the stream's."""
+    if probe in OF_WEIGHTS:
+        return quantity
     return next((quantity.removeprefix(f"{task}/") for task in tasks if quantity.startswith(f"{task}/")), quantity)
