@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from experiments.reporting.contrast import Contrast
     from experiments.reporting.presentation import Block, Cell, Tracking
 
+OWN = "Scores are means over all replications of their side, differences over those that both have."
 EXPLORATORY = "No recipe asks for these differences: they are exploratory, and what stands out has to be tested anew."
 
 
@@ -138,6 +139,8 @@ def _metric(metric: str, difference: ExperimentDifference) -> Iterator[Block]:
         f"{EXPLORATORY}",
         short=f"{begun(name)}, {scale.words}; difference in points",
     )
+    if any(map(_has_others, contrasts.values())):
+        yield Paragraph(OWN, "quiet")
     if differences:
         yield Paragraph(legend(differences), "quiet", Medium.TERMINAL)
     if reasons := [*_not_compared(contrasts)]:
@@ -154,6 +157,13 @@ def _row(label: str, contrast: Contrast) -> tuple[Cell, ...]:
         over_examples(contrast.difference),
         words(paired),
     )
+
+
+def _has_others(contrast: Contrast) -> bool:
+    """Return whether a side has replications that the difference is not taken over, so that it is not their scores'."""
+    if contrast.difference is None:
+        return False
+    return any(len(side.values) > contrast.replications for side in (contrast.first, contrast.second))
 
 
 def _not_compared(contrasts: Mapping[str, Contrast]) -> Iterator[str]:

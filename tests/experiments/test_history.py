@@ -10,12 +10,13 @@ import pytest
 
 from experiments.api import Workbench
 from experiments.history.experiment_difference import ComparedExperiment, ExperimentDifference, difference_of
-from experiments.history.present_difference import present
+from experiments.history.present_difference import OWN, present
 from experiments.history.recipe_settings import differing_settings, made_differently, settings_of
 from experiments.history.runs import runs_of
 from experiments.reporting.contrast import Contrast
 from experiments.reporting.differences import Difference
 from experiments.reporting.page import page as drawn_page
+from experiments.reporting.presentation import Paragraph
 from experiments.workspace import RecordDocument
 from tests.conftest import Call
 from tests.ear import Ear
@@ -186,6 +187,19 @@ def test_with_one_seed_the_sentence_says_what_the_table_says() -> None:
     side = ComparedExperiment("one", "one", record({}), ())
     verdict = present(ExperimentDifference(side, side, (), (), {"lora": {"score": compared}})).verdict
     assert verdict.endswith("lora: undecided (0.3 points higher, 95 % interval over test examples [−1.0, 2.0]).")
+
+
+def test_scores_over_more_seeds_than_their_difference_say_so() -> None:
+    """90.5 − 89.0 is not the 2.0 beside them, which is of the two seeds that both have."""
+    side = ComparedExperiment("one", "one", record({}), ())
+    difference = Difference(interval([0.02, 0.02]))
+
+    def blocks(first: Interval) -> tuple[object, ...]:
+        compared = Contrast("higher", first, interval([0.88, 0.9]), difference, "", ("",), {}, 2)
+        return present(ExperimentDifference(side, side, (), (), {"lora": {"score": compared}})).blocks
+
+    assert Paragraph(OWN, "quiet") in blocks(interval([0.9, 0.92, 0.895]))
+    assert Paragraph(OWN, "quiet") not in blocks(interval([0.9, 0.92]))
 
 
 def record(about: dict[str, object], versions: str = "torch 2.13.0, peft 0.21.2") -> RecordDocument:
