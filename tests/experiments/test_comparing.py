@@ -305,6 +305,16 @@ class TestViews:
         assert len(boxes) == 10
         assert not any(box.overlaps(other) for index, box in enumerate(boxes) for other in boxes[:index])
 
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_methods_that_train_equally_much_are_drawn(self, report, number: int) -> None:
+        alike = [row(f"method-{index}", [1.0, 1.0], 75_300) for index in range(number)]
+        figure = score_by_parameters(report, alike)  # as LoRA and rank-stabilised LoRA; warnings are errors here
+        axes = figure.axes[0]
+        assert min(axes.get_position().bounds[2:]) > 0.5, "the axes take most of the picture"
+        assert len(axes.texts) == number
+        labels = [label.get_text() for label in axes.get_xticklabels(which="both")]
+        assert any(labels), "and the axis has numbers"
+
     @pytest.mark.parametrize(("most", "said"), [(80_000, "30 k"), (9_000_000, "100 k")])
     def test_parameters_are_in_words_on_less_than_a_decade_too(self, report, most: int, said: str) -> None:
         figure = score_by_parameters(report, [row("few", [0.8, 0.9], 20_000), row("many", [0.8, 0.9], most)])

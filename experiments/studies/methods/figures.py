@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from experiments.studies.methods.row import Row
 
 LARGEST, SMALLEST = 620.0, 22.0  # areas of marks, in square points
+NARROWEST = 3.0  # the last number of trained parameters on the axis over the first
 ANGLES = [math.pi * part / 8 for part in (1, 7, 15, 9, 4, 12, 0, 8, 2, 6, 14, 10)]  # where a name may stand, best first
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
@@ -36,6 +37,7 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.subplots()
         axes.set_xscale("log")
+        _widen(axes, [PARAMETERS.number(row) or 1 for row in rows])
         most = max((_memory(row) for row in rows), default=0.0)
         for index, row in enumerate(rows):
             _mark(axes, row, index, most)
@@ -59,6 +61,14 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
         figure.draw_without_rendering()  # names are placed by where the marks stand on the page
         _names(axes, rows, most)
     return figure
+
+
+def _widen(axes: Axes, parameters: Sequence[float]) -> None:
+    """Let an axis of like numbers span NARROWEST; before marks are drawn, as nothing is on an axis without a width."""
+    low, high = min(parameters, default=1), max(parameters, default=1)
+    if high < 2 * low:
+        middle = math.sqrt(low * high)
+        axes.set_xlim(middle / NARROWEST**0.5, middle * NARROWEST**0.5)
 
 
 def _mark(axes: Axes, row: Row, index: int, most: float) -> None:
