@@ -122,7 +122,7 @@ def _one_answer(outcomes: pd.DataFrame) -> bool:
 
 
 def _no_better(outcomes: pd.DataFrame, score: float, constant: float | None) -> str | None:
-    """Say that the score is not above that of a constant answer; None where it is, or where that is not known."""
+    """Say that the score is not above that of a constant answer, or by chance; None where it is, or is not known."""
     gain, number, numbers = _gain(outcomes), len(outcomes), "value" in outcomes
     if gain is not None:
         lead, margin = float(gain.mean()), Z * float(gain.std()) / math.sqrt(max(number, 1))
@@ -134,10 +134,10 @@ def _no_better(outcomes: pd.DataFrame, score: float, constant: float | None) -> 
     if lead > margin:
         return None
     own, other = (f"{x:.3f}" if numbers else percent(x) for x in (score, score - lead))
-    beyond = " by more than chance" if own != other and lead > 0 else ""
-    return (
-        f"its score on {number:,} test examples ({own}) is not above that of always giving {always} ({other}){beyond}"
-    )
+    beside, constant_score = f"its score on {number:,} test examples ({own}) is", f"that of always giving {always}"
+    if own != other and lead > 0:
+        return f"{beside} above {constant_score} ({other}) by no more than chance may do"
+    return f"{beside} not above {constant_score} ({other})"
 
 
 def _gain(outcomes: pd.DataFrame) -> NDArray[np.float64] | None:

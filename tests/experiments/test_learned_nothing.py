@@ -46,6 +46,13 @@ def test_a_handful_of_other_answers_is_no_more() -> None:
     )
 
 
+def test_a_score_that_is_above_by_chance_is_called_above() -> None:
+    outcomes, accuracy = answers([0] * 4 + [1] * 4 + [2] * 4, [0, 1, 1, 1, 1, 0, 0, 0, 2, 2, 2, 2])  # 6 of 12 right
+    reason = str(learned_nothing(outcomes, accuracy))
+    assert "(50.0 %) is above that of always giving" in reason
+    assert reason.endswith("in the test split (33.3 %) by no more than chance may do")
+
+
 def test_another_baseline_than_that_of_the_training_split_is_called_so() -> None:
     outcomes, accuracy = answers([0, 0, 1, 2], [1, 2, 2, 1])
     reason = str(learned_nothing(outcomes, accuracy, 0.25))  # the training split has more of label 1
