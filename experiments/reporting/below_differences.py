@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def below_differences(
     declared: Mapping[str, Difference], what: str, looks: Sequence[int] = (), continued: str = CONTINUED
 ) -> Iterator[Paragraph]:
-    """Yield the legend for a terminal, and what would decide the differences that are undecided.
+    """Yield the legend for a terminal, and what would decide the undecided differences; nothing where there are none.
 
     Args:
         declared: label → the difference from the reference, one family.
@@ -26,6 +26,8 @@ def below_differences(
         looks: of the record.
         continued: how seeds are added.
     """
+    if not declared:
+        return
     if by_look := looks_in_words(looks):
         yield Paragraph(by_look, "quiet")
     yield Paragraph(legend(declared.values()), "quiet", Medium.TERMINAL)

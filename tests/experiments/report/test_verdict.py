@@ -9,7 +9,9 @@ import pytest
 
 from experiments.reporting.cells import gap, plain
 from experiments.reporting.differences import Difference, gap_in_words
+from experiments.reporting.presentation import Paragraph
 from experiments.reporting.wording import bounds, count, decimal, megabytes, number, probability, seconds
+from experiments.studies.stream.page.present import present
 from experiments.studies.stream.results.evidence import evidence
 from experiments.studies.stream.results.summary import summarise
 from experiments.studies.stream.results.verdict import verdict as verdict_on
@@ -104,6 +106,8 @@ def test_the_recipe_decides_whom_the_verdict_is_about_not_the_result(record: Rec
 def test_a_single_strategy_has_nothing_beside_it(record: Record) -> None:
     alone = replace(record, entries=record.entries[1:2])
     assert summarise(alone).verdict.startswith("There is nothing to compare")
+    paragraphs = [block.text for block in present(summarise(alone)).blocks if isinstance(block, Paragraph)]
+    assert not [text for text in paragraphs if "higher" in text], "no legend of marks that stand nowhere"
 
 
 @pytest.mark.parametrize(("reference", "word"), [("full-sequential", "higher"), ("full-joint", "lower")])
