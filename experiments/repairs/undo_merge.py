@@ -1,4 +1,4 @@
-"""undo-merge: two LoRAs that ``merged`` made one are two again; validation says which merge is undone, if any.
+"""undo-merge: two LoRAs that `merged` made one are two again; validation says which merge is undone, if any.
 
 The two are those of before the merge, bit for bit, because the state keeps them (the strategy's setting ``undo``). A
 later merge that took what this one had made is undone before it. Each merge that is undone adds a LoRA to those that

@@ -80,7 +80,7 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
         "/predict", response_model=Answers, response_model_exclude_unset=True, responses=streams, dependencies=short
     )
     async def predict(question: Question, request: Request) -> Answers | Response:
-        """Answer texts; with ``stream``, one text in server-sent events: text, …, and in the end answers or error."""
+        """Answer texts; with `stream`, one text in server-sent events: text, …, and in the end answers or error."""
         _require_within(limits, question)
         if service.is_stopping:
             raise StoppedError(STOPPING)

@@ -331,6 +331,7 @@ def test_the_first_page_says_what_this_is_and_where_to_look(serve: Serve) -> Non
     assert {path.partition(" ")[2] for path in page["paths"]} == {*client.get("/openapi.json").json()["paths"]} - {
         "/"
     } | {"/openapi.json"}
+    assert "``" not in first.text, "the markup of docstrings"
     assert page["example"].startswith("curl http://localhost:8080/predict -H 'Content-Type: application/json' -d '{")
     assert first.text.count("\n") > 10, "a person can read it"
     asked = json.loads(page["example"].partition(" -d ")[2].strip("'"))

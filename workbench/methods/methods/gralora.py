@@ -1,4 +1,4 @@
-"""GraLoRA: a matrix is cut into k × k blocks, each with a LoRA of its own of rank ``rank / k``."""
+"""GraLoRA: a matrix is cut into k × k blocks, each with a LoRA of its own of rank rank / k."""
 
 from __future__ import annotations
 

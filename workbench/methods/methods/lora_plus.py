@@ -1,4 +1,4 @@
-"""LoRA+: LoRA whose B learns ``loraplus_lr_ratio`` times as fast as its A.
+"""LoRA+: LoRA whose B learns `loraplus_lr_ratio` times as fast as its A.
 
 AdamW's step, weight decay included, is proportional to the learning rate. So B is moved on by ratio − 1 further times
 the step that it has just made, which is the same as a rate of its own (peft makes it a group of the optimiser).

@@ -1,4 +1,4 @@
-"""MiSS: every run of ``rank`` columns of a matrix gets the same update, D repeated along them; only D is trained."""
+"""MiSS: every run of `rank` columns of a matrix gets the same update, D repeated along them; only D is trained."""
 
 from __future__ import annotations
 

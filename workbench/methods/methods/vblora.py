@@ -1,4 +1,4 @@
-"""VB-LoRA: pieces of all LoRA factors are mixtures of the ``topk`` best vectors of one bank that all layers share."""
+"""VB-LoRA: pieces of all LoRA factors are mixtures of the `topk` best vectors of one bank that all layers share."""
 
 from __future__ import annotations
 
