@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -63,6 +64,12 @@ def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
         ],
     )
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
+    crowned = Counter(adapter.manifest.task.name for adapter in adapters if adapter.id in champions)
+    if several := [task for task, number in crowned.items() if number > 1]:
+        stdout.print(
+            f"Where there are several ★ ({', '.join(several)}), for the best of them on the same validation examples, "
+            "else for the newest."
+        )
     uncounted = [adapter.manifest for adapter in adapters if chosen_workspace.score(adapter.manifest) is None]
     if any(manifest.fit for manifest in uncounted):
         stdout.print("“sender: …” was not measured here and does not count. To measure it: workbench adapters test ID")

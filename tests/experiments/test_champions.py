@@ -58,6 +58,11 @@ def answering(call: Call, name: str = "animals") -> str:
     return adapter
 
 
+def answering_with(call: Call) -> str:
+    """Return which adapter `predict` answers with, whyever."""
+    return str(json.loads(call("predict", "animals", "the cat", "--json")[1])[0]["adapter"])
+
+
 def alias(made: ScoredAdapters) -> str | None:
     return made.tracker.aliases()[NAME]
 
@@ -78,6 +83,18 @@ def require_champion_everywhere(made: ScoredAdapters, call: Call, champion: str)
     assert source_ids(workspace, ["animals"], Silent(), (), ("peft",).__contains__) == [champion]
     code, out, _ = call("gate", made.ids[0], "--not-below-champion", "--json")
     assert (code, json.loads(out)["bounds"][0]["bound"]) == (3, 75.0)
+
+
+def test_the_list_says_what_a_name_with_several_champions_stands_for(
+    copy: ScoredAdapters, bert: Path, call: Call
+) -> None:
+    assert "several ★" not in call("adapters", "list")[1]
+    other = copy.learn(str(bert), 0, 0.25, method="bitfit")
+    copy.bench.release.register(other)
+    printed = call("adapters", "list")[1]
+    assert printed.count("★ ") - printed.count("several ★ ") == 2
+    assert "Where there are several ★ (animals), for the best of them on the same validation examples" in printed
+    assert answering_with(call) == copy.ids[1], "0.75 is more than 0.25"
 
 
 def test_the_champion_answers_where_mlflow_is_a_server_that_does_not(
