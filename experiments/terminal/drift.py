@@ -28,7 +28,7 @@ def print_drift(drift: Drift) -> None:
     stdout.print(sentence(drift))
     drawn = f" of {drift.total:,}" if drift.rows < drift.total else ""
     empty = f"; {drift.empty:,} without a text" if drift.empty else ""
-    rows = f"{drift.rows:,}{drawn} new rows and {drift.held_out:,} test rows"
+    rows = f"{drift.rows:,}{drawn} {_rows(drift.total, 'new')} and {drift.held_out:,} {_rows(drift.held_out, 'test')}"
     stdout.print(f"Compared: {rows}, by {drift.adapter}{empty}.")
     if drift.left_out and drift.left_out.unknown_label:
         stdout.print(f"Counted as answered wrongly: {drift.left_out.reasons[-1]}.")
@@ -51,8 +51,13 @@ def sentence(drift: Drift) -> str:
         return f"Drifted: these rows are no longer {drift.task}. {' '.join(map(_finding, drift.beyond))}"
     if drift.verdict == "still the task":
         return f"Still the task: nothing tells these {drift.rows:,} rows from test rows of {drift.task}."
-    few = min((drift.rows, "new rows"), (drift.held_out, "test rows"))
-    return f"Too few rows to say: {few[0]:,} {few[1]}, and with fewer than {FEWEST} most changes are not found."
+    few = min((drift.rows, "new"), (drift.held_out, "test"))
+    return f"Too few rows to say: {few[0]:,} {_rows(*few)}, and with fewer than {FEWEST} most changes are not found."
+
+
+def _rows(number: int, kind: str) -> str:
+    """Return ``new rows``, or ``new row`` where there is one."""
+    return f"{kind} row" if number == 1 else f"{kind} rows"
 
 
 def _finding(signal: Signal) -> str:

@@ -137,6 +137,10 @@ def test_few_rows_say_nothing_unless_they_say_much(drift: Call) -> None:
     same()[:20].to_csv("few.csv", index=False)
     code, out, _ = drift("nouns", "--file", "few.csv")
     assert (code, out[:22]) == (0, "Too few rows to say: 2")
+    same()[:1].to_csv("few.csv", index=False)
+    _, out, _ = drift("nouns", "--file", "few.csv")
+    assert out.startswith("Too few rows to say: 1 new row, and")
+    assert "Compared: 1 new row and 80 test rows" in out
     foreign()[:20].to_csv("few.csv", index=False)
     assert drift("nouns", "--file", "few.csv")[0] == 3
 
