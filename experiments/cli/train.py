@@ -25,7 +25,9 @@ def train(
     task: TaskName,
     method: Annotated[
         str | None,
-        typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method),
+        typer.Option(
+            help="Name of a method; see `workbench methods list`. Required.", autocompletion=completion.method
+        ),
     ] = None,
     backbone: Backbone = next_steps.DEFAULT,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,

@@ -69,6 +69,7 @@ def test_lists_are_json_for_scripts_and_tables_for_people(command: str, call: Ca
     entries = json.loads(out)
     assert (code, err) == (0, "")
     assert all(entry["name"] and entry["description"] for entry in entries)
+    assert not [entry for entry in entries if "``" in entry["description"]], "the markup of docstrings"
     code, out, err = call(command, "list")
     assert entries[0]["name"] in out
 
@@ -492,6 +493,7 @@ HELP = {
     "predict": ["{ID} [TEXT]...", "--overwrite"],
     "report": ["[EXPERIMENT]"],
     "adapters verify": ["[ID]"],
+    "train": ["see `workbench methods list`. Required."],
 }
 
 
