@@ -489,7 +489,10 @@ def test_no_color_is_respected(no_color: str | None, coloured: bool) -> None:
 
 
 HELP = {
-    "train": ["[default: ($WORKBENCH_HOME, else ./.workbench), "see `workbench methods list`. Required."]", "[default: minilm]"],
+    "train": [
+        *("[default: ($WORKBENCH_HOME, else ./.workbench)]", "[default: minilm]"),
+        "see `workbench methods list`. Required.",
+    ],
     "predict": ["{ID} [TEXT]...", "--overwrite"],
     "report": ["[EXPERIMENT]"],
     "adapters verify": ["[ID]"],
