@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, get_ident
 from typing import Any
 
 import psutil
@@ -110,6 +110,24 @@ def test_a_late_answer_does_not_bring_back_counts_of_an_adapter_that_is_gone(
         go.set()
         assert late.result().json()["adapter"] == halves
     assert f'adapter="{halves}"' not in client.get("/metrics").text
+
+
+def test_one_thread_does_all_reloads(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thread that opens adapters keeps memory of its own."""
+    _, service = serve("animals")
+    threads: list[int] = []
+    select_again = service._selected
+
+    def noted() -> Any:
+        threads.append(get_ident())
+        return select_again()
+
+    monkeypatch.setattr(service, "_selected", noted)
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as pool:
+            assert not pool.submit(service.reload).result().added
+    assert len(threads) == 2
+    assert len({*threads, get_ident()}) == 2
 
 
 @pytest.mark.usefixtures("_collecting_nothing")
