@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -57,6 +58,9 @@ class Answering(Protocol):
     def writers(self, owner: str) -> Writers | None:
         """Return an adapter and those whose answers can be written in one batch with its own; None where it is none."""
 
+    def read_with(self, backbone: Backbone) -> None:
+        """Take the tokenizer of ``backbone``, the same one opened again, from now on."""
+
 
 class SingleAdapter:
     """One adapter on a body of its own; it shares the weights that it does not change."""
@@ -75,6 +79,12 @@ class SingleAdapter:
     def writers(self, owner: str) -> Writers | None:
         """See :meth:`Answering.writers`."""
         return self._writers
+
+    def read_with(self, backbone: Backbone) -> None:
+        """See :meth:`Answering.read_with`."""
+        self._opened = replace(self._opened, backbone=backbone)
+        if self._writers:
+            self._writers.backbone = backbone
 
 
 class Serving:
@@ -167,6 +177,12 @@ class Serving:
     def writers(self, owner: str) -> Writers | None:
         """See :meth:`Answering.writers`."""
         return self._writers.get(self._kind(owner)) if self._shared.mixes else None
+
+    def read_with(self, backbone: Backbone) -> None:
+        """See :meth:`Answering.read_with`."""
+        self.backbone = backbone
+        for writers in self._writers.values():
+            writers.backbone = backbone
 
     def _answers(self, rows: Dataset, owners: Sequence[str], together: set[str]) -> list[Answer]:
         kinds = Counter(self._kind(owner) for owner in together)

@@ -83,6 +83,16 @@ class Backbone:
             raise InputError(message, where=where, hint="Leave budget.weights out.")
         return self if weights == self.weights else replace(self, weights=weights)
 
+    def beside(self) -> Backbone:
+        """Return the same backbone with a tokenizer of its own, for another thread: two cannot share one."""
+        other = copy.copy(self)
+        vars(other).pop("tokenizer", None)
+        return other
+
+    def is_still(self, other: Backbone) -> bool:
+        """Return whether another one was opened by the same name, and reads texts and computes as this one does."""
+        return self == other and self.identity == other.identity
+
     @cached_property
     def config(self) -> PretrainedConfig:
         """The model's config, built from the checked file by :func:`workbench.backbone.config.config_object`."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fusion.routing.routers import RouterSettings
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.answer_options import AnswerOptions
+    from workbench.backbone.pretrained import Backbone
     from workbench.machine.listener import Listener
     from workbench.methods.task import Task
 
@@ -56,7 +57,7 @@ class Routing:
     listener: Listener
     rejection: Rejection | None = None
 
-    def states(self, adapters: Sequence[StoredAdapter], opened: AdapterSet) -> dict[bool, RoutingState]:
+    def states(self, adapters: Sequence[StoredAdapter], backbone: Backbone) -> dict[bool, RoutingState]:
         """Return, for single texts (False) and for pairs (True), the router that knows the adapters for such texts.
 
         Raises:
@@ -71,10 +72,10 @@ class Routing:
             fit = [adapter for adapter in adapters if suits(adapter.manifest, pair, libraries)]
             if not fit:
                 continue
-            require_routable(self.name, fit, opened.backbone)
+            require_routable(self.name, fit, backbone)
             if reads_tasks(self.name, self.rejection):
                 fit = [*on_data_here(fit, self.task_folders)]
-            workspace, backbone = self.workspace, opened.backbone
+            workspace = self.workspace
             state = known_state(workspace, self.name, self.settings, fit, backbone, task_of, self.listener)
             state = replace(state, reader=state.reader.opened_once())
             validation_of = partial(validation, self.task_folders)
@@ -83,7 +84,7 @@ class Routing:
                 states[pair], rows_of([(PROBE, PROBE) if pair else PROBE])
             )  # a router that cannot choose fails now
         if not states:
-            require_routable(self.name, adapters, opened.backbone)
+            require_routable(self.name, adapters, backbone)
         return states
 
 
@@ -150,11 +151,13 @@ class Current:
         opened: the adapters.
         by_task: task → id of the adapter that answers for it.
         routers: for single texts (False) and for pairs (True).
+        beside: the backbone as the next adapters are tried with it.
     """
 
     opened: AdapterSet
     by_task: Mapping[str, str]
     routers: Mapping[bool, RoutingState]
+    beside: Backbone
 
     @classmethod
     def of(
@@ -170,9 +173,15 @@ class Current:
 
         Each bank of adapters holds ``bank_bytes`` in memory, or all.
 
-        What is new reads with a tokenizer of its own, so that this can be done beside a thread that answers.
+        What is new is tried with a tokenizer of its own, so that this can be done beside a thread that answers. Both
+        tokenizers stay: a new one for each reload would leave gaps in memory, between what stays of the adapters.
         """
-        opened = AdapterSet.open(selection.adapters, selection.backbone, before.opened if before else None, bank_bytes)
+        if before and before.opened.backbone.is_still(selection.backbone):
+            backbone, beside = before.opened.backbone, before.beside
+        else:
+            backbone, beside = selection.backbone, selection.backbone.beside()
+        trying = beside if before else backbone
+        opened = AdapterSet.open(selection.adapters, trying, before.opened if before else None, bank_bytes)
         groups_before = before.opened.groups if before else ()
         identities = {adapter.identity for group in groups_before for adapter in group.adapters.values()}
         for group in opened.groups:
@@ -181,10 +190,12 @@ class Current:
                 for tried in newcomers if before and newcomers else [*group.adapters.values()][:1]:
                     text = (PROBE, PROBE) if tried.manifest.task.pair else PROBE
                     group.answers(rows_of([text], tried.manifest.task), [tried.id])
-        _ = opened.backbone.tokenizer  # opened here where nothing was tried, and not by the first stream for all others
+                group.read_with(backbone)
+        _ = backbone.tokenizer  # opened here, and not by the first stream for all others
         named = {*selection.by_task.values()}
         answering = [adapter for adapter in selection.adapters if adapter.id in named]
-        return cls(opened, selection.by_task, routing.states(answering, opened) if routing else {})
+        routers = routing.states(answering, selection.backbone) if routing else {}
+        return cls(replace(opened, backbone=backbone), selection.by_task, routers, beside)
 
     def job_for(
         self, texts: Sequence[Any], task: str | None, adapter: str | None, options: AnswerOptions = DEFAULTS

@@ -130,6 +130,21 @@ def test_one_thread_does_all_reloads(serve: Serve, monkeypatch: pytest.MonkeyPat
     assert len({*threads, get_ident()}) == 2
 
 
+def test_two_tokenizers_stay_one_for_answers_and_one_for_what_is_new(serve: Serve, copied: Workspace) -> None:
+    client, service = serve(at=copied)
+    answering = service.current.opened.backbone
+    tokenizers = answering.tokenizer, service.current.beside.tokenizer
+    assert tokenizers[0] is not tokenizers[1]
+    for name in ("animals", "biases", "bottleneck"):
+        copied.adapters.remove(service.current.by_task[name])
+        assert client.post("/reload").json()["removed"]
+        opened, beside = service.current.opened, service.current.beside
+        assert (opened.backbone.tokenizer, beside.tokenizer) == tokenizers
+        for group in opened.groups:
+            reading = [part.backbone for part in (group, *vars(group).values()) if hasattr(part, "backbone")]
+            assert {*map(id, reading)} == {id(answering)}
+
+
 @pytest.mark.usefixtures("_collecting_nothing")
 def test_what_an_old_request_held_on_to_goes_with_a_reload(serve: Serve, copied: Workspace) -> None:
     client, service = serve(at=copied)

@@ -229,7 +229,7 @@ def test_what_is_wrong_is_said_in_one_message(mistake: str, serve: Serve, held: 
 def test_who_names_no_served_adapter_is_told_the_path_that_lists_them(backbone: Backbone) -> None:
     """And no command: it would run on the server's machine, and list what is not served."""
     adapters: dict[str, Any] = {f"animals-lora-{number:08d}": None for number in range(50)}
-    served = Current(AdapterSet(backbone, adapters, ()), {}, {})
+    served = Current(AdapterSet(backbone, adapters, ()), {}, {}, backbone.beside())
     with pytest.raises(UnknownNameError) as caught:
         served.job_for(["the cat"], None, "halves")
     assert lacks(str(caught.value.hint), "animals-lora-00000000", "and 10 more", "GET /adapters lists them.") == []
