@@ -11,6 +11,7 @@ import pytest
 
 from tests.messages import naming
 from workbench.errors import UnknownNameError, suggest
+from workbench.methods.methods import METHODS
 from workbench.settings import plugins
 from workbench.settings.registry import Documents, Modules
 
@@ -75,6 +76,17 @@ def test_an_unknown_name_is_answered_with_the_nearest(modules: Modules[Any]) -> 
     with pytest.raises(UnknownNameError) as caught:
         modules.get("zzz")
     assert "Did you mean" not in str(caught.value)
+
+
+def test_a_word_that_describes_entries_leads_to_them() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        METHODS.get("Bottleneck")
+    assert "The word describes adapterfusion, compacter-plus-plus, houlsby, parallel, pfeiffer." in str(
+        caught.value.hint
+    )
+    with pytest.raises(UnknownNameError) as caught:
+        METHODS.get("zzz zzz")
+    assert "describes" not in str(caught.value.hint)
 
 
 def test_of_many_names_those_that_begin_alike_are_compared_first() -> None:

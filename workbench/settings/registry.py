@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Entry = TypeVar("Entry")
+SHORTEST, MOST_FOUND = 4, 5  # letters of a word that is looked for in descriptions; entries that a message names
 LISTED = {  # what entries are called → the command that lists them
     "backbone": "workbench backbones list",
     "command": "workbench --help",
@@ -119,7 +120,15 @@ class Modules(Generic[Entry]):
                 raise PluginError(error.what, where=where, hint=error.hint) from None
             return name
         known, command = {*self._files, *self._plugins}, LISTED.get(self.noun, "")
-        raise UnknownNameError(self.noun, name, known, where, command=command)
+        raise UnknownNameError(self.noun, name, known, where, also=self._described(name), command=command)
+
+    def _described(self, word: object) -> str:
+        """Return which of our own entries are described with a word that is no name, in a sentence; empty for none."""
+        if not isinstance(word, str) or len(word) < SHORTEST:
+            return ""
+        entries = sorted(name for name in self._files if word.lower() in self.describe(name).lower())
+        more = f" and {len(entries) - MOST_FOUND} more" if len(entries) > MOST_FOUND else ""
+        return f"The word describes {', '.join(entries[:MOST_FOUND])}{more}." if entries else ""
 
     def get(self, name: str, where: str | None = None) -> Entry:
         """Import and return the entry called ``name``; raises as :meth:`require`."""
