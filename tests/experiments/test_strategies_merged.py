@@ -32,7 +32,7 @@ STRATEGY = STRATEGIES.get("merged")
 @pytest.fixture(scope="module")
 def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
     """Four tasks, of which two and two have the same data."""
-    again = (replace(task, name="animals again"), replace(other_task, name="fruits again"))
+    again = (replace(task, name="animals-again"), replace(other_task, name="fruits-again"))
     return (task, other_task, *(replace(twin, fingerprint=f"{twin.fingerprint} again") for twin in again))
 
 
