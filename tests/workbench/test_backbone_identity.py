@@ -52,6 +52,24 @@ def test_an_adapter_is_trained_anew_under_another_config_or_tokenizer(bert: Path
     assert moved.identity == lesson.adaptation.backbone.identity, "another machine need not read the files again"
 
 
+def test_a_backbone_that_is_opened_again_is_the_same_until_a_file_changes(bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(bert, tmp_path / "bert")
+    opened = open_backbone(str(tmp_path / "bert"))
+    assert opened.identity
+    assert opened.is_still(open_backbone(str(tmp_path / "bert")))
+    assert not opened.is_still(open_backbone(str(bert)))
+    edit(tmp_path / "bert" / "tokenizer_config.json", model_max_length=7)
+    assert not opened.is_still(open_backbone(str(tmp_path / "bert")))
+
+
+def test_two_threads_have_a_tokenizer_each(bert: Path) -> None:
+    opened = open_backbone(str(bert))
+    tokenizers = opened.tokenizer, opened.beside().tokenizer
+    assert tokenizers[0] is not tokenizers[1]
+    assert opened.tokenizer is tokenizers[0]
+    assert tokenizers[0]("the cat") == tokenizers[1]("the cat")
+
+
 def test_features_under_another_config_are_other_features(bert: Path, tmp_path: Path, task: Task) -> None:
     shutil.copytree(bert, tmp_path / "other")
     edit(tmp_path / "other" / "config.json", layer_norm_eps=0.5)

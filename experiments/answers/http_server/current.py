@@ -180,6 +180,7 @@ class Current:
             backbone, beside = before.opened.backbone, before.beside
         else:
             backbone, beside = selection.backbone, selection.backbone.beside()
+            _ = backbone.identity  # of the files as they are now: they may be others at the next reload
         trying = beside if before else backbone
         opened = AdapterSet.open(selection.adapters, trying, before.opened if before else None, bank_bytes)
         groups_before = before.opened.groups if before else ()
