@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 from measured import decimals, read, require, row
 
-HELD = ["no answer was wrong", "no text was lost", "no text was refused", "each reload changed one adapter"]
+HELD = {"no answer was wrong", "no text was lost", "no text was refused", "each reload changed one adapter"}
 STATED = [
     "the confidence may differ by less than 1e-5",
-    "From the fifteenth minute on",
     "Batches have 16 texts at most",
     # runs of earlier versions, whose files are in the history
     "12.8 MB an hour, [10.5, 15.2]",
     "8.4 MB an hour, [5.8, 11.0]",
     "4.8 MB an hour, [1.0, 10.3]",
+    "7.5 MB an hour, [4.2, 10.5]",
     "of 121,504 texts 912 were refused after 30 seconds",
     "grew by 502 MB an hour",
 ]
-WARM = 900  # seconds, after which the first rise is over
+SETTLED = 840  # seconds, after which memory has to stay as it is
 BOTTLENECKS = {
     "backbone": "none: a head on the bare backbone",
     "one": "one",
@@ -59,8 +59,7 @@ def soak() -> Iterator[str]:
     """Yield what came of a thousand adapters under load."""
     results = read("served-soak")
     counts, memory, waits = results["counts"], results["memory"], results["milliseconds"]
-    held = [claim for claim, was_so in results["held"].items() if was_so]
-    require(held == HELD, "all but the memory held")
+    require({claim for claim, was_so in results["held"].items() if was_so} >= HELD, "all but the memory held")
     yield row("answers that were checked", f"{counts['answers']:,}")
     yield row("wrong", f"{counts['wrong']}")
     yield row("texts without a response", f"{counts['lost']}")
@@ -77,21 +76,26 @@ def soak() -> Iterator[str]:
     yield f"took {reloads[0]:.2f} to {reloads[-1]:.2f} seconds**, the median {reloads[len(reloads) // 2]:.2f}"
     yield f"the longest wait of a request was {waits['longest'] / 1000:.2f} seconds"
     begun, settled, last = (memory[moment]["own_mb"] for moment in ("first", "settled", "last"))
-    yield f"{begun:.0f} MB when the load began, {settled:.0f} MB after half an hour"
-    yield f"and {last:.0f} MB at the end"
-    later = [taken["own_mb"] for taken in results["samples"] if taken["seconds"] >= WARM]
+    yield f"{begun:.0f} MB when the load began, {settled:.0f} MB after 14 minutes"
+    yield f"and {last:.0f} MB at the end, after 50 more minutes"
+    later = [taken["own_mb"] for taken in results["samples"] if taken["seconds"] >= SETTLED]
     yield f"between\n{min(later):.0f} and {max(later):.0f} MB"
     growth, after = memory["mb_an_hour"], memory["mb_an_hour_after_reloads"]["own_mb"]
     own, most = growth["own_mb"], growth["resident_mb"]["high"]
     yield f"{decimals(own['mean'], 1)} MB an hour, 95 % interval {within(own)}"
     yield f"{decimals(after['mean'], 1)} MB an hour, {within(after)}"
     yield f"below 1 % of it, {memory['settled']['resident_mb'] / 100:.2f} MB, and it ends at {most:.2f}"
+    yield "By the program's rule it was flat" if results["held"]["memory was flat"] else "it was not flat"
     tens: dict[int, list[float]] = defaultdict(list)
     for taken in results["samples"]:
         tens[int(taken["seconds"] // 600)].append(taken["own_mb"])
-    fourth, last = (sum(tens[number]) / len(tens[number]) for number in (3, 9))
-    require(fourth < last and not results["held"]["memory was flat"], "it was not flat")
-    yield f"rose from {fourth:.0f} MB in the fourth ten to {last:.0f} in the last"
+    early, late = (sum(tens[number]) / len(tens[number]) for number in (2, 5))
+    yield f"were {early:.0f} MB in the third ten and {late:.0f} in the sixth"
+    before = read("served-soak-one-thread")
+    require(all(before["held"].values()), "it was flat with one thread for reloads too")
+    slope = before["memory"]["mb_an_hour"]["own_mb"]
+    yield f"the slope was {decimals(slope['mean'], 1)} MB an hour, {within(slope)}, over 100 minutes"
+    yield f"none of {before['counts']['answers']:,} answers was wrong or lost"
 
 
 def within(slope: dict[str, float]) -> str:
