@@ -159,7 +159,8 @@ class Workbench:
 
         Args:
             plan: see :meth:`update_plan`.
-            bounds: on the new adapter; by default its validation score may not be below the champion's.
+            bounds: on the new adapter; by default it may not lose against the champion
+                (:mod:`experiments.gating.takeover`).
             leakage: percent of the rows of a split that may stand in a split before it.
             beside: bounds on what it loses against the champion; by default none.
 
@@ -169,8 +170,9 @@ class Workbench:
             TrackingError: the server does not answer, or cannot register models.
         """
         from experiments.gating.adapter_bounds import AdapterBounds
+        from experiments.gating.takeover import MARGIN
 
-        return self.release.update(plan, bounds or AdapterBounds(below_champion=0.0), leakage, beside)
+        return self.release.update(plan, bounds or AdapterBounds(below_champion=MARGIN), leakage, beside)
 
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.

@@ -11,6 +11,7 @@ import typer
 
 from experiments.terminal import completion, next_steps
 from experiments.terminal.bounds import (
+    AcceptLoss,
     Margin,
     MinMacroF1,
     MinScore,
@@ -44,7 +45,8 @@ def register(
 ) -> None:
     """Enter an adapter as a version of TASK.METHOD, here and in MLflow; it is logged first if it was not logged yet.
 
-    It becomes the champion if there is none, or if it beats the champion on the same validation examples. The workspace
+    It becomes the champion if there is none, or if it is better than the champion on validation rows, or of a later
+    version of the task, and nothing of it is lower. The workspace
     keeps the champion; MLflow's alias is a copy. Here the name of a task means its best adapter on validation, not the
     champion, which is registered already. The bounds are those of `workbench gate`: if one is broken, the exit code is
     3, and nothing is logged or registered. --min-macro-f1 and --min-worst-label need the task's validation examples. To
@@ -91,17 +93,22 @@ def promote(
     to: Annotated[
         str | None, typer.Option(metavar="VERSION", help="The version: its number, or the id of its adapter. Required.")
     ] = None,
+    accept_loss: AcceptLoss = False,
     workspace: WorkspaceOption = None,
+    tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Make a registered version the champion, whatever it scores; `predict` then uses it.
+    """Make a registered version the champion; `predict` then uses it.
 
-    Prints both validation scores and on which examples they were measured, or why they cannot be compared. The
-    workspace records the change; `workbench adapters rollback NAME` undoes it.
+    Both adapters answer the validation and test rows whose label they know, if the task's rows are here. If the version
+    loses against the champion, the exit code is 3 and nothing changes; --accept-loss accepts it. Prints what was
+    compared, or why nothing can be compared. The workspace records the change; `workbench adapters rollback NAME`
+    undoes it.
     """
     from experiments.api import Workbench
 
-    _print(Workbench(workspace, listener=Messages()).release.promote(name, to), workspace, as_json)
+    change = Workbench(workspace, tasks, Messages()).release.promote(name, to, accept_loss)
+    _print(change, workspace, as_json)
 
 
 def rollback(

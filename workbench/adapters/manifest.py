@@ -12,6 +12,7 @@ from workbench.backbone.config import LARGEST
 from workbench.backbone.model_folder import ITSELF
 from workbench.errors import IntegrityError, reason
 from workbench.files import checksummed
+from workbench.files.atomic import flush, folder_beside, move_whole
 from workbench.files.digest import key
 from workbench.settings.base import Budget, Quantization, Settings
 
@@ -148,6 +149,17 @@ class UpdateReference(Settings):
     new_rows: int
 
 
+class AcceptedLoss(Settings):
+    """That a person let an adapter take the place of ``champion``, an id, although it loses: what it loses, and when.
+
+    ``loss`` says it in words, with the figures; ``when`` is the time, UTC, in ISO format.
+    """
+
+    champion: str
+    loss: str
+    when: str
+
+
 class Manifest(Settings):
     """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder.
 
@@ -162,6 +174,7 @@ class Manifest(Settings):
     nothing else is written.
     ``update`` is None where it was not made from the champion of an earlier version of its task.
     ``linked`` is None where all files are in the adapter's own folder.
+    ``accepted`` is written after the adapter was stored, the only part that is: it determines no answer.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
@@ -188,6 +201,7 @@ class Manifest(Settings):
     head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)
     elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)
     linked: LinkedFiles | None = Field(None, exclude_if=lambda linked: linked is None)
+    accepted: tuple[AcceptedLoss, ...] = Field((), exclude_if=lambda accepted: not accepted)
     files: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -257,8 +271,30 @@ def read_manifest(folder: Path) -> Manifest:
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write the manifest into an adapter's folder; raises IntegrityError where it could not be read again."""
     path = folder / MANIFEST
+    path.write_text(_text_of(manifest, path), encoding="utf-8")
+
+
+def replace_manifest(manifest: Manifest, folder: Path) -> None:
+    """Put another manifest in the place of the one in a stored adapter's folder, in one step.
+
+    The draft lies beside the folder: a file more in it would be taken for damage, also after a kill.
+
+    Raises:
+        IntegrityError: it could not be read again.
+        UnwritableError: the folder cannot be written.
+    """
+    path = folder / MANIFEST
+    text = _text_of(manifest, path)
+    with folder_beside(folder) as beside:
+        draft = beside / MANIFEST
+        draft.write_text(text, encoding="utf-8")
+        flush(draft)
+        move_whole(draft, path)
+
+
+def _text_of(manifest: Manifest, path: Path) -> str:
     try:
         DOCUMENT.validate_json(manifest.model_dump_json())  # where NaN, which JSON does not have, is null
     except ValidationError as error:
         raise IntegrityError(f"no readable manifest: {reason(error)}", where=str(path)) from None
-    path.write_text(checksummed.text_of(DOCUMENT, manifest), encoding="utf-8")
+    return checksummed.text_of(DOCUMENT, manifest)

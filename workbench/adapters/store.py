@@ -1,4 +1,4 @@
-"""Adapters on disk: written whole or not at all, never changed, verified by digest.
+"""Adapters on disk: written whole or not at all, their files never changed, verified by digest.
 
 A stored adapter is a folder in its library's own format plus ``head.safetensors``, ``README.md`` and
 ``manifest.json``; plain ``peft``, ``adapters`` or ``transformers`` open it without this package.
@@ -14,7 +14,14 @@ from pathlib import Path
 
 from workbench.adapters.adapter_folder import check_adapter
 from workbench.adapters.ids import ID, by_id, certain_id, require_id
-from workbench.adapters.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from workbench.adapters.manifest import (
+    MANIFEST,
+    AcceptedLoss,
+    Manifest,
+    read_manifest,
+    replace_manifest,
+    write_manifest,
+)
 from workbench.adapters.stored_adapter import README, StoredAdapter, check_files, text_below
 from workbench.backbone.finite_weights import require_finite
 from workbench.errors import InputError, IntegrityError, UnknownNameError
@@ -82,6 +89,19 @@ class AdapterStore:
                     write(draft)
                     write_manifest(manifest.model_copy(update={"files": checksummed.digests(draft, MANIFEST)}), draft)
         return StoredAdapter(read_manifest(folder), folder)
+
+    def accept(self, name: str, loss: AcceptedLoss) -> StoredAdapter:
+        """Write into an adapter's manifest that a person accepted a loss, and return it; the same loss stands once.
+
+        Raises:
+            UnwritableError: its folder cannot be written.
+        """
+        stored = self.get(name)
+        known = [(accepted.champion, accepted.loss) for accepted in stored.manifest.accepted]
+        if (loss.champion, loss.loss) not in known:
+            accepted = (*stored.manifest.accepted, loss)
+            replace_manifest(stored.manifest.model_copy(update={"accepted": accepted}), stored.folder)
+        return self.get(name)
 
     def verify(self, name: str) -> StoredAdapter:
         """Return the adapter after its files were checked, once for as long as they stay.

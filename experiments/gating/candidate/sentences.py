@@ -49,6 +49,8 @@ def refusal(checks: Sequence[Check]) -> str:
 
 
 def _broken(check: Check) -> str:
+    if check.listed:
+        return f"{check.what}: {check.note}"
     measured = "not measured" if check.value is None else points(check.value)
     bound = "" if check.bound is None else f", {check.limit} {points(check.bound)} asked"
     return f"{check.what}: {measured}{bound}{f' ({check.note})' if check.note else ''}"
