@@ -87,21 +87,33 @@ NAME = Annotated[
 
 
 def promote(
-    name: NAME,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A task, or TASK.METHOD where a task has several registered models; or an adapter's id.",
+            autocompletion=completion.promoted,
+        ),
+    ],
     to: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="The version: its number, or the id of its adapter. Required.")
+        str | None,
+        typer.Option(metavar="VERSION", help="The version of NAME: its number, or the id of its adapter."),
     ] = None,
     workspace: WorkspaceOption = None,
+    tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Make a registered version the champion, whatever it scores; `predict` then uses it.
+    """Make a registered version, or an adapter, the champion, whatever it scores; `predict` then uses it.
+
+    An adapter's id in the place of NAME needs no --to: the adapter is registered if it was not. So what an experiment
+    left comes into service; until then the name of its task does not mean it.
 
     Prints both validation scores and on which examples they were measured, or why they cannot be compared. The
     workspace records the change; `workbench adapters rollback NAME` undoes it.
     """
     from experiments.api import Workbench
 
-    _print(Workbench(workspace, listener=Messages()).release.promote(name, to), workspace, as_json)
+    _print(Workbench(workspace, tasks, Messages()).release.promote(name, to), workspace, as_json)
 
 
 def rollback(

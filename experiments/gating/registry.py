@@ -12,9 +12,10 @@ from experiments.gating.earlier_version import scored_beside
 from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
+from workbench.adapters.name_resolution import readable, registered_name
 from workbench.errors import InputError, TrackingError
 from workbench.mlflow.address import printable_address
-from workbench.mlflow.registration import CHAMPION
+from workbench.mlflow.registration import CHAMPION, Version
 
 MOST_NAMED = succession.MOST_NAMED
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
-    from workbench.mlflow.registration import Version
     from workbench.mlflow.tracker import Tracker
 
 
@@ -118,6 +118,32 @@ def promote(name: str, to: str | None, workspace: Workspace, listener: Listener)
     return _change_champion(name, workspace, listener, lambda full, known: succession.promote(full, known, to))
 
 
+def take_over(
+    stored: StoredAdapter, workspace: Workspace, listener: Listener, task_folders: Sequence[Path]
+) -> ChampionChange:
+    """Make an adapter the champion of its registered name, of which it becomes a version where it is none yet.
+
+    A version of a registered name is in service, so that nothing is lost where this is stopped half-way. Raises as
+    :func:`register` and :func:`promote`.
+    """
+    name = registered_name(stored.manifest)
+    known = workspace.champions.names().get(name, RegisteredName())
+    version = known.version_of(Version.of(stored))
+    if version is not None:
+        change = promote(name, version.number, workspace, listener)
+    else:
+        registration = register(stored, workspace, listener, task_folders)
+        now = workspace.champions.names()[name].version(registration.version)
+        assert now is not None
+        change = (
+            ChampionChange(name, known.champion, now, registration.decision)
+            if registration.champion
+            else promote(name, now.number, workspace, listener)
+        )
+    workspace.origins.ask(stored.id, "promote")
+    return change
+
+
 def champion(name: str, workspace: Workspace, listener: Listener) -> Version | None:
     """Return the champion of a registered name; MLflow is asked only for a name that the workspace does not know.
 
@@ -193,8 +219,6 @@ def _known_name(name: str, tracker: Tracker, registered: dict[str, RegisteredNam
 
 def _unknown(workspace: Workspace, tracker: Tracker, registered: Mapping[str, RegisteredName]) -> list[str]:
     """Return the names that MLflow knows and the workspace does not, as far as it has adapters for them."""
-    from workbench.adapters.name_resolution import readable, registered_name
-
     of_adapters = {registered_name(manifest) for manifest in readable(workspace.adapters)}
     return sorted(of_adapters & {name for name in tracker.aliases() if name not in registered})
 
