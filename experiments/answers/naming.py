@@ -104,7 +104,7 @@ def left_by_experiments(workspace: Workspace, manifests: Iterable[Manifest], fir
     origins = workspace.origins.of(newest[:MOST_NAMED])
     listed = ", ".join(f"{adapter} ({origin})" for adapter, origin in origins.items())
     more = f" and {len(newest) - MOST_NAMED} more" if len(newest) > MOST_NAMED else ""
-    return f"There is {listed}{more}. To let it answer: workbench adapters promote {newest[0].id}."
+    return f"Left here: {listed}{more}. To take one over: workbench adapters promote {newest[0].id}."
 
 
 def _say(listener: Listener, name: str, choice: NamedAdapter) -> None:
