@@ -177,8 +177,9 @@ class Workbench:
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
 
-        The name is an id, the name of a task (its champion, else the best of its adapters on the same validation
-        examples, measured here, else the newest), ``TASK.METHOD`` or ``TASK-METHOD``, or the beginning of an id.
+        The name is an id, the name of a task (of its adapters that a person asked for the champion, else the best on
+        the same validation examples, measured here, else the newest), ``TASK.METHOD`` or ``TASK-METHOD``, or the
+        beginning of an id. What experiments left is meant by an id alone, until ``release.promote`` takes it over.
 
         Args:
             name: what a person wrote; every method here that wants an adapter takes such a name.
@@ -186,7 +187,7 @@ class Workbench:
 
         Raises:
             UnknownNameError: no adapter is meant.
-            InputError: several ids begin so, or it is a task without adapters.
+            InputError: several ids begin so, or it is a task without adapters, or with experiments' alone.
             IntegrityError: the champion, or the file that names it, is damaged.
         """
         return adapter_id(self.workspace, name, self.listener, self.task_folders, champions)
@@ -455,8 +456,9 @@ class Workbench:
         from experiments.studies.compositions.trying import kept
         from experiments.workspace.evaluating import evaluate_stored
 
-        workspace = self.workspace.mending(self.listener)
+        workspace = self.workspace.mending(self.listener).making_for("fuse")
         adapter, problem = kept(plan, Site(workspace, self.listener)), plan.own_trial().problem
+        workspace.origins.ask(adapter.id, "fuse")
         evaluate_stored(workspace, adapter, problem.target, problem.backbone, problem.budget)
         log(adapter, self.workspace, self.listener)
         return FusedAdapter(adapter, self.run(plan, command))

@@ -89,16 +89,27 @@ NAME = Annotated[
 
 
 def promote(
-    name: NAME,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A task, or TASK.METHOD where a task has several registered models; or an adapter's id.",
+            autocompletion=completion.promoted,
+        ),
+    ],
     to: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="The version: its number, or the id of its adapter. Required.")
+        str | None,
+        typer.Option(metavar="VERSION", help="The version of NAME: its number, or the id of its adapter."),
     ] = None,
     accept_loss: AcceptLoss = False,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Make a registered version the champion; `predict` then uses it.
+    """Make a registered version, or an adapter, the champion; `predict` then uses it.
+
+    An adapter's id in the place of NAME needs no --to: the adapter is registered if it was not. So what an experiment
+    left comes into service; until then the name of its task does not mean it.
 
     Both adapters answer the validation and test rows whose label they know, if the task's rows are here. If the version
     loses against the champion, the exit code is 3 and nothing changes; --accept-loss accepts it. Prints what was

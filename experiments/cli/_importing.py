@@ -142,5 +142,6 @@ def _print(
         import_results.show_single(stored, results[0].was_here)
     imported = [result.stored for result in results if result.stored and result.stored.manifest.imported]
     if imported:
-        here, known = readable(workbench.workspace.adapters), registry.names(workbench.task_folders)
+        here = workbench.workspace.origins.in_service(readable(workbench.workspace.adapters))
+        known = registry.names(workbench.task_folders)
         next_steps.print_next(after_import.commands(imported, here, known, workspace, folders))

@@ -15,10 +15,10 @@ from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
 from workbench.adapters.manifest import AcceptedLoss
-from workbench.adapters.name_resolution import registered_name
+from workbench.adapters.name_resolution import readable, registered_name
 from workbench.errors import GateError, InputError, TrackingError
 from workbench.mlflow.address import printable_address
-from workbench.mlflow.registration import CHAMPION
+from workbench.mlflow.registration import CHAMPION, Version
 
 MOST_NAMED = succession.MOST_NAMED
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
-    from workbench.mlflow.registration import Version
     from workbench.mlflow.tracker import Tracker
 
 
@@ -157,9 +156,9 @@ def promote(
     full = _known_name(name, tracker_here(workspace, listener.say), registered)
     version, was = succession.promoted(full, registered[full], to), registered[full].champion
     beside = _contest_of(version, was, workspace, task_folders)
+    if beside is not None:
+        _require(beside, accepted, full, version)
     if beside is not None and not beside.holds:
-        if not accepted:
-            raise GateError(_refusal(version, was, beside), where=full, hint=HOW_TO_ACCEPT)
         accept_loss(workspace.adapters.verify(version.adapter or ""), beside, workspace)
 
     def change(full: str, known: RegisteredName) -> RegisteredName:
@@ -179,10 +178,44 @@ def _contest_of(
     return contest(workspace, workspace.adapters.verify(version.adapter), champion, task_folders)
 
 
-def _refusal(version: Version, champion: Version | None, beside: Contest) -> str:
-    stays = champion.adapter if champion else None
-    said = succession.beside(version, champion, beside.outcome) if champion else ""
-    return f"{stays} stays champion: {said}"
+def _require(beside: Contest, accepted: bool, name: str, version: Version | None = None) -> None:
+    """Raise GateError where an adapter loses against the champion, and nobody ``accepted`` it."""
+    if beside.holds or accepted or beside.champion is None:
+        return
+    said = succession.beside(version or beside.version, beside.champion, beside.outcome)
+    raise GateError(f"{beside.champion.adapter} stays champion: {said}", where=name, hint=HOW_TO_ACCEPT)
+
+
+def take_over(
+    stored: StoredAdapter,
+    workspace: Workspace,
+    listener: Listener,
+    task_folders: Sequence[Path],
+    accepted: bool = False,
+) -> ChampionChange:
+    """Make an adapter the champion of its registered name, of which it becomes a version where it is none yet.
+
+    A version of a registered name is in service, so that nothing is lost where this is stopped half-way. One that loses
+    is not even registered. Raises as :func:`register` and :func:`promote`.
+    """
+    name = registered_name(stored.manifest)
+    known = workspace.champions.names().get(name, RegisteredName())
+    version = known.version_of(Version.of(stored))
+    if version is not None:
+        change = promote(name, version.number, workspace, listener, task_folders, accepted)
+    else:
+        beside = contest(workspace, stored, known.champion, task_folders)
+        _require(beside, accepted, name)
+        registration = register(stored, workspace, listener, task_folders, beside, accepted)
+        now = workspace.champions.names()[name].version(registration.version)
+        assert now is not None
+        change = (
+            ChampionChange(name, known.champion, now, registration.decision)
+            if registration.champion
+            else promote(name, now.number, workspace, listener, task_folders, accepted)
+        )
+    workspace.origins.ask(stored.id, "promote")
+    return change
 
 
 def champion(name: str, workspace: Workspace, listener: Listener) -> Version | None:
@@ -261,8 +294,6 @@ def _known_name(name: str, tracker: Tracker, registered: dict[str, RegisteredNam
 
 def _unknown(workspace: Workspace, tracker: Tracker, registered: Mapping[str, RegisteredName]) -> list[str]:
     """Return the names that MLflow knows and the workspace does not, as far as it has adapters for them."""
-    from workbench.adapters.name_resolution import readable, registered_name
-
     of_adapters = {registered_name(manifest) for manifest in readable(workspace.adapters)}
     return sorted(of_adapters & {name for name in tracker.aliases() if name not in registered})
 

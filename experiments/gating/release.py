@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.answers.naming import adapter_id
+from workbench.adapters.ids import certain_id
+from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.machine.processes import is_first
 
@@ -63,7 +65,7 @@ class Release:
         data = check_data(lesson.task, leakage)
         if not data.passed:
             return AddedTask(data)
-        result = trained(self.workspace, lesson, self.listener)
+        result = trained(self.workspace, lesson, self.listener, "add")
         beside = self._contest(result.adapter, bounds)
         checks = self._gate(result.adapter, bounds, beside).checks
         return self._entered(result, (*data.checks, *checks), beside, bounds.accept_loss)
@@ -140,7 +142,7 @@ class Release:
         data = check_data(lesson.task, leakage)
         if not data.passed:
             return UpdatedTask(plan, AddedTask(data))
-        result = trained(self.workspace, lesson, self.listener)
+        result = trained(self.workspace, lesson, self.listener, "update")
         beside_champion = self._contest(result.adapter, bounds)
         own = self._gate(result.adapter, bounds, beside_champion)
         known = self.workspace.evaluations
@@ -240,11 +242,15 @@ class Release:
         return register(stored, self.workspace, self.listener, self.task_folders, beside, accepted)
 
     def promote(self, name: str, to: str | None, accepted: bool = False) -> ChampionChange:
-        """Make a registered version the champion; it has to hold beside the one before where the two can be compared.
+        """Make a registered version the champion, or take over an adapter, registered or not.
+
+        It has to hold beside the champion where the two can be compared. What an experiment left answers under its
+        task's name only once a person has asked for it.
 
         Args:
-            name: ``TASK.METHOD``, or a task with one registered model.
-            to: number of the version, or the id of its adapter; None is an error that lists the versions.
+            name: ``TASK.METHOD``, or a task with one registered model; or, without ``to``, the id of an adapter.
+            to: number of the version, or the id of its adapter; None is an error that lists the versions, where
+                ``name`` is not an adapter's id.
             accepted: whether a person accepts what it loses; this is written into its manifest.
 
         Raises:
@@ -253,8 +259,11 @@ class Release:
             InputError: there is no version ``to``, or it is the champion; nothing was changed.
             TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
         """
-        from experiments.gating.registry import promote
+        from experiments.gating.registry import promote, take_over
 
+        stored = self._identified(name) if to is None else None
+        if stored is not None:
+            return take_over(stored, self.workspace, self.listener, self.task_folders, accepted)
         return promote(name, to, self.workspace, self.listener, self.task_folders, accepted)
 
     def roll_back(self, name: str, to: str | None = None) -> ChampionChange:
@@ -272,6 +281,14 @@ class Release:
         from experiments.gating.registry import roll_back
 
         return roll_back(name, to, self.workspace, self.listener)
+
+    def _identified(self, name: str) -> StoredAdapter | None:
+        """Return the adapter of which ``name`` is the id, or its key; None where it is another name, or unknown."""
+        try:
+            adapter = certain_id(name, self.workspace.adapters.ids())
+        except InputError:  # a registered name, or nothing that is known
+            return None
+        return self.workspace.adapters.verify(adapter)
 
     def _verify(self, adapter: str, champions: bool = True) -> StoredAdapter:
         chosen = adapter_id(self.workspace, adapter, self.listener, self.task_folders, champions)

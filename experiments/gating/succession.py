@@ -158,7 +158,8 @@ def promote(known: RegisteredName, version: Version, outcome: Takeover | str | N
 def beside(version: Version, champion: Version, outcome: Takeover | str | None) -> str:
     """Return how a version compares with a champion: on rows, else by their scores, else why neither is known."""
     if isinstance(outcome, Takeover):
-        return outcome.sentence(f"version {version.number}", f"version {champion.number}")
+        called = f"version {version.number}" if version.number else f"{version.adapter}"
+        return outcome.sentence(called, f"version {champion.number}")
     why = f" ({outcome})" if outcome and not comparable(version, champion) else ""
     return f"{compared(version, champion)}{why}"
 

@@ -89,6 +89,7 @@ def folder(ctx: typer.Context, incomplete: str) -> list[str]:
 
 task, recipe, experiment = completes(_tasks), completes(_recipes), completes(_experiments)
 tasks_listed = completes(_tasks, listed=True)
+promoted = completes(lambda ctx: [*_registered(ctx), *_adapters(ctx)])
 registered, gated = completes(_registered), completes(lambda ctx: [*_named(ctx), *_experiments(ctx)])
 adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)
 method = completes(_entries("workbench.methods.methods", "METHODS"))

@@ -173,6 +173,8 @@ class Manifest(Settings):
     neither seed nor fit nor date, the task has no fingerprint, and of the budget only ``max_length`` is known:
     nothing else is written.
     ``update`` is None where it was not made from the champion of an earlier version of its task.
+    ``made_by`` is what made it in this workspace: a command that a person gave, or ``run NAME``, the experiment that
+    left it; None where an earlier version did. Who asked for it since is known beside it, in the workspace.
     ``linked`` is None where all files are in the adapter's own folder.
     ``accepted`` is written after the adapter was stored, the only part that is: it determines no answer.
     """
@@ -197,6 +199,7 @@ class Manifest(Settings):
     composition: CompositionReference | None = None
     update: UpdateReference | None = Field(None, exclude_if=lambda update: update is None)
     imported: str | None = Field(None, exclude_if=lambda when: when is None)
+    made_by: str | None = Field(None, exclude_if=lambda maker: maker is None)
     config: dict[str, Any] | None = Field(None, exclude_if=lambda config: config is None)
     head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)
     elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)

@@ -35,12 +35,17 @@ from workbench.machine.processes import first_ahead
 class AdapterStore:
     """The adapters of one workspace, a folder each."""
 
-    def __init__(self, root: Path, fetch: Callable[[Path], None] = lambda folder: None) -> None:
+    def __init__(
+        self, root: Path, fetch: Callable[[Path], None] = lambda folder: None, made_by: str | None = None
+    ) -> None:
         """Keep adapters below ``root``; it is made when the first one is saved.
 
-        ``fetch`` is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
+        Args:
+            root: the folder.
+            fetch: is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
+            made_by: what makes the adapters that are saved, for their manifests.
         """
-        self.root, self._fetch = root, fetch
+        self.root, self._fetch, self._made_by = root, fetch, made_by
         self._sound: dict[str, tuple[checksummed.Stamp | None, StoredAdapter]] = {}
         self._manifests = ReadOnce()
 
@@ -87,7 +92,8 @@ class AdapterStore:
             if not (folder / MANIFEST).is_file():
                 with written_whole(folder) as draft:
                     write(draft)
-                    write_manifest(manifest.model_copy(update={"files": checksummed.digests(draft, MANIFEST)}), draft)
+                    known = {"files": checksummed.digests(draft, MANIFEST), "made_by": self._made_by}
+                    write_manifest(manifest.model_copy(update=known), draft)
         return StoredAdapter(read_manifest(folder), folder)
 
     def accept(self, name: str, loss: AcceptedLoss) -> StoredAdapter:
@@ -202,7 +208,8 @@ class AdapterStore:
             known = self.get(manifest.id).manifest if manifest.id in self else None
             if known is not None and known.all_files == manifest.files:
                 return known.unlinked()
-        return manifest.model_copy(update={"imported": datetime.now(UTC).isoformat(timespec="seconds")})
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return manifest.model_copy(update={"imported": when, "made_by": self._made_by})
 
     def _has_another(self, manifest: Manifest) -> bool:
         """Return whether the id of ``manifest`` is that of an adapter with other files, as far as that can be read."""

@@ -84,7 +84,8 @@ def ranked(
     if not enough:
         most = max(map(len, groups), default=0)
         message = f"there are {most} adapters that {method} could compose for {few_shot.target.name!r}"
-        hint = "Train some: workbench train TASK --method lora"
+        hint = "Train some: workbench train TASK --method lora. What an experiment left counts once a person takes it "
+        hint += "over: workbench adapters promote ID"
         raise InputError(f"{message}, not {number}", where="--from", hint=hint)
     request = RankingRequest(
         candidates=tuple(enough),
@@ -123,7 +124,7 @@ def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone
         InputError: they are on several backbones.
     """
     fitting: dict[str, StoredAdapter] = {}
-    for adapter in readable_adapters(workspace.adapters):
+    for adapter in _in_service(workspace):
         backbone = adapter.manifest.backbone.fingerprint
         if _suits(workspace, adapter.manifest, method, target) and (backbone not in fitting) and _can_be(adapter):
             fitting[backbone] = adapter
@@ -137,13 +138,14 @@ def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone
 def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
     """Return what ``auto`` chooses from: an adapter of each other task, on the backbone, that was not composed.
 
-    Nor was it made for a comparison alone. Of several that can be composed with the same others it is the one that the
-    task's name means: the champion, else the best, else the newest. Only adapters of a library that the method composes
-    count, LoRAs or bottlenecks of the target's kind; of those from elsewhere only what was measured here.
+    Nor was it made for a comparison alone, nor left by an experiment. Of several that can be composed with the same
+    others it is the one that the task's name means: the champion, else the best, else the newest. Only adapters of a
+    library that the method composes count, LoRAs or bottlenecks of the target's kind; of those from elsewhere only what
+    was measured here.
     """
     fitting = {
         adapter.id: adapter
-        for adapter in readable_adapters(workspace.adapters)
+        for adapter in _in_service(workspace)
         if _suits(workspace, adapter.manifest, method, few_shot.target)
         and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
         and not why_source_unfit(adapter, few_shot.backbone)
@@ -153,6 +155,12 @@ def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[St
         for group in _groups(fitting.values())
     )
     return tuple(sorted((fitting[name] for names in of_groups for name in names), key=_age))
+
+
+def _in_service(workspace: Workspace) -> list[StoredAdapter]:
+    """Return the adapters that answer under the names of their tasks, if they are the best there."""
+    adapters = {adapter.id: adapter for adapter in readable_adapters(workspace.adapters)}
+    return [adapters[own.id] for own in workspace.origins.in_service(known.manifest for known in adapters.values())]
 
 
 def _can_be(adapter: StoredAdapter) -> bool:
