@@ -34,6 +34,7 @@ TAX = {
     "zipf-1024": "1,024, by Zipf",
     "reload": "1,024, while five are replaced",
 }
+SEVERAL = [f"{drawn}-{adapters}" for adapters in (20, 128, 1024) for drawn in ("uniform", "zipf")]
 
 WAYS = {
     "mixed": "in one batch, each row by a LoRA of its own",
@@ -82,6 +83,8 @@ def _tax() -> Iterator[str]:
         yield row(called, str(figures["requests"]), *cost, *waits)
     shares = [f"{results['load'][name]['cpu_by_backbone']:.2f}" for name in ("one", "uniform-1024")]
     yield f"| one; 1,024 | {'; '.join(shares)} |"
+    times = [results["load"][name]["cpu_ms_per_text"] / results["load"]["one"]["cpu_ms_per_text"] for name in SEVERAL]
+    yield f"takes {100 * (min(times) - 1):.0f} to {100 * (max(times) - 1):.0f} % more processor time than with one"
     memory, reloads = results["memory"], results["load"]["reload"]["reload_s"]
     yield f"{memory['with_two_mb']:.0f} MB with two LoRAs and {memory['with_all_mb']:.0f} MB with 1,024"
     yield f"{(memory['with_all_mb'] - memory['with_two_mb']) / 1022:.2f} MB each"
