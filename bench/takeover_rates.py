@@ -91,13 +91,13 @@ def main(
 
 def rates(case: Case, rows: int, draws: int, random: np.random.Generator) -> Rates:
     """Return the rates of so many candidates with ``rows`` validation rows whose label both know."""
-    found = [_decided(case, rows, random) for _ in range(draws)]
+    decisions = [_decided(case, rows, random) for _ in range(draws)]
     passes, test = (np.array([getattr(decided, name) for decided in found]) for name in ("passes", "test"))
     return Rates(
         passes=float(passes.mean()),
-        on_validation=fmean(decided.validation for decided in found),
-        shown=fmean(decided.shown for decided in found),
-        before=fmean(decided.before for decided in found),
+        on_validation=fmean(decided.validation for decided in decisions),
+        shown=fmean(decided.shown for decided in decisions),
+        before=fmean(decided.before for decided in decisions),
         flattered=float(100 * (test[passes].mean() - test.mean())) if passes.any() else None,
     )
 
@@ -127,12 +127,12 @@ def drawn(case: Case, rows: int, random: np.random.Generator) -> JudgedRows:
     """Return rows with both answers; a wrong answer is the next label."""
     gold = np.arange(rows) % LABELS
     lost = np.array(case.lost)[gold] / 100
-    place = random.random(rows)  # of a row between 0 and 1: what it is to both
+    quantile = random.random(rows)  # of a row between 0 and 1: what it is to both
     first, second = (CHANGED + lost) / 2, (CHANGED - lost) / 2  # right by the champion alone, by the candidate alone
     short = np.maximum(-np.minimum(first, second), 0)  # where more is lost than changes: as many more answers change
     first, second = first + short, second + short
-    both = place >= 1 - ACCURACY + first
-    champion, candidate = (place < first) | both, ((place >= first) & (place < first + second)) | both
+    both = quantile >= 1 - ACCURACY + first
+    champion, candidate = (quantile < first) | both, ((quantile >= first) & (quantile < first + second)) | both
     new = round(rows * case.new_rows)
     if new:
         gold = np.concatenate([gold, np.full(new, LABELS)])

@@ -116,8 +116,8 @@ def register(
         wins, decision = succession.decide(name, version, own, beside.outcome, accepted)
         if wins and known.champion != version:
             on_rows = isinstance(beside.outcome, Takeover) and own is not None
-            said = succession.beside(version, own, beside.outcome) if on_rows and own else ""
-            known = known.with_champion(version, known.line, decision, aside=False, compared=said)
+            comparison = succession.beside(version, own, beside.outcome) if on_rows and own else ""
+            known = known.with_champion(version, known.line, decision, aside=False, compared=comparison)
         registered[name] = known
         workspace.champions.save(registered)
         _follow(tracker, registered, {name: was}, listener.say)
@@ -182,8 +182,8 @@ def _require(beside: Contest, accepted: bool, name: str, version: Version | None
     """Raise GateError where an adapter loses against the champion, and nobody ``accepted`` it."""
     if beside.holds or accepted or beside.champion is None:
         return
-    said = succession.beside(version or beside.version, beside.champion, beside.outcome)
-    raise GateError(f"{beside.champion.adapter} stays champion: {said}", where=name, hint=HOW_TO_ACCEPT)
+    comparison = succession.beside(version or beside.version, beside.champion, beside.outcome)
+    raise GateError(f"{beside.champion.adapter} stays champion: {comparison}", where=name, hint=HOW_TO_ACCEPT)
 
 
 def take_over(
@@ -271,8 +271,8 @@ def _change_champion(
         raise RuntimeError("a change of the champion left none")
     if now.adapter not in workspace.adapters.ids():
         listener.say(f"{now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
-    said = "there was no champion" if was is None else succession.comparison_of(registered[full], now, was)
-    return ChampionChange(full, was, now, said)
+    comparison = "there was no champion" if was is None else succession.comparison_of(registered[full], now, was)
+    return ChampionChange(full, was, now, comparison)
 
 
 def _known_name(name: str, tracker: Tracker, registered: dict[str, RegisteredName]) -> str:

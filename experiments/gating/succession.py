@@ -47,13 +47,13 @@ def decide(
         return False, f"{stays}: {called} came from elsewhere, and no score of it counts here; {measured}"
     if champion is None:
         return True, f"{called} is the champion: there was none"
-    said = beside(version, champion, outcome)
+    comparison = beside(version, champion, outcome)
     wins = is_better(version, champion, outcome)
     if wins is None and not accepted:
-        return False, f"{stays}: {said}; {promotion} decides without a score"
+        return False, f"{stays}: {comparison}; {promotion} decides without a score"
     if accepted and not wins and not (isinstance(outcome, Takeover) and outcome.holds):
-        return True, f"{called} is the champion: {said}; accepted with {ACCEPT}"
-    return bool(wins), f"{f'{called} is the champion' if wins else stays}: {said}"
+        return True, f"{called} is the champion: {comparison}; accepted with {ACCEPT}"
+    return bool(wins), f"{f'{called} is the champion' if wins else stays}: {comparison}"
 
 
 def is_better(version: Version, champion: Version, outcome: Takeover | str | None) -> bool | None:
@@ -150,9 +150,9 @@ def promote(known: RegisteredName, version: Version, outcome: Takeover | str | N
     was = known.champion
     if was is None:
         return known.with_champion(version, known.line, "promoted: there was no champion", aside=True)
-    said = beside(version, was, outcome)
-    on_rows = said if isinstance(outcome, Takeover) else ""
-    return known.with_champion(version, known.line, f"promoted; {said}", aside=True, compared=on_rows)
+    comparison = beside(version, was, outcome)
+    on_rows = comparison if isinstance(outcome, Takeover) else ""
+    return known.with_champion(version, known.line, f"promoted; {comparison}", aside=True, compared=on_rows)
 
 
 def beside(version: Version, champion: Version, outcome: Takeover | str | None) -> str:

@@ -114,8 +114,8 @@ class Takeover:
         gap = _gap(self.difference)
         called = f"; lower on test rows: {'; '.join(self.lower)}" if self.lower else ""
         lacks = f"; it cannot give {', '.join(self.lacking)}" if self.lacking else ""
-        found = f"on {self._rows()}, {candidate} has {second} %, {champion} {first} %: {gap}"
-        return f"{found}{self._few()}{called}{lacks}"
+        compared = f"on {self._rows()}, {candidate} has {second} %, {champion} {first} %: {gap}"
+        return f"{compared}{self._few()}{called}{lacks}"
 
     def _rows(self) -> str:
         return f"{plural(self.rows, 'validation row')} whose label both know"
@@ -131,6 +131,8 @@ class Takeover:
         loss = f"a loss of {100 * self.margin:g} points"
         if not self.is_too_small:
             return f"; {loss} is not ruled out"
+        if self.difference.high is not None and self.difference.high < 0:
+            return ""  # that it loses is shown, with however few rows
         power = "" if self.power is None else f" (power {100 * self.power:.0f} %)"
         return f"; too few rows to rule out {loss}{power}, so none is allowed"
 
