@@ -92,7 +92,7 @@ def main(
 def rates(case: Case, rows: int, draws: int, random: np.random.Generator) -> Rates:
     """Return the rates of so many candidates with ``rows`` validation rows whose label both know."""
     decisions = [_decided(case, rows, random) for _ in range(draws)]
-    passes, test = (np.array([getattr(decided, name) for decided in found]) for name in ("passes", "test"))
+    passes, test = (np.array([getattr(decided, name) for decided in decisions]) for name in ("passes", "test"))
     return Rates(
         passes=float(passes.mean()),
         on_validation=fmean(decided.validation for decided in decisions),
