@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from experiments.answers.exported_folders import import_exported
 from experiments.answers.head_fitting import head_fit
@@ -33,6 +33,28 @@ NO_HEAD = "there is no head in this folder"
 
 
 @dataclass(frozen=True)
+class Derived:
+    """What neither a person nor the folder said, and was told from data.
+
+    Attributes:
+        base: the folder in which its sender's base model lies, where that was recognised by its weights.
+        backbone: what that base model is called here.
+    """
+
+    base: str | None = None
+    backbone: str | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """One line for each, for people."""
+        return [f"Its base model is {self.backbone}: {self.base} has the same weights."] if self.base else []
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the part of `adapters import --json` about it."""
+        return {"base_recognised": self.base}
+
+
+@dataclass(frozen=True)
 class ImportResult:
     """The result of importing one source.
 
@@ -41,12 +63,14 @@ class ImportResult:
         stored: the adapter; None where it was refused.
         was_here: whether it had come in before, and nothing was stored.
         error: why it was refused.
+        derived: what was told from data.
     """
 
     source: Source
     stored: StoredAdapter | None = None
     was_here: bool = False
     error: WorkbenchError | None = None
+    derived: Derived = field(default_factory=Derived)
 
 
 def import_each(here: KnownHere, sources: Sequence[Source]) -> Iterator[ImportResult]:
@@ -76,21 +100,21 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
     if (location.folder / MANIFEST).is_file():
         ids = here.adapters.ids()
         stored = import_exported(here, location.folder, source)
-        was_here = stored.id in ids
+        result = ImportResult(source, stored, stored.id in ids)
     else:
-        stored, was_here = _take_in(here, location, source)
-    if not was_here:
-        here.manifests.append(stored.manifest)
-    return ImportResult(source, stored, was_here)
+        result = _take_in(here, location, source)
+    if result.stored and not result.was_here:
+        here.manifests.append(result.stored.manifest)
+    return result
 
 
-def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[StoredAdapter, bool]:
+def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResult:
     sent, options = read_folder(location.folder), source.options
     if options.task:  # before its data are read
         _require_kind(sent, here.find(options.task).file.kind, source)
     if options.link:
         sent = _with_links(sent, source)
-    backbone = _backbone(sent, source, here)
+    backbone, recognised = _backbone(sent, source, here)
     task = here.task(options.task) if options.task else None
     kind = task.kind if task else _kind(sent, backbone, source)
     if task is not None and not sent.kinds:
@@ -109,24 +133,28 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[Store
     if options.link and not stored.manifest.linked:
         hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"
         raise InputError(f"this model came in before, and was copied: {stored.id}", where=source.at("link"), hint=hint)
-    return stored, was_here
+    derived = Derived(sent.base, backbone.name) if recognised else Derived()
+    return ImportResult(source, stored, was_here, derived=derived)
 
 
-def _backbone(sent: SentFolder, source: Source, here: KnownHere) -> Backbone:
-    """Return the base model: the one that is named, or one that is known here under its sender's name.
+def _backbone(sent: SentFolder, source: Source, here: KnownHere) -> tuple[Backbone, bool]:
+    """Return the base model, and whether it was recognised by the weights in the folder that its sender names.
 
-    A whole model whose base is not known is its own, and so is one that is linked.
+    It is the one that a person names, or one that is known here under its sender's name or by its weights. A whole
+    model whose base is not known by its name is its own, and so is one that is linked.
     """
     named = source.options.backbone
     whole = sent if isinstance(sent, SentModel) else None
     if whole and (whole.link or named == ITSELF):
-        return whole.itself
+        return whole.itself, False
     if named:
-        return here.backbone(named, source.at("backbone"))
+        return here.backbone(named, source.at("backbone")), False
     if name := here.named_on_hub(sent.base):
-        return here.backbone(name)
+        return here.backbone(name), False
     if whole:
-        return whole.itself
+        return whole.itself, False
+    if name := here.named_by_content(sent.base):
+        return here.backbone(name), True
     called = f"Its sender calls it {sent.base!r}. " if sent.base else ""
     hint = f"{called}Name it: --backbone NAME (a name, hub id or folder)."
     raise InputError("the base model is not known here", where=source.name, hint=hint)
