@@ -15,6 +15,7 @@ from tests.conftest import Call
 from tests.fuzzing.values import damaged
 from tests.messages import lacks, naming
 from workbench.errors import DataError, InputError
+from workbench.methods.kinds.token_classification import _entities, is_bio
 
 # CoNLL-2003: word, part of speech, chunk, entity (IOB1: `I-` begins an entity, `B-` parts two that touch)
 CONLL_2003 = """-DOCSTART- -X- -X- O
@@ -108,6 +109,21 @@ def test_a_file_without_blank_lines_is_refused_before_it_fills_the_memory(
     assert len(formats.read(written(tmp_path, "a O\n" * 3 + "\n" + "a O\n" * 3))) == 2
     with pytest.raises(DataError, match=naming("line 4", "3 words without a blank line")):
         formats.read(written(tmp_path, "a O\n" * 4))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        "I-PER I-PER O I-LOC B-LOC O I-LOC",  # IOB1
+        "B-PER I-PER O B-LOC B-LOC O B-LOC",  # IOB2
+        "B-PER E-PER O S-LOC S-LOC O S-LOC",  # BIOES
+        "B-PER L-PER O U-LOC U-LOC O U-LOC",  # BILOU
+    ],
+)
+def test_entities_are_the_same_in_all_schemes(tags: str) -> None:
+    """They are read off the schemes' definitions: a person of two words, two places that touch, and a third."""
+    assert is_bio(tags.split())
+    assert _entities(tags.split()) == [("PER", 0, 1), ("LOC", 3, 3), ("LOC", 4, 4), ("LOC", 6, 6)]
 
 
 def sentences(count: int, start: int = 0) -> str:
