@@ -131,16 +131,16 @@ class FoundOrder:
 
 
 class UndecidedOrderError(InputError):
-    """No order of the labels is above all others; ``found`` has the two best."""
+    """No order of the labels is above all others; ``orders`` has the two best."""
 
-    def __init__(self, found: FoundOrder, where: str) -> None:
+    def __init__(self, orders: FoundOrder, where: str) -> None:
         """Name both orders, their scores, and what to do."""
-        self.found = found
-        lacking = f" No validation row has the label {listed(found.without)}." if found.without else ""
+        self.orders = orders
+        lacking = f" No validation row has the label {listed(orders.without)}." if orders.without else ""
         hint = (
             f"Name the labels in the order of its numbers (--labels NAME,NAME,…), or use more validation rows.{lacking}"
         )
-        super().__init__(f"the order of the labels is not decided: {found}", where=where, hint=hint)
+        super().__init__(f"the order of the labels is not decided: {orders}", where=where, hint=hint)
 
 
 def found_order(sent: SentFolder, details: ImportDetails, task: Task, source: Source) -> FoundOrder:
@@ -167,10 +167,10 @@ def found_order(sent: SentFolder, details: ImportDetails, task: Task, source: So
     if outputs < 2:
         raise InputError(f"{task.name} has one label, which has no order", where=where, hint="Leave --labels out.")
     answers = _answers(sent, details, task)
-    found = best_orders(answers, task.labels, task.name, UNITS[task.kind])
-    if not found.is_decided:
-        raise UndecidedOrderError(found, where)
-    return found
+    orders = best_orders(answers, task.labels, task.name, UNITS[task.kind])
+    if not orders.is_decided:
+        raise UndecidedOrderError(orders, where)
+    return orders
 
 
 def best_orders(answers: Answers, labels: Sequence[str], task: str, unit: str = "rows") -> FoundOrder:
@@ -237,9 +237,9 @@ def of_sets(logits: NDArray[np.float32], rows: Any, labels: int) -> Answers:
     wanted = np.zeros((len(listed_labels), labels), dtype=bool)
     for number, row_labels in enumerate(listed_labels):
         wanted[number, row_labels] = True
-    said = logits > 0
-    units, outputs = np.divmod(np.arange(said.size), labels)
-    right = said.reshape(-1, 1) == wanted[units]
+    answered = logits > 0
+    units, outputs = np.divmod(np.arange(answered.size), labels)
+    right = answered.reshape(-1, 1) == wanted[units]
     return Answers(outputs, right, units, len(wanted), tuple(np.flatnonzero(~wanted.any(axis=0)).tolist()))
 
 

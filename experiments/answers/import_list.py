@@ -38,7 +38,7 @@ class ListedFolder(Settings):
 
     @field_validator("labels", mode="before")
     @classmethod
-    def _found(cls, value: object) -> object:
+    def _to_be_found(cls, value: object) -> object:
         return AUTO if value == AUTO[0] else value
 
 

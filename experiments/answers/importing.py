@@ -135,12 +135,12 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResul
     backbone, recognised = _backbone(sent, source, here)
     task = here.task(options.task) if options.task else None
     kind = task.kind if task else _kind(sent, backbone, source)
-    found = renamed = fit = None
+    orders = renamed = fit = None
     if task is not None and not sent.kinds:
         order, fit = task.labels, head_fit(task, backbone, here.listener, source.at("task"))
     elif task is not None and options.labels == AUTO:
-        found = _found_order(sent, backbone, task, source)
-        order = found.order
+        orders = _found_order(sent, backbone, task, source)
+        order = orders.order
     else:
         order = label_order(sent, backbone, source, kind, task)
     if task is not None and fit is None:
@@ -158,7 +158,7 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResul
         hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"
         raise InputError(f"this model came in before, and was copied: {stored.id}", where=source.at("link"), hint=hint)
     base = (sent.base, backbone.name) if recognised else (None, None)
-    return ImportResult(source, stored, was_here, derived=Derived(*base, found, renamed))
+    return ImportResult(source, stored, was_here, derived=Derived(*base, orders, renamed))
 
 
 def _found_order(sent: SentFolder, backbone: Backbone, task: Task, source: Source) -> FoundOrder:

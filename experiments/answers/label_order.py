@@ -42,8 +42,8 @@ def label_order(sent: SentFolder, backbone: Backbone, source: Source, kind: str,
         like = f" The labels of {task.name} are: {listed(task.labels)}." if task else ""
         numbered = f" (they are called {listed(sent.labels)})" if sent.labels else ""
         message = f"this folder does not name its {outputs} labels{numbered}"
-        found = " Or let their order be found on its validation rows: --labels auto." if task else ""
-        raise InputError(message, where=source.name, hint=f"{IN_ORDER}: {example}.{like}{found}")
+        unnamed = " Or let their order be found on its validation rows: --labels auto." if task else ""
+        raise InputError(message, where=source.name, hint=f"{IN_ORDER}: {example}.{like}{unnamed}")
     where = source.at("labels") if named else source.name
     if len(order) != outputs:
         message = f"its head has {outputs} labels, and {len(order)} are named: {listed(order)}"

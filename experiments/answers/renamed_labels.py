@@ -54,13 +54,13 @@ def renamed_since(labels: Sequence[str], name: str, folders: Sequence[Path]) -> 
     task, number = split_name(name)
     specs = registry.versions(task, folders)
     candidates = [version for version in specs if number in (None, str(version))]
-    found: list[Renamed] = []
+    matches: list[Renamed] = []
     for version in candidates:
         with suppress(WorkbenchError):  # damaged, or a version between them is gone: then nothing is known
             if {*facts_of(specs[version].folder).labels} == {*labels}:
                 names = _only_renamed(specs, version)
-                found += [Renamed(task, version, max(specs), names)] if names else []
-    return found[-1] if found and all(other.names == found[0].names for other in found) else None
+                matches += [Renamed(task, version, max(specs), names)] if names else []
+    return matches[-1] if matches and all(other.names == matches[0].names for other in matches) else None
 
 
 def version_with(labels: Sequence[str], name: str, folders: Sequence[Path]) -> int | None:

@@ -112,5 +112,5 @@ def _imported(result: ImportResult, stored: StoredAdapter) -> dict[str, Any]:
 def _refusal(name: str, error: WorkbenchError) -> dict[str, Any]:
     from experiments.answers.found_order import UndecidedOrderError  # numpy comes with it
 
-    found = {"labels_found": error.found.as_json()} if isinstance(error, UndecidedOrderError) else {}
-    return {"from": name, "what": error.what, "where": error.where, "hint": error.hint, **found}
+    orders = {"labels_found": error.orders.as_json()} if isinstance(error, UndecidedOrderError) else {}
+    return {"from": name, "what": error.what, "where": error.where, "hint": error.hint, **orders}
