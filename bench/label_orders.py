@@ -37,9 +37,10 @@ def main(
 
 
 def setting(labels: int, rows: int, share: float, draws: int, generator: np.random.Generator) -> dict[str, Any]:
-    """Return how often an order is decided, and a wrong one, for so many labels and rows and a share of right answers."""
+    """Return how often an order is decided, and a wrong one, for so many labels and rows and this share of right ones."""
     names = tuple(map(str, range(labels)))
-    orders = [best_orders(answers(labels, rows, share, generator), names, "simulated") for _ in range(draws)]
+    given = (answers(labels, rows, share, generator) for _ in range(draws))
+    orders = [best_orders(drawn, names, "simulated") for drawn in given]
     decided = [order for order in orders if order.is_decided]
     return {
         "labels": labels,
