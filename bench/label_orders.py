@@ -37,7 +37,7 @@ def main(
 
 
 def setting(labels: int, rows: int, share: float, draws: int, generator: np.random.Generator) -> dict[str, Any]:
-    """Return how often an order is decided, and a wrong one, for so many labels and rows and this share of right ones."""
+    """Return how often an order is decided, and a wrong one, for a head that is right in this share of its answers."""
     names = tuple(map(str, range(labels)))
     given = (answers(labels, rows, share, generator) for _ in range(draws))
     orders = [best_orders(drawn, names, "simulated") for drawn in given]
