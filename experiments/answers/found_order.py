@@ -20,7 +20,7 @@ from experiments.reporting.wording import probability
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -258,7 +258,11 @@ def of_words(answers: Sequence[Any], rows: Any, labels: int) -> Answers:
                    np.asarray(numbers, dtype=np.int64), len(answers), _without(right, labels))  # fmt: skip
 
 
-_READERS = {"classification": of_classes, "multilabel": of_sets, "token-classification": of_words}
+_READERS: Mapping[str, Callable[[Any, Any, int], Answers]] = {
+    "classification": of_classes,
+    "multilabel": of_sets,
+    "token-classification": of_words,
+}
 
 
 def _without(right: NDArray[np.int64], labels: int) -> tuple[int, ...]:

@@ -157,8 +157,10 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResul
     if options.link and not stored.manifest.linked:
         hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"
         raise InputError(f"this model came in before, and was copied: {stored.id}", where=source.at("link"), hint=hint)
-    base = (sent.base, backbone.name) if recognised else (None, None)
-    return ImportResult(source, stored, was_here, derived=Derived(*base, orders, renamed))
+    derived = Derived(order=orders, renamed=renamed)
+    if recognised:
+        derived = replace(derived, base=sent.base, backbone=backbone.name)
+    return ImportResult(source, stored, was_here, derived=derived)
 
 
 def _found_order(sent: SentFolder, backbone: Backbone, task: Task, source: Source) -> FoundOrder:

@@ -101,7 +101,7 @@ def test_the_order_is_found_on_validation_rows(
     assert json.loads(out)["labels_found"] is None
     code, out, err = call("adapters", "test", document["adapter"], "--json")
     assert json.loads(out)["metrics"]["validation_accuracy"] == pytest.approx(found["right"] / 60)
-    stored = Workbench(".workbench", ["tasks"]).exchange.import_adapter(
+    stored = Workbench(Path(".workbench"), [Path("tasks")]).exchange.import_adapter(
         folder, str(bert), task="mails", labels="auto", max_length=16
     )
     assert stored.id == document["adapter"]
@@ -113,7 +113,7 @@ def test_what_is_not_decided_is_refused_with_both_orders(
     folder, given = sent
     options = ("adapters", "import", str(folder), "--task", "mails", "--backbone", str(bert), "--labels", "auto")
     for change, also in ({"wrong": 1.0}, ""), ({"rows": 4}, ""), ({"without": "ham spam"}, "has the label ham, spam"):
-        write_task(tmp_path, given, **change)  # type: ignore[arg-type]
+        write_task(tmp_path, given, **change)
         code, out, err = call(*options, "--json")
         assert code == 2
         message = " ".join(err.split())
