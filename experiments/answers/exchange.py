@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from experiments.answers.converting import convert_to_lora
 from experiments.answers.exporting import export_adapter
-from experiments.answers.import_options import ImportOptions, Source, require_possible
+from experiments.answers.import_options import AUTO, ImportOptions, Source, require_possible
 from experiments.answers.importing import ImportResult, import_each, import_source
 from experiments.answers.known_here import KnownHere
 from experiments.answers.naming import adapter_id
@@ -101,7 +101,7 @@ class Exchange:
         *,
         task: str | None = None,
         name: str | None = None,
-        labels: Sequence[str] = (),
+        labels: Sequence[str] | Literal["auto"] = (),
         max_length: int | None = None,
         link: bool = False,
     ) -> StoredAdapter:
@@ -116,7 +116,8 @@ class Exchange:
             task: the task here that it answers; of an exported one it is known. Where no head is stored, one is fitted
                 on this task's training examples.
             name: the beginning of its id, and without ``task`` the name of its task; an exported one keeps its own.
-            labels: in the order of its numbers, where the folder does not name them.
+            labels: in the order of its numbers, where the folder does not name them; ``auto``: the order that scores
+                highest on validation rows of ``task``, if it is decided.
             max_length: tokens, longer texts are cut; as many as the model reads if None.
             link: refer to the files of a whole model where they are, instead of copying them.
 
@@ -126,7 +127,8 @@ class Exchange:
             IntegrityError: the files are not those of the manifest.
             UnsafeConfigError: a file would run code.
         """
-        source = Source(str(folder), ImportOptions(task, backbone, name, tuple(labels) or None, max_length, link))
+        order = AUTO if labels == AUTO[0] else tuple(labels) or None
+        source = Source(str(folder), ImportOptions(task, backbone, name, order, max_length, link))
         here = self._known_here()
         require_possible([source], here.find)
         stored = self._asked_for(import_source(here, source)).stored

@@ -13,6 +13,7 @@ from experiments.workspace.example_scores import read_outcomes
 from workbench.machine.processes import is_first
 from workbench.measures.label_counts import worst_label
 from workbench.methods.kinds import KINDS
+from workbench.methods.libraries.peft import targets_in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,8 @@ def trained(workspace: Workspace, lesson: Teachable, listener: Listener, command
     label = f"{lesson.task.name} · {lesson.adaptation.method}"
     if is_first():
         workspace.sweep()  # what killed trainings left half-written
+    if targets := targets_in_words(lesson.adaptation.settings, lesson.adaptation.backbone.config):
+        listener.say(f"{label}: {targets}.")
     mended = workspace.mending(listener).making_for(command)
     with record_system_metrics(mended.system(lesson.adapter_id)):
         adapter = mended.trained_adapter(lesson, listener, label)

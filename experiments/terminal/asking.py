@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.terminal.output import stderr
 from experiments.terminal.progress import counting
-from tasks.reading import delimited, formats
+from tasks.reading import conll, delimited, formats
 from tasks.reading.dialect import DialectSettings, in_words, unusual
 from tasks.reading.encodings import encoding_of
 from tasks.reading.known_dialect import KnownDialect, dialect_of
@@ -97,7 +97,13 @@ def _open(path: Path, expected: Sequence[str], known: KnownDialect | None) -> Fi
 
 
 def _is_table(path: Path, expected: Sequence[str], known: KnownDialect | None) -> bool:
-    """Return whether a file is a table: by its suffix; a .txt is one if it has an expected column."""
+    """Return whether a file is a table: by its suffix; a .txt is one if it has an expected column.
+
+    Of a task whose own files are CoNLL, a file of any name is one that begins as they do.
+    """
+    is_open = suffix_of(path) == ".txt" or not formats.is_known(path)
+    if known is not None and known.format == "conll" and is_open and path.is_file():
+        return conll.is_tagged(path, known.dialect.encoding)
     if suffix_of(path) != ".txt":
         return formats.is_known(path)
     try:

@@ -92,6 +92,14 @@ def model_in(
     return Backbone(name, transformer, pooling, hub_id, license=licence or _license(folder))
 
 
+def registered_here() -> list[str]:
+    """Return the registered backbones that lie on this machine, ready to be opened; nothing is fetched or converted."""
+    cards = {name: read(BACKBONES.path(name)).parse(BackboneCard) for name in BACKBONES.names()}
+    here = [name for name in cards if backbone_available(name).state == "here"]
+    members = {name: wheel.copy_of(cards[name].wheel.package, cards[name].wheel.member) for name in here}
+    return [name for name, member in members.items() if member.is_dir() or _converted(member).exists()]
+
+
 def backbone_available(name: str, where: str | None = None) -> Availability:
     """Say whether the backbone ``name`` is on this machine, or where it would come from; nothing is fetched.
 
@@ -228,7 +236,7 @@ def _card(folder: Path) -> dict[str, Any]:
 
 def _convert(gguf: Path) -> Path:
     """Return a safetensors folder made from a GGUF file; converting takes long, so it is done once."""
-    target = gguf.parent / f"{gguf.stem}.safetensors-folder"
+    target = _converted(gguf)
     if not target.exists():
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -237,3 +245,8 @@ def _convert(gguf: Path) -> Path:
             AutoModelForCausalLM.from_pretrained(**source).save_pretrained(folder)
             AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
     return target
+
+
+def _converted(gguf: Path) -> Path:
+    """Return where the folder lies, or would lie, that is made from a GGUF file."""
+    return gguf.parent / f"{gguf.stem}.safetensors-folder"
