@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from measured import (
+    above_better_rate,
     decimals,
     declared,
     gap,
@@ -81,18 +82,12 @@ def plus(value: str) -> str:
 
 def better_rate(document: dict[str, Any]) -> Iterator[str]:
     """Yield what strategies are above full fine-tuning at the rate with which it ends higher, and what they may do."""
-    points = document["frontier"][REFERENCE]
-    best = max(points, key=lambda point: point["average_accuracy"]["mean"])
-    chosen = next(point for point in points if point["chosen"])
-    require(best["learning_rate"] * 4 == chosen["learning_rate"], "a quarter of its rate")
     require([*document["frontier"]] == [REFERENCE], "of the remedies no second rate was tried")
     entries = {name: document["strategies"][name] for name in ("isolated-lora", "o-lora", "replay", "ewc")}
-    above = {
-        name: of["metrics"]["average_accuracy"]["mean"] - best["average_accuracy"]["mean"]
-        for name, of in entries.items()
-    }
+    above = {name: above_better_rate(document, name) for name in entries}
     alone, *remedies = above.values()
-    yield f"At a quarter of its rate full fine-tuning ends at {mean(best['average_accuracy'])}"
+    ends = entries["ewc"]["metrics"]["average_accuracy"]["mean"] - above_better_rate(document, "ewc")
+    yield f"At a quarter of its rate full fine-tuning ends at {number(ends)}"
     yield f"a LoRA for each task is {number(alone)} points above"
     yield f"O-LoRA, replay and EWC {number(min(remedies))} to {number(max(remedies))}."
     choosing = {name: of for name, of in entries.items() if isinstance(of["settings"].get("strength"), list)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from measured import declared, limits, mean, number, p, read, require
+from measured import above_better_rate, declared, limits, mean, number, p, pair, read, reading, require
 
 from fusion.methods import COMPOSITIONS
 
@@ -24,6 +24,9 @@ def pieces() -> Iterator[str]:
     yield (
         f"full fine-tuning of one model forgot {mean(full)} points, isolated LoRAs none. At the end the LoRAs score "
         f"{number(higher['mean'])} points higher on average, 95 % interval {limits(higher)} ({p(adjusted)}, adjusted "
-        f"for nine comparisons)"
+        f"for nine comparisons), {number(above_better_rate(document, 'isolated-lora'))} points above"
     )
+    heads = pair(document, "isolated-lora", "sequential-head")
+    require(reading(heads) == "undecided", "undecided")
+    yield f"and {mean(heads)} above heads on the frozen model, undecided"
     yield f"| [How adapters are composed](fusion.md) | {len(COMPOSITIONS.names())} ways"

@@ -10,7 +10,10 @@ from measured_generator import contestant_row, contestants_of
 
 from experiments.reporting.differences import MARKS
 
-STATED = ["at a learning rate of 0.002"]
+STATED = [
+    "at a learning rate of 0.002",
+    "**Not compared: the two sources called one after the other**",  # until a recipe compares it
+]
 READINGS = {  # of the half whose middle is not written
     "pair-sum": "higher",
     "sum": "lower",

@@ -92,6 +92,7 @@ def sentences(document: dict[str, Any]) -> Iterator[str]:
     few = sorted((seeds, name) for name, seeds in needed.items())[:4]
     yield ", ".join(f"`{name}` {seeds}" for seeds, name in few)
     yield f"{gap(pair(document, 'sequential-head', 'sequential-full'))} points above full fine-tuning"
+    yield f"{gap(pair(document, 'sequential-head', 'isolated-lora'))} points above a LoRA for each task"
 
 
 def marked(value: dict[str, Any]) -> str:

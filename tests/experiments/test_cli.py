@@ -23,6 +23,7 @@ from tasks.loading.registry import writable_folder
 from tests.conftest import Call
 from tests.messages import lacks
 
+RECOMPUTE = Path(__file__).parents[2] / "docs" / "recompute.py"
 LISTS = ("backbones", "compositions", "methods", "probes", "recipes", "routers", "scenarios", "strategies", "tasks")
 
 
@@ -92,6 +93,10 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert isolated["metrics"]["forgetting"]["mean"] == 0.0
     assert sequential["metrics"]["forgetting"]["mean"] > 0.0
     assert isolated["matrix"][0] == [None, None, None]
+    (tmp_path / "report.json").write_text(call("report", "stream", "--json")[1])
+    again = subprocess.run([sys.executable, RECOMPUTE, "report.json"], capture_output=True, text=True)
+    assert (again.returncode, again.stderr) == (0, ""), again.stdout
+    assert "0 differ; 0 need what this file does not have." in again.stdout
     assert isolated["cells"] == {"measured": 3, "verified": 2, "carried": 1}
     assert "<html" in (tmp_path / "page.html").read_text()
     assert set(document) >= {"experiment", "tasks", "reference", "strategies"}
