@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from experiments.answers.exchange import Exchange
 from experiments.answers.made_adapters import FusedAdapter, Trained
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.updating import UpdatedTask
+    from experiments.studies.compositions.report import FusionReport
     from experiments.studies.compositions.resolved import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.studies.repair.report import RepairReport
@@ -443,21 +444,33 @@ class Workbench:
         wanted = Wanted(target, sources, method, shots, **options)
         return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
 
-    def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:
-        """Make the adapter of a :meth:`fusion_plan`, keep it, and hold it against the plain alternatives.
+    def fuse(self, plan: FusionPlan, command: str = "", keep: str = "validation") -> FusedAdapter:
+        """Make what a :meth:`fusion_plan` describes beside the plain alternatives, and keep one of these adapters.
+
+        Args:
+            plan: what is fused.
+            command: that asks for it, for the record.
+            keep: ``validation`` keeps what validation rows put first, ``fusion`` the fusion; or the name of one of
+                them in the report.
 
         Raises:
+            InputError: ``keep`` is none of these; nothing was trained.
             TrainingError: a fit failed; what was finished before is kept.
         """
         from experiments.answers.tracked import log
-        from experiments.studies.compositions.trying import kept
+        from experiments.studies.compositions.keeping import choose, keepable, kept_adapter, require_keepable
         from experiments.workspace.evaluating import evaluate_stored
+        from workbench.methods.kinds import KINDS
 
-        workspace = self.workspace.mending(self.listener)
-        adapter, problem = kept(plan, Site(workspace, self.listener)), plan.own_trial().problem
-        evaluate_stored(workspace, adapter, problem.target, problem.backbone, problem.budget)
+        require_keepable(plan, keep)
+        workspace, problem = self.workspace.mending(self.listener), plan.own_trial().problem
+        report = cast("FusionReport", self.run(plan, command))
+        chosen = choose(report, keepable(plan), keep)
+        adapter = kept_adapter(plan, chosen, Site(workspace, self.listener))
+        evaluation = evaluate_stored(workspace, adapter, problem.target, problem.backbone, problem.budget)
         log(adapter, self.workspace, self.listener)
-        return FusedAdapter(adapter, self.run(plan, command))
+        score, rows = evaluation.scores[KINDS.get(problem.target.kind).metric], len(problem.target.splits["train"])
+        return FusedAdapter(adapter, report, chosen, score, rows)
 
     def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
         """Return what :meth:`run` would do for a recipe of any kind.
