@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.advice import Step, advised
 from experiments.reporting.terminal import show
-from experiments.reporting.wording import DASH, number, plural, some
+from experiments.reporting.wording import DASH, number, plural
 from experiments.studies import present
 from experiments.terminal import next_steps
 from experiments.terminal.output import from_here, stdout, table
@@ -67,11 +67,17 @@ def kept_in_words(kept: Kept) -> str:
     if not scores:
         return f"{kept.label}; there are no validation rows to choose by"
     if kept.named and kept.favoured != kept.label:
-        first = f"validation puts {kept.favoured} first ({some(named, NAMED)})"
+        first = f"validation puts {kept.favoured} first ({_listed(named)})"
         return f"{kept.label} ({scores[kept.label]}), as asked; {first}"
-    others = f"; {some(named, NAMED)}" if named else ""
+    others = f"; {_listed(named)}" if named else ""
     asked = "as asked; validation puts it first, too" if kept.named else "which validation puts first"
     return f"{kept.label}, {asked} ({scores[kept.label]}{others})"
+
+
+def _listed(scores: Sequence[str]) -> str:
+    """Return some of them; names of rows have commas."""
+    more = f"; {len(scores) - NAMED} more" if len(scores) > NAMED else ""
+    return f"{'; '.join(scores[:NAMED])}{more}"
 
 
 def steps_after(
