@@ -255,6 +255,7 @@ class Workbench:
         backbone: str | None = None,
         level: float = 0.05,
         max_lost: float | None = None,
+        max_foreign: float = 0.0,
     ) -> Drift:
         """Return whether the rows of a table are still those of an adapter's task, beside its held-out test rows.
 
@@ -267,6 +268,7 @@ class Workbench:
             backbone: where the adapter's backbone is, if not where it was.
             level: the chance of any false alarm.
             max_lost: points of right answers that may be lost; by default no more than chance explains.
+            max_foreign: percent of rows that may be unlike the task's own before it is an alarm.
 
         Raises:
             UnknownNameError: no such adapter.
@@ -279,7 +281,7 @@ class Workbench:
         from tasks.rows.table_form import NamedColumns
 
         predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, labels)
-        bounds = DriftBounds(level, max_lost)
+        bounds = DriftBounds(level, max_lost, max_foreign)
         bounds.require_possible(predictor.task, labels is not None)
         name = predictor.task.name
         new = of_table(predictor.task, self.task_file(name), table, named, self.known_dialect(name))
