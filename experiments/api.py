@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +22,7 @@ from experiments.gating.release import Release
 from experiments.studies import STUDIES, present_change, report_of, report_on, study_for
 from experiments.workspace import find_workspace
 from tasks.loading import registry
+from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.settings.base import Document
 
@@ -502,6 +503,12 @@ class Workbench:
 
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
+
+    def can_have_more_seeds(self, plan: Plan) -> bool:
+        """Return whether seeds can be added to what ``plan`` compares."""
+        with suppress(InputError):
+            return bool(seeds_to_extend(STUDIES.get(plan.study), plan))
+        return False
 
     def pieces(self, plan: Plan) -> Sequence[Piece]:
         """Return all the work of ``plan``, done or not."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from experiments.reporting.plain_verdicts import ComparisonInWords
 
+FEWEST_SEEDS = 3  # with fewer a verdict is rarely one
 Word = Literal["better", "worse", "equal", "undecided", "untested"]
 
 
@@ -131,5 +132,35 @@ def _with_doubt(standing: Standing, step: Step) -> Step:
     beside = standing.open_against(step.entry) if step.entry else []
     if not beside:
         return step
-    doubt = f"{step.entry}; undecided beside {' and '.join(beside[:2])}{' and others' if len(beside) > 2 else ''}"
-    return Step(step.command, step.entry, f"{step.note}; {doubt}" if step.note else doubt)
+    doubt = f"undecided beside {' and '.join(beside[:2])}{' and others' if len(beside) > 2 else ''}"
+    return Step(step.command, step.entry, f"{step.note}; {doubt}" if step.note else f"{step.entry}: {doubt}")
+
+
+def seeds_that_decide(
+    comparisons: Iterable[ComparisonInWords], standing: Standing, seeds: int
+) -> tuple[int, str] | None:
+    """Return how many seeds would decide what is open between entries that nothing beats, and what that is, in words.
+
+    Args:
+        comparisons: in the metric that decides.
+        standing: of all entries.
+        seeds: that there are.
+
+    Returns:
+        None where nothing is open, or no number of seeds is known to decide any of it.
+    """
+    pairs = {(of.first, of.second) for of in standing.open()}
+    unsettled = [
+        of for of in comparisons if (of.entry.label, of.against.label) in pairs and not of.difference.is_decided
+    ]
+    if not unsettled:
+        return None
+    if seeds < FEWEST_SEEDS:
+        return FEWEST_SEEDS, "fewer seeds decide little"
+    known = [(needed.seeds, of) for of in unsettled if (needed := of.difference.to_decide) and needed.seeds]
+    if not known:
+        return None
+    most, hardest = max(known, key=lambda pair: pair[0])
+    assert hardest.difference.to_decide is not None
+    further = hardest.difference.to_decide.further(hardest.difference.tested_seeds)
+    return most, f"{further} would probably decide {hardest.entry.label} against {hardest.against.label}"
