@@ -14,7 +14,7 @@ import typer
 from experiments.answers.foreign_sources import foreign_sources
 from experiments.answers.naming import adapter_id
 from experiments.cli import _champions, _comparing, _importing, _testing
-from experiments.reporting.wording import megabytes, score
+from experiments.reporting.wording import DASH, megabytes, score
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import ADAPTER, Adapter, Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
@@ -43,6 +43,7 @@ OWN_ROWS = {
     "elsewhere",
     "linked",
     "made_by",
+    "choice",
 }  # of a manifest's parts, by `adapters show`
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -153,7 +154,7 @@ def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = Fa
     from experiments.reporting.learned_nothing import advice
 
     rows = [(name, _in_words(value)) for name, value in manifest.items() if name not in OWN_ROWS]
-    rows += _origin_rows(stored.manifest)
+    rows += _origin_rows(stored.manifest) + _choice_rows(stored.manifest)
     sources = ", ".join(f"{source} ({program})" for source, program in foreign.items())
     rows.append(("made of", f"{sources}: trained elsewhere, their data are not known" if foreign else ""))
     whose = "" if stored.manifest.imported is None else "sender's "
@@ -377,6 +378,20 @@ def _origin_rows(manifest: Manifest) -> list[tuple[str, str]]:
 
 def _origin_as_json(origin: Origin) -> dict[str, object]:
     return {"made_by": origin.made_by, "asked_by": origin.asked_by, "in_service": origin.in_service}
+
+
+def _choice_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    """Return rows about why a fuse kept this adapter, and why ``auto:K`` took its sources; none for any other."""
+    choice = manifest.choice
+    if choice is None:
+        return []
+    by = ", ".join(f"{label} {100 * score:.1f} %" for label, score in choice.validation.items())
+    why = "a person named it" if choice.by == "a person" else "validation puts it first"
+    rows = [("kept of a fuse", f"{choice.label}: {why}{f' ({by})' if by else ''}")]
+    if choice.ranking:
+        scores = [f"{name} {DASH if value is None else f'{value:.4g}'}" for name, value in choice.ranked.items()]
+        rows.append(("candidates as sources", f"{', '.join(scores)} (by {choice.ranking})"))
+    return rows
 
 
 def _as_json(chosen_workspace: Workspace, stored: StoredAdapter, origin: Origin, champion: bool) -> dict[str, object]:

@@ -176,6 +176,8 @@ def small_prints(planned: Sequence[ComparisonInWords]) -> list[str]:
     tested = [comparison for comparison in planned if comparison.small_print]
     if len(tested) <= FEW:
         return [f"{test.entry.label} − {test.against.label}: {test.small_print}." for test in tested]
+    if all(comparison.difference.chance is None for comparison in tested):
+        return ["95 % intervals over test examples (bootstrap), which say nothing about other seeds."]
     family = max(comparison.difference.family for comparison in tested)
     holm = f", p after Holm for {family} comparisons" if family > 1 else ""
     test = begun(test_in_words(comparison.difference for comparison in tested))

@@ -136,6 +136,24 @@ class CompositionReference(Settings):
     head: Literal["fitted on frozen features", "trained along", "the backbone's own"]
 
 
+class ChoiceReference(Settings):
+    """Why a fuse kept this adapter, of all that it tried on the same examples.
+
+    ``label`` is what the report calls it, and ``by`` what chose it: validation, or a person. ``validation`` has the
+    validation score of each that could be kept, the best first. ``ranking`` is by what ``auto:K`` chose the sources,
+    None where they were named; ``ranked`` has the ranking's score of each candidate, the best first, and None for one
+    that has none.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
+
+    label: str
+    by: Literal["validation", "a person"]
+    validation: dict[str, float] = Field(default_factory=dict)
+    ranking: str | None = None
+    ranked: dict[str, float | None] = Field(default_factory=dict)
+
+
 class UpdateReference(Settings):
     """How an adapter was made from the champion of an earlier version of its task.
 
@@ -172,6 +190,7 @@ class Manifest(Settings):
     ``elsewhere`` is None for what the workbench made, here or in another workspace. What another program trained has
     neither seed nor fit nor date, the task has no fingerprint, and of the budget only ``max_length`` is known:
     nothing else is written.
+    ``choice`` is None where it is not what a fuse kept.
     ``update`` is None where it was not made from the champion of an earlier version of its task.
     ``made_by`` is what made it in this workspace: a command that a person gave, or ``run NAME``, the experiment that
     left it; None where an earlier version did. Who asked for it since is known beside it, in the workspace.
@@ -197,6 +216,7 @@ class Manifest(Settings):
     created: str | None
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None
+    choice: ChoiceReference | None = Field(None, exclude_if=lambda choice: choice is None)
     update: UpdateReference | None = Field(None, exclude_if=lambda update: update is None)
     imported: str | None = Field(None, exclude_if=lambda when: when is None)
     made_by: str | None = Field(None, exclude_if=lambda maker: maker is None)
