@@ -101,7 +101,7 @@ class FusedAdapter:
     def metrics(self) -> dict[str, float | None]:
         """The ``metrics`` of ``--json``, of what was kept: ``test_score`` and ``validation``."""
         fit = self.adapter.manifest.fit
-        return {"test_score": self.score, "validation": fit and fit.validation}
+        return {"test_score": self.score, "validation": fit.validation if fit else None}
 
     def _repr_html_(self) -> str:
         """Return a table and the report for a notebook."""

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.answers.drift.signals import _higher_share
+from experiments.answers.drift.bounds import DriftBounds
+from experiments.answers.drift.result import Drift
+from experiments.answers.drift.signals import Signal, _higher_share
 from experiments.api import Workbench
 from experiments.terminal.drift import _finding
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
@@ -164,6 +166,15 @@ def test_a_router_that_sends_test_rows_elsewhere_is_the_baseline() -> None:
     assert _finding(signal) == (
         "90.0 % would go to another task, 83.0 % of the test rows (so the router hardly knows this task)."
     )
+
+
+def test_lost_answers_are_an_alarm_however_many_foreign_rows_are_allowed() -> None:
+    lost = Signal("accuracy", 0.9, 0.75, 1e-5, 1e-5, beyond=True, effect=0.15)
+    others = Signal("unknown", 0.05, 0.15, 1e-5, 1e-5, beyond=True, effect=0.1)
+    drift = Drift(
+        "a-1", "a", "classification", DriftBounds(max_foreign=20), 200, 200, 200, 0, None, (lost, others), (), False
+    )
+    assert [signal.name for signal in drift.alarms] == ["accuracy"]
 
 
 def test_few_rows_say_nothing_unless_they_say_much(drift: Call) -> None:
