@@ -143,18 +143,13 @@ def rollback(
 
 def _print(change: ChampionChange, workspace: Path | None, as_json: bool) -> None:
     if as_json:
-        champions = {"was": change.was and _fields(change.was), "now": _fields(change.now)}
-        emit({"name": change.name, **champions, "compared": change.compared})
+        emit(change.as_json())
         return
     roles = [("was champion", change.was), ("is champion", change.now)]
     rows = [[role, version.number, version.adapter, _score(version)] for role, version in roles if version]
     table(["", "version", "adapter", "validation"], rows, change.name)
     stdout.print(f"\n{change.compared[:1].upper()}{change.compared[1:]}.")
     next_steps.print_next([f'workbench predict {change.name}{next_steps.options(workspace)} "some text"'])
-
-
-def _fields(version: Version) -> dict[str, object]:
-    return {"version": version.number, "adapter": version.adapter, "validation": version.validation}
 
 
 def _score(version: Version) -> str | None:

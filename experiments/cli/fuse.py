@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion, next_steps
+from experiments.terminal.bounds import AcceptLoss
 from experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
-from experiments.terminal.output import Json, emit
+from experiments.terminal.output import Json, emit, stdout
+from workbench.errors import InputError
 from workbench.settings.bounds import LARGEST_SEED, MOST_EXAMPLES
 
 app = typer.Typer(add_completion=False)
@@ -63,6 +65,14 @@ def fuse(
             help="What is kept: `validation` (what validation rows put first), `fusion`, or a name in the table.",
         ),
     ] = "validation",
+    register: Annotated[
+        bool,
+        typer.Option(
+            "--register",
+            help="Make what is kept the champion of TARGET.METHOD, if it holds beside the champion that answers now.",
+        ),
+    ] = False,
+    accept_loss: AcceptLoss = False,
     backbone: Annotated[
         str | None,
         typer.Option(help="Where the sources' backbone is now, if it has moved; for auto:K also which, if several."),
@@ -77,14 +87,17 @@ def fuse(
     These are a fresh adapter and full fine-tuning on the same examples, each source alone with a fitted head, a head on
     frozen features, the uniform average, and, where the method trains, random adapters in place of the sources. A
     second table shows how well the result still does the sources' own tasks. The fusion itself is kept with
-    --keep fusion. Settings of the method are given by name (--set density=0.3), settings of the budget with a prefix
-    (--set budget.epochs=5).
+    --keep fusion. With --register it becomes the champion, unless it loses against the one that there is: the exit code
+    is 3 then (--accept-loss accepts it). Settings of the method are given by name (--set density=0.3), settings of the
+    budget with a prefix (--set budget.epochs=5).
     """
     from experiments.api import Workbench
     from experiments.terminal.experiment import command_given
     from experiments.terminal.fused import print_fused
     from experiments.terminal.progress import Messages, progress
 
+    if accept_loss and not register:
+        raise InputError("--accept-loss needs --register", hint="Without it, no champion changes.")
     workbench = Workbench(workspace, tasks, Messages())
     plan = workbench.fusion_plan(
         target,
@@ -104,10 +117,14 @@ def fuse(
         adapter, document = fused.adapter, fused.report.as_json()
         chosen = {"ranking": plan.ranking.as_json()} if plan.ranking else {}
         kept = {"adapter": adapter.id, "path": str(adapter.folder), "metrics": fused.metrics}
-        emit({**kept, "kept": fused.kept.as_json(), **chosen, "evidence": document})
+        change = workbench.release.promote(adapter.id, None, accept_loss).as_json() if register else None
+        emit({**kept, "kept": fused.kept.as_json(), **chosen, "registered": change, "evidence": document})
         return
     given = [("--from", sources), ("--method", method), ("--shots", None if shots is None else str(shots))]
     given += [("--ranking", None if ranking == "logme" else ranking), ("--controls", controls)]
     given += [("--backbone", backbone)]
     again = f"workbench fuse {target}{next_steps.named(given)}{'' if full else ' --no-full'}"
     print_fused(fused, plan, workbench, again, workspace, tasks, assignments)
+    if register:
+        change = workbench.release.promote(fused.adapter.id, None, accept_loss)
+        stdout.print(f"\nRegistered as {change.name} version {change.now.number}, the champion: {change.compared}.")

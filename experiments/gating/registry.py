@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.answers.tracked import run_of, test_scores
 from experiments.gating import succession
@@ -15,7 +15,7 @@ from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
 from workbench.adapters.manifest import AcceptedLoss
-from workbench.adapters.name_resolution import readable, registered_name
+from workbench.adapters.name_resolution import adapter_for_task, readable, registered_name
 from workbench.errors import GateError, InputError, TrackingError
 from workbench.mlflow.address import printable_address
 from workbench.mlflow.registration import CHAMPION, Version
@@ -72,6 +72,15 @@ class ChampionChange:
     was: Version | None
     now: Version
     compared: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``workbench adapters promote --json``."""
+        champions = {"was": self.was and _fields(self.was), "now": _fields(self.now)}
+        return {"name": self.name, **champions, "compared": self.compared}
+
+
+def _fields(version: Version) -> dict[str, object]:
+    return {"version": version.number, "adapter": version.adapter, "validation": version.validation}
 
 
 def register(
@@ -204,7 +213,7 @@ def take_over(
     if version is not None:
         change = promote(name, version.number, workspace, listener, task_folders, accepted)
     else:
-        beside = contest(workspace, stored, known.champion, task_folders)
+        beside = contest(workspace, stored, rival(stored, workspace, listener), task_folders)
         _require(beside, accepted, name)
         registration = register(stored, workspace, listener, task_folders, beside, accepted)
         now = workspace.champions.names()[name].version(registration.version)
@@ -229,6 +238,28 @@ def champion(name: str, workspace: Workspace, listener: Listener) -> Version | N
         return registered[name].champion
     model = tracker_here(workspace, listener.say).registered_model(name)
     return name_from_mlflow(model).champion if model else None
+
+
+def rival(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Version | None:
+    """Return the champion that an adapter has to hold beside: that of its registered name.
+
+    Where this has none, it is the champion that answers under the name of the task, of another method: the task's name
+    could mean the new champion then.
+
+    Raises:
+        TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
+    """
+    name = registered_name(stored.manifest)
+    own = champion(name, workspace, listener)
+    if own is not None:
+        return own
+    task, registered = name.rpartition(".")[0], workspace.champions.names()
+    champions = [known.champion for full, known in registered.items() if full.rpartition(".")[0] == task]
+    others = {version.adapter: version for version in champions if version is not None}
+    manifests = [manifest for manifest in readable(workspace.adapters) if manifest.id in others]
+    if not manifests:
+        return None
+    return others[adapter_for_task(task, manifests, workspace.champions.current(), workspace.score).id]
 
 
 def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:

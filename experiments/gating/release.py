@@ -175,12 +175,11 @@ class Release:
     def _contest(self, stored: StoredAdapter, bounds: AdapterBounds) -> Contest | None:
         """Return how an adapter compares with the champion of its registered name; None where that is not asked."""
         from experiments.gating.contest import contest
-        from experiments.gating.registry import champion
-        from workbench.adapters.name_resolution import registered_name
+        from experiments.gating.registry import rival
 
         if bounds.below_champion is None:
             return None
-        now = champion(registered_name(stored.manifest), self.workspace, self.listener)
+        now = rival(stored, self.workspace, self.listener)
         return contest(self.workspace, stored, now, self.task_folders, bounds.below_champion)
 
     def compare(self, champion: str, candidate: str, bounds: CandidateBounds | None = None) -> CandidateReport:

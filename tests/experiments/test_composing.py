@@ -16,6 +16,7 @@ import pytest
 
 from bench.composing_cases import cases
 from experiments.api import Workbench
+from experiments.gating.takeover import Takeover
 from experiments.reporting.differences import Difference
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
@@ -45,6 +46,7 @@ from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.errors import InputError, SettingsError
 from workbench.machine import package_versions
 from workbench.measures.markdown import escape
+from workbench.measures.paired_scores import drop
 from workbench.measures.statistics import interval
 from workbench.methods.methods.lora import Settings as Lora
 from workbench.mlflow.run_record import NOTE_TAG
@@ -747,6 +749,28 @@ class TestOneFuse:
         assert document["adapter"].startswith("fruits-average-")
         assert (document["kept"]["label"], document["kept"]["by"]) == ("average", "a person")
         assert "full fine-tuning" not in document["evidence"]["contestants"]
+        assert document["registered"] is None
+        assert call(*arguments, *flags, *where, "--accept-loss")[0] == 2
+        fused = [*arguments, *flags, *where, "--keep", "fusion", "--register"]
+        registered = json.loads(call(*fused)[1])["registered"]
+        assert (registered["name"], registered["now"]["adapter"]) == ("fruits.average", document["adapter"])
+
+    def test_a_fusion_that_loses_does_not_take_over(
+        self, sources: str, bench: Workbench, study_folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The task's champion is of another method, and the name of the task could mean the fusion from then on."""
+        where = ["--workspace", str(bench.workspace.root), "--tasks", str(study_folder / "tasks")]
+        few = ["--shots", "8", "--no-full", "--set", "budget.max_length=16", "--set", "budget.precision=fp32"]
+        fuse = ["fuse", "fruits", "--from", sources, *few, *where, "--keep", "fusion", "--register", "--method"]
+        code, _, err = call(*fuse, "average")
+        assert code == 0, err
+        champion, worse = bench.chosen("fruits"), np.zeros(16)
+        loses = Takeover(16, 0, (1.0, 0.0), drop(worse, worse + 1), 0.02, 1.0, 0.03)
+        monkeypatch.setattr("experiments.gating.contest.compared_with", lambda *_: loses)
+        code, _, err = call(*fuse, "sum")
+        assert (code, bench.chosen("fruits")) == (3, champion), err
+        assert f"{champion} stays champion: on 16 validation rows" in " ".join(err.split())
+        assert "fruits.sum" not in bench.workspace.champions.names(), "it is not even registered"
 
 
 FEW = ("budget.epochs=2", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32", "density=0.5")
