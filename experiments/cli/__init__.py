@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
-from experiments.terminal.misplaced import hints_on_order
+from experiments.terminal.misplaced import hints_on_order, hints_on_settings
 from workbench.errors import Problem, WorkbenchError, says_full
 from workbench.machine.interpreter import safe_path
 from workbench.machine.package_versions import DISTRIBUTION
@@ -95,7 +95,7 @@ class CommandGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; raises as :meth:`make_context`."""
-        with hints_on_order(self.written):
+        with hints_on_order(self.written), hints_on_settings(ctx):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:

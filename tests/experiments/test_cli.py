@@ -74,6 +74,29 @@ def test_lists_are_json_for_scripts_and_tables_for_people(command: str, call: Ca
     assert entries[0]["name"] in out
 
 
+@pytest.mark.parametrize(
+    ("command", "setting", "meant"),
+    [
+        ("train animals --method lora", "seed=1", "--seed 1"),
+        ("train animals --method lora", "method=full", "--method full"),
+        ("train animals --method lora", "budget.backbone=bert", "--backbone bert"),
+        ("add animals", "register=true", None),  # an option of another command
+        ("fuse animals --from a,b --method ties", "shots=8", "--shots 8"),
+        ("train animals --method lora", "register=true", "--register"),
+        ("train animals --method lora", "budgets.epochs=2", "Did you mean budget?"),
+        ("run stream.yaml --dry-run", "budgets.epochs=2", "Did you mean budget?"),
+        ("run stream.yaml --dry-run", "seed=1", "Did you mean seeds?"),
+    ],
+)
+def test_set_names_the_option_that_was_meant(
+    command: str, setting: str, meant: str | None, recipe: Path, call: Call
+) -> None:
+    code, out, err = call(*command.split(), "--tasks", "tasks", "--set", setting)
+    assert (code, out) == (2, "")
+    assert not lacks(err, f"--set {setting}", "unknown key", meant or "Available: ")
+    assert meant or "option of its own" not in err
+
+
 def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None:
     code, out, err = call("run", str(recipe), "--dry-run", "--json")
     assert code == 0, err
