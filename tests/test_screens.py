@@ -1,4 +1,4 @@
-"""Real commands on tiny models: their screens hold what the workbench says, and nothing that a library tells on its own.
+"""Real commands on tiny models: their screens hold what the workbench says, and nothing that a library tells.
 
 `make test-latest` runs this with the newest transformers too, which shows more than 4.57 does.
 """
@@ -16,7 +16,8 @@ from tests.conftest import environment
 from tests.streams import write_recipe
 
 LIBRARIES = re.compile(
-    r"warning|shard|LOAD REPORT|UNEXPECTED|it/s\]|\[transformers\]|newly initialized|not used when|kernels|site-packages",
+    r"warning|shard|LOAD REPORT|UNEXPECTED|it/s\]|\[transformers\]|newly initialized|not used when"
+    "|kernels|site-packages",
     re.IGNORECASE,
 )
 PROGRAM = """

@@ -9,8 +9,8 @@ import typer
 from experiments.terminal import completion, next_steps
 from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
 from experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinMacroF1, MinNewLabel, MinScore, MinWorstLabel
-from experiments.terminal.candidate import Html, Overwrite, require_page, write_page
-from experiments.terminal.options import Assignments, DryRun, Folders, TaskName, WorkspaceOption
+from experiments.terminal.candidate import Html, require_page, write_page
+from experiments.terminal.options import Assignments, DryRun, Folders, Overwrite, TaskName, WorkspaceOption
 from experiments.terminal.output import Json, emit, stdout
 from workbench.settings.bounds import LARGEST_SEED
 

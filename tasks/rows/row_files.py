@@ -126,12 +126,6 @@ class FileRows(Rows):
         return pq.read_schema(self.path)
 
 
-def require_writable(target: Path) -> None:
-    """Raise InputError unless rows can be written in the format that the suffix of ``target`` stands for."""
-    if target.suffix.lower() not in WRITTEN:
-        raise InputError("cannot tell the format to write", where=str(target), hint=f"Known: {', '.join(WRITTEN)}.")
-
-
 @contextmanager
 def rows_to(
     path: Path, suffix: str, schema: Callable[[], pa.Schema], columns: Sequence[str], for_spreadsheets: bool = False

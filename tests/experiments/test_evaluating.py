@@ -152,6 +152,14 @@ def test_what_is_printed_has_the_same_and_says_what_was_left_out(evaluate: Call,
     assert evaluate("evaluate", "nouns", "--file", "labelled.csv", "--figure", "c.png", "--overwrite")[0] == 0
 
 
+def test_out_with_json_is_what_json_prints(evaluate: Call, tmp_path: Path) -> None:
+    asked = ["evaluate", "nouns", "--file", "labelled.csv"]
+    code, out, err = evaluate(*asked, "--out", "a.json")
+    assert (code, "a.json" in out) == (0, True), err
+    printed = json.loads(evaluate(*asked, "--json")[1])
+    assert json.loads((tmp_path / "a.json").read_text()) == {**printed, "out": "a.json"}
+
+
 def test_macro_f1_is_over_the_labels_that_are_there_or_given(evaluate: Call, bench: Workbench) -> None:
     frame = table().query("noun != 't'")
     right, given = frame["noun"].map({"a": "animal", "f": "fruit"}).tolist(), answered(bench, "nouns", frame)
