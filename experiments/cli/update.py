@@ -92,4 +92,5 @@ def update(
 def _print_plan(plan: UpdatePlan) -> None:
     lesson = plan.lesson
     name, count = lesson.task.name, len(lesson.new_rows)
-    stdout.print(f"{name}@{plan.older} → {name}@{plan.newer}: {count} new training rows; {lesson.way}.", markup=False)
+    versions = f"{name}@{plan.older} → {name}@{plan.newer}"
+    stdout.print(f"{versions}: {count} new training rows, with --how {lesson.way}.", markup=False)

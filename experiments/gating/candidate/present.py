@@ -97,8 +97,8 @@ def _terms() -> Definitions:
         ("compared", "rows whose right label the champion can give; its score on others is not measured, and is not 0"),
         (
             "planned",
-            "the difference on old rows, and that on new rows: they have a verdict, after Holm for both. All other "
-            "differences are exploratory: their intervals are not adjusted, and they have no verdict",
+            "the difference on old rows, and that on new rows: they have a verdict, adjusted for two comparisons "
+            "(Holm). All other differences are exploratory: their intervals are not adjusted, and they have no verdict",
         ),
         (
             "higher, lower, equal, undecided",

@@ -87,7 +87,7 @@ def _losses(report: WatchedReport) -> Table:
     ]
     note = (
         f"Points that were lost from {report.record.reference} to the last stage, with a 95 % interval over test "
-        "examples. lost, gained: p < 0.05 after Holm over the tasks."
+        "examples. lost, gained: p < 0.05, adjusted for the number of tasks (Holm)."
     )
     return table("changes", "What was lost", report.changes, columns, note)
 
