@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from measured import declared, limits, mean, number, p, read, require
 
-from fusion.methods import COMPOSITIONS
-
 STATED: list[str] = []
 
 
 def pieces() -> Iterator[str]:
-    """Yield the caption of the figure, and how many compositions there are."""
+    """Yield the caption of the figure."""
     document = read("20news-10")
     lora, full = (
         document["strategies"][name]["metrics"]["forgetting"] for name in ("isolated-lora", "sequential-full")
@@ -26,4 +24,3 @@ def pieces() -> Iterator[str]:
         f"{number(higher['mean'])} points higher on average, 95 % interval {limits(higher)} ({p(adjusted)}, adjusted "
         f"for nine comparisons)"
     )
-    yield f"| [How adapters are composed](fusion.md) | {len(COMPOSITIONS.names())} ways"
