@@ -114,7 +114,7 @@ def _required_file(adapter: str, file: Path | None) -> Path:
 
 def _require_out(out: Path | None, overwrite: bool, prefix: str, source: Path) -> None:
     """Raise InputError where nothing can be written to ``--out``, or there is no column to put a prefix before."""
-    ending = out and require_out(out, ANSWERS, overwrite, source=source)
+    ending = None if out is None else require_out(out, ANSWERS, overwrite, source=source)
     if prefix != PREFIX and ending in (None, DOCUMENT):
         raise InputError("--prefix needs --out with a table", hint="Add --out answers.csv.")
 

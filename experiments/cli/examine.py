@@ -120,7 +120,7 @@ def examine(
 
     if overwrite and out is None:
         raise InputError("--overwrite needs --out", hint="Add --out report.html.")
-    ending = out and require_out(out, REPORTS, overwrite)
+    ending = None if out is None else require_out(out, REPORTS, overwrite)
     workbench = Workbench(workspace, tasks)
     wanted = None if probes is None else [probe for probe in listed(probes) if probe != "none"]
     plan = workbench.examination_plan(

@@ -126,7 +126,7 @@ def predict(
     if router is None and (among or assignments or (tasks and file is None)):
         hint = "Give router:NAME in place of the id; --tasks also goes with --file."
         raise InputError("--among, --set and --tasks need a router", hint=hint)
-    ending = out and require_out(out, ANSWERS, overwrite, source=file)
+    ending = None if out is None else require_out(out, ANSWERS, overwrite, source=file)
     _require_out(ending, {"--for-spreadsheets": for_spreadsheets, "--prefix": prefix}, overwrite)
     workbench = Workbench(workspace, tasks, Messages())
 

@@ -100,8 +100,8 @@ def report(
     from workbench.files.atomic import require_new, write_whole
 
     chosen_workspace = find_workspace(workspace)
-    written_to = {"html": html, "latex": latex, "csv": csv, "out": out, "figures": figures, "format": form}
-    written_to |= {"log": log, "overwrite": overwrite}
+    written_to: dict[str, object] = {"html": html, "latex": latex, "csv": csv, "out": out, "figures": figures}
+    written_to |= {"format": form, "log": log, "overwrite": overwrite}
     shown = {"run": run, "against": against, "columns": columns, "full": full}
     if experiment is None:
         hint = "workbench report EXPERIMENT …; `workbench report` lists them."
@@ -113,7 +113,7 @@ def report(
         _require_none({**shown, **written_to}, "--runs only lists the runs of an experiment", "Leave one out.")
         print_runs(chosen_workspace, experiment, workspace, as_json)
         return
-    ending = out and require_out(out, REPORTS, overwrite, "--csv and --figures write folders.")
+    ending = None if out is None else require_out(out, REPORTS, overwrite, "--csv and --figures write folders.")
     has_all, has_seeds = as_json or html or ending in (".html", ".json"), as_json or ending == DOCUMENT
     _require_together(form and not figures, columns and has_all, against and log, full and not has_seeds)
     _require_targets([path for path in (html, latex, csv, out, figures) if path], overwrite)

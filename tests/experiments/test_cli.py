@@ -289,7 +289,7 @@ MISTAKES = {
     "unknown budget": (["train", "animals", "--method", "lora", "--set", "budget.epoch=4"], "Did you mean epochs"),
     "two of them": (
         ["train", "animals", "--method", "lora", "--set", "rnk=4", "--set", "budget.epoch=4"],
-        "alpha, dropout, learning_rate, optimizer, rank, targets, warmup, weight_decay. --set budget.epoch=4",
+        "alpha, budget, dropout, learning_rate, optimizer, rank, targets, warmup, weight_decay. --set budget.epoch=4",
     ),
     "wrong type": (["train", "animals", "--method", "lora", "--set", "rank=many"], "rank=many"),
     "assignment without a value": (["train", "animals", "--method", "lora", "--set", "rank"], "expected key=value"),

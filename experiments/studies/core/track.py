@@ -38,7 +38,7 @@ def parent(
     metrics: Iterable[Point],
     children: Iterable[RunRecord],
     view: View,
-    first: str,
+    first: str = "",
     title: str = "",
 ) -> RunRecord:
     """Return the run of an experiment.
@@ -50,7 +50,8 @@ def parent(
         metrics: its numbers, those of an entry under the entry's label.
         children: the runs below it.
         view: columns and charts.
-        first: the quantity that the first section of MLflow's charts shows of each entry.
+        first: the quantity that the first section of MLflow's charts shows of each entry; empty if there are
+            no entries.
         title: what came out, in a few words; that quantity of the first entries if empty.
     """
     record, below, points = report.record, tuple(children), tuple(metrics)
