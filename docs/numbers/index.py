@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from measured import above_better_rate, declared, limits, mean, number, p, pair, read, reading, require
 
-from fusion.methods import COMPOSITIONS
-
 STATED: list[str] = []
 
 
 def pieces() -> Iterator[str]:
-    """Yield the caption of the figure, and how many compositions there are."""
+    """Yield the caption of the figure."""
     document = read("20news-10")
     lora, full = (
         document["strategies"][name]["metrics"]["forgetting"] for name in ("isolated-lora", "sequential-full")
@@ -29,4 +27,3 @@ def pieces() -> Iterator[str]:
     heads = pair(document, "isolated-lora", "sequential-head")
     require(reading(heads) == "undecided", "undecided")
     yield f"and {mean(heads)} above heads on the frozen model, undecided"
-    yield f"| [How adapters are composed](fusion.md) | {len(COMPOSITIONS.names())} ways"

@@ -17,8 +17,8 @@ from experiments.terminal.bounds import (
     MinScore,
     MinWorstLabel,
 )
-from experiments.terminal.candidate import Html, Overwrite, require_page, write_page
-from experiments.terminal.options import Assignments, DryRun, Folders, TaskName, WorkspaceOption
+from experiments.terminal.candidate import Html, require_page, write_page
+from experiments.terminal.options import Assignments, DryRun, Folders, Overwrite, TaskName, WorkspaceOption
 from experiments.terminal.output import Json, emit, stdout
 from workbench.settings.bounds import LARGEST_SEED
 
@@ -108,4 +108,5 @@ def update(
 def _print_plan(plan: UpdatePlan) -> None:
     lesson = plan.lesson
     name, count = lesson.task.name, len(lesson.new_rows)
-    stdout.print(f"{name}@{plan.older} → {name}@{plan.newer}: {count} new training rows; {lesson.way}.", markup=False)
+    versions = f"{name}@{plan.older} → {name}@{plan.newer}"
+    stdout.print(f"{versions}: {count} new training rows, with --how {lesson.way}.", markup=False)

@@ -19,7 +19,7 @@ from tasks.rows import row_files
 from tasks.rows.row_files import FileRows, ListedRows, Row, Rows
 from tasks.rows.table_form import PAIR, TEXT, TextForm, expected_columns, text_form
 from workbench.errors import DataError, InputError
-from workbench.files.atomic import file_written_whole, require_folder_of
+from workbench.files.atomic import file_written_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,7 +180,7 @@ class AnswerFile:
         """Make sure, before a model is opened, that ``path`` can be written.
 
         Args:
-            path: csv, tsv, jsonl or parquet, by its suffix.
+            path: a table by its ending, one of :data:`experiments.terminal.output.ANSWERS`.
             rows: what is asked about.
             new_columns: those of an answer → the attribute of an answer that stands there.
             prefix: stands before their names.
@@ -188,19 +188,12 @@ class AnswerFile:
             for_spreadsheets: whether no text may begin as a formula does.
 
         Raises:
-            InputError: its folder is missing, it is the file that is read, its suffix is not a known format, or the
-                rows have such a column already.
+            InputError: it is not for spreadsheets, or the rows have such a column already.
         """
-        row_files.require_writable(path)
-        require_folder_of(path)
         if for_spreadsheets and path.suffix.lower() not in row_files.DELIMITERS:
             hint = f"Spreadsheets open {' and '.join(row_files.DELIMITERS)}."
             raise InputError("--for-spreadsheets is not for this format", where=str(path), hint=hint)
         self.for_spreadsheets = for_spreadsheets
-        if source is not None and path.exists() and path.samefile(source):
-            raise InputError(
-                "answers cannot replace the file that is read", where=str(path), hint="Give --out another name."
-            )
         self.path, self.rows, self.plain = path, rows, tuple(new_columns)
         self.new_columns = {f"{prefix}{name}": attribute for name, attribute in new_columns.items()}
         if existing := [name for name in self.new_columns if name in rows.columns]:

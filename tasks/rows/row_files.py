@@ -135,12 +135,6 @@ def _format_of(path: Path, known: KnownDialect | None) -> formats.Format:
     return "conll" if known is not None and known.format == "conll" and is_open else formats.format_of(path)
 
 
-def require_writable(target: Path) -> None:
-    """Raise InputError unless rows can be written in the format that the suffix of ``target`` stands for."""
-    if target.suffix.lower() not in WRITTEN:
-        raise InputError("cannot tell the format to write", where=str(target), hint=f"Known: {', '.join(WRITTEN)}.")
-
-
 @contextmanager
 def rows_to(
     path: Path, suffix: str, schema: Callable[[], pa.Schema], columns: Sequence[str], for_spreadsheets: bool = False

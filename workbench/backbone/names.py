@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from workbench.backbone.config import LARGEST, config_object, named_architectures, read_json
 from workbench.backbone.model_folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
 from workbench.backbone.pretrained import Backbone, Pooling
+from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, UnknownNameError
 from workbench.files import atomic, hub_files, wheel
 from workbench.machine.availability import Availability
@@ -241,7 +242,7 @@ def _convert(gguf: Path) -> Path:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-        with atomic.written_whole(target) as folder:
+        with atomic.written_whole(target) as folder, quietly():
             AutoModelForCausalLM.from_pretrained(**source).save_pretrained(folder)
             AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
     return target
