@@ -19,7 +19,8 @@ from experiments.workspace.evaluations import Evaluations
 from experiments.workspace.known import Known
 from experiments.workspace.layout import FOLDERS, SWEPT
 from experiments.workspace.measured_scores import FOLDER, MeasuredScore
-from experiments.workspace.origins import Origins
+from experiments.workspace.origins import FOLDER as ASKED
+from experiments.workspace.origins import Asked, Origins
 from experiments.workspace.pace import Pace
 from experiments.workspace.records import Records
 from tasks.reading.text_files import path_of
@@ -100,7 +101,7 @@ class Workspace:
     @cached_property
     def origins(self) -> Origins:
         """What made each adapter, and which of them a person asked for."""
-        return Origins(self)
+        return Origins(self.documents(ASKED, Asked), self.champions, self.records, self.known)
 
     @cached_property
     def measured_scores(self) -> Documents[MeasuredScore]:

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from experiments.workspace.champions import Champions
     from experiments.workspace.documents import Documents
-    from experiments.workspace.folder import Workspace
-    from experiments.workspace.records import RecordDocument
+    from experiments.workspace.known import Known
+    from experiments.workspace.records import RecordDocument, Records
     from workbench.adapters.manifest import Manifest
 
 FOLDER = "asked"  # of the documents in a workspace
@@ -95,13 +96,9 @@ class Origin:
 class Origins:
     """The origins of the adapters of one workspace."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        """Read them from ``workspace``."""
-        self._workspace = workspace
-
-    @property
-    def _asked(self) -> Documents[Asked]:
-        return self._workspace.documents(FOLDER, Asked)
+    def __init__(self, asked: Documents[Asked], champions: Champions, records: Records, known: Known) -> None:
+        """Read them from the documents of ``asked``; ``known`` has what was read of records already."""
+        self._asked, self._champions, self._records, self._known = asked, champions, records, known
 
     def ask(self, adapter: str, command: str) -> None:
         """Write that a person asked for an adapter, unless somebody did before.
@@ -109,12 +106,12 @@ class Origins:
         Raises:
             UnwritableError: the workspace cannot be written.
         """
-        if not (self._workspace.root / FOLDER / f"{adapter}.json").is_file():
+        if not (self._asked.root / f"{adapter}.json").is_file():
             self._asked.save(adapter, Asked(command, datetime.now(UTC).isoformat(timespec="seconds")))
 
     def forget(self, adapter: str) -> None:
         """Delete what :meth:`ask` wrote, for an adapter that is removed."""
-        atomic.remove_whole(self._workspace.root / FOLDER / f"{adapter}.json")
+        atomic.remove_whole(self._asked.root / f"{adapter}.json")
 
     def of(self, manifests: Iterable[Manifest]) -> dict[str, Origin]:
         """Return the origin of each adapter by its id.
@@ -146,18 +143,18 @@ class Origins:
         except IntegrityError as error:
             hint = f"Delete it, and ask for the adapter again: workbench adapters promote {adapter}"
             raise IntegrityError(error.what, where=error.where, hint=hint) from None
-        return asked and asked.by
+        return None if asked is None else asked.by
 
     def _registered(self) -> set[str | None]:
         """Return the ids of adapters that are versions of a registered name: a person entered each of them."""
-        names = self._workspace.champions.names().values()
+        names = self._champions.names().values()
         return {version.adapter for name in names for version in name.versions}
 
     def _derived(self, manifest: Manifest, experiments: Callable[[], Iterable[Mentions]]) -> str | None:
         """Return what made an adapter of an earlier version, as far as something says so."""
         if manifest.imported is not None:
             return IMPORT
-        if self._workspace.system(manifest.id).is_file():  # only a command that trains this one adapter writes it
+        if self._records.system(manifest.id).is_file():  # only a command that trains this one adapter writes it
             return "update" if manifest.update else "train"
         names = {manifest.id, *(sha256 for file, sha256 in manifest.files.items() if file.endswith(".safetensors"))}
         mentions = [
@@ -166,26 +163,25 @@ class Origins:
             if not names.isdisjoint(mentioned) and started <= _seconds(manifest.created)
         ]
         if mentions:
-            return left_by(self._workspace.records.experiment_of(min(mentions)[1]))
+            return left_by(self._records.experiment_of(min(mentions)[1]))
         if manifest.update or manifest.composition:
             return "update" if manifest.update else "fuse"
         return None
 
     def _experiments(self) -> Iterator[Mentions]:
         """Yield what each experiment mentions; what it mentions and did not make was there before it began."""
-        records, known = self._workspace.records, self._workspace.known.documents
-        for name in records.names():
-            folder = records.root / name
+        for name in self._records.names():
+            folder = self._records.root / name
             with suppress(
                 IntegrityError, InputError, PermissionError
             ):  # damaged, or of another version: it says nothing
                 stamp = checksummed.stamp_of(folder, [RECORD])
-                mentions = known.value(folder / RECORD, stamp, partial(self._mentions, name))
+                mentions = self._known.documents.value(folder / RECORD, stamp, partial(self._mentions, name))
                 if mentions is not None:
                     yield mentions
 
     def _mentions(self, experiment: str) -> Mentions | None:
-        record = self._workspace.records.get(experiment)
+        record = self._records.get(experiment)
         if record is None:
             return None
         texts = map(_text, self._files_of(record))
@@ -194,11 +190,12 @@ class Origins:
 
     def _files_of(self, record: RecordDocument) -> Iterator[Path]:
         """Yield the files in which pieces name their adapters; of a stage, those of the strategy's state."""
+        root = self._records.root.parent
         for piece in record.pieces:
-            yield self._workspace.root / "pieces" / f"{piece.key}.json"
+            yield root / "pieces" / f"{piece.key}.json"
             stages = piece.coordinates.get("steps", [piece.coordinates.get("step")])
             for stage in filter(None, stages):
-                state = self._workspace.root / "steps" / stage / "state"
+                state = root / "steps" / stage / "state"
                 yield from (state / "adapters.json", state / "groups.json")
 
 
