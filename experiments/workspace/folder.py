@@ -101,8 +101,7 @@ class Workspace:
     @cached_property
     def origins(self) -> Origins:
         """What made each adapter, and which of them a person asked for."""
-        asked = self.documents(ASKED, Asked)
-        return Origins(self.root, asked, self.records, self.champions, self.system, self.known.documents)
+        return Origins(self.documents(ASKED, Asked), self.champions, self.records, self.known)
 
     @cached_property
     def measured_scores(self) -> Documents[MeasuredScore]:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from experiments.workspace.champions import Champions
     from experiments.workspace.documents import Documents
+    from experiments.workspace.known import Known
     from experiments.workspace.records import RecordDocument, Records
     from workbench.adapters.manifest import Manifest
-    from workbench.files.read_once import ReadOnce
 
 FOLDER = "asked"  # of the documents in a workspace
 RUN, IMPORT, REGISTER = "run", "import", "register"
@@ -96,27 +96,9 @@ class Origin:
 class Origins:
     """The origins of the adapters of one workspace."""
 
-    def __init__(
-        self,
-        root: Path,
-        asked: Documents[Asked],
-        records: Records,
-        champions: Champions,
-        system: Callable[[str], Path],
-        known: ReadOnce,
-    ) -> None:
-        """Read them from the workspace ``root``.
-
-        Args:
-            root: the workspace.
-            asked: the documents that say who asked for an adapter.
-            records: of its experiments.
-            champions: of its registered names.
-            system: gives the file that a command writes which trains one adapter.
-            known: what this command has read already.
-        """
-        self._root, self._asked, self._records = root, asked, records
-        self._champions, self._system, self._known = champions, system, known
+    def __init__(self, asked: Documents[Asked], champions: Champions, records: Records, known: Known) -> None:
+        """Read them from the documents of ``asked``; ``known`` has what was read of records already."""
+        self._asked, self._champions, self._records, self._known = asked, champions, records, known
 
     def ask(self, adapter: str, command: str) -> None:
         """Write that a person asked for an adapter, unless somebody did before.
@@ -124,12 +106,12 @@ class Origins:
         Raises:
             UnwritableError: the workspace cannot be written.
         """
-        if not (self._root / FOLDER / f"{adapter}.json").is_file():
+        if not (self._asked.root / f"{adapter}.json").is_file():
             self._asked.save(adapter, Asked(command, datetime.now(UTC).isoformat(timespec="seconds")))
 
     def forget(self, adapter: str) -> None:
         """Delete what :meth:`ask` wrote, for an adapter that is removed."""
-        atomic.remove_whole(self._root / FOLDER / f"{adapter}.json")
+        atomic.remove_whole(self._asked.root / f"{adapter}.json")
 
     def of(self, manifests: Iterable[Manifest]) -> dict[str, Origin]:
         """Return the origin of each adapter by its id.
@@ -161,7 +143,7 @@ class Origins:
         except IntegrityError as error:
             hint = f"Delete it, and ask for the adapter again: workbench adapters promote {adapter}"
             raise IntegrityError(error.what, where=error.where, hint=hint) from None
-        return asked.by if asked else None
+        return None if asked is None else asked.by
 
     def _registered(self) -> set[str | None]:
         """Return the ids of adapters that are versions of a registered name: a person entered each of them."""
@@ -172,7 +154,7 @@ class Origins:
         """Return what made an adapter of an earlier version, as far as something says so."""
         if manifest.imported is not None:
             return IMPORT
-        if self._system(manifest.id).is_file():  # only a command that trains this one adapter writes it
+        if self._records.system(manifest.id).is_file():  # only a command that trains this one adapter writes it
             return "update" if manifest.update else "train"
         names = {manifest.id, *(sha256 for file, sha256 in manifest.files.items() if file.endswith(".safetensors"))}
         mentions = [
@@ -188,14 +170,13 @@ class Origins:
 
     def _experiments(self) -> Iterator[Mentions]:
         """Yield what each experiment mentions; what it mentions and did not make was there before it began."""
-        records = self._records
-        for name in records.names():
-            folder = records.root / name
+        for name in self._records.names():
+            folder = self._records.root / name
             with suppress(
                 IntegrityError, InputError, PermissionError
             ):  # damaged, or of another version: it says nothing
                 stamp = checksummed.stamp_of(folder, [RECORD])
-                mentions = self._known.value(folder / RECORD, stamp, partial(self._mentions, name))
+                mentions = self._known.documents.value(folder / RECORD, stamp, partial(self._mentions, name))
                 if mentions is not None:
                     yield mentions
 
@@ -209,11 +190,12 @@ class Origins:
 
     def _files_of(self, record: RecordDocument) -> Iterator[Path]:
         """Yield the files in which pieces name their adapters; of a stage, those of the strategy's state."""
+        root = self._records.root.parent
         for piece in record.pieces:
-            yield self._root / "pieces" / f"{piece.key}.json"
+            yield root / "pieces" / f"{piece.key}.json"
             stages = piece.coordinates.get("steps", [piece.coordinates.get("step")])
             for stage in filter(None, stages):
-                state = self._root / "steps" / stage / "state"
+                state = root / "steps" / stage / "state"
                 yield from (state / "adapters.json", state / "groups.json")
 
 

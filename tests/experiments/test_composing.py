@@ -39,7 +39,7 @@ from experiments.studies.compositions.verdict import headline, of_each
 from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
 from tests.messages import naming
-from tests.runs import assert_as_declared, pieces
+from tests.runs import ask_for_all, assert_as_declared, pieces
 from workbench.adapters.name_resolution import readable_adapters
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
@@ -527,6 +527,10 @@ def _verdict_where_all_tie_but(report: FusionReport, likeliest: str) -> str:
 
 
 class TestOneFuse:
+    @pytest.fixture(autouse=True)
+    def _all_are_asked_for(self, bench: Workbench, report) -> None:
+        ask_for_all(bench.workspace)
+
     def test_the_result_is_an_ordinary_lora_that_says_what_it_is_made_of(self, fused, sources: str) -> None:
         manifest = fused.adapter.manifest
         assert manifest.composition.method == "ties"
