@@ -117,8 +117,8 @@ def fuse(
         adapter, document = fused.adapter, fused.report.as_json()
         chosen = {"ranking": plan.ranking.as_json()} if plan.ranking else {}
         kept = {"adapter": adapter.id, "path": str(adapter.folder), "metrics": fused.metrics}
-        change = workbench.release.promote(adapter.id, None, accept_loss).as_json() if register else None
-        emit({**kept, "kept": fused.kept.as_json(), **chosen, "registered": change, "evidence": document})
+        registered = workbench.release.promote(adapter.id, None, accept_loss).as_json() if register else None
+        emit({**kept, "kept": fused.kept.as_json(), **chosen, "registered": registered, "evidence": document})
         return
     given = [("--from", sources), ("--method", method), ("--shots", None if shots is None else str(shots))]
     given += [("--ranking", None if ranking == "logme" else ranking), ("--controls", controls)]
