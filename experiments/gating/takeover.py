@@ -134,7 +134,8 @@ class Takeover:
         if self.difference.high is not None and self.difference.high < 0:
             return ""  # that it loses is shown, with however few rows
         power = "" if self.power is None else f" (power {100 * self.power:.0f} %)"
-        return f"; too few rows to rule out {loss}{power}, so none is allowed"
+        so = "so none is allowed" if (self.difference.mean or 0.0) < 0 else "and nothing is lost on them"
+        return f"; too few rows to rule out {loss}{power}, {so}"
 
 
 def _none(what: str, items: tuple[str, ...], accepted: bool) -> Check:
