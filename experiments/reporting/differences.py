@@ -46,6 +46,7 @@ class Difference:
         task_floors: the floors of these; empty where they are not known.
         example_variance: what the sample of test examples adds to the variance over seeds; None as for ``examples``.
         estimate: of the declared test, where the difference is one of a family.
+        over_seeds: the estimate before the variance of the test examples was added to it.
         shares: which part of the estimate's variance is of seeds, and which of test examples; None where it is of seeds
             alone.
         declared: the test that was declared for the family; a row with another spread is tested paired all the same.
@@ -69,6 +70,7 @@ class Difference:
     task_floors: tuple[float, ...] = ()
     example_variance: ExampleVariance | None = None
     estimate: Estimate | None = None
+    over_seeds: Estimate | None = None
     shares: Shares | None = None
     declared: Test = "paired"
     only_row: bool = False
@@ -123,13 +125,14 @@ class Difference:
         return self.reading in ("higher", "lower", EQUAL)
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``{mean, low, high, values, reading, p, p_holm, p_equal, test, to_decide, variance, bootstrap}``.
+        """Return mean, bounds and values, the reading, its p values, and how it was tested.
 
-        ``variance`` has the shares of seeds and of test examples; ``bootstrap`` is the interval over examples.
+        ``spread`` has what the test made its interval and its p of. ``variance`` has the shares of seeds and of test
+        examples; ``bootstrap`` is the interval over examples.
         """
         document = {**self.seeds.as_json(), "reading": self.reading, "p": self.p, "p_holm": self.adjusted}
         if self.estimate is not None:
-            document |= {"p_equal": self.p_equal, "test": self.estimate.test}
+            document |= {"p_equal": self.p_equal, "test": self.estimate.test, "spread": self._spread(self.estimate)}
             document["to_decide"] = self.to_decide.as_json() if self.to_decide else None
         if self.shares is not None:
             document["variance"] = asdict(self.shares)
@@ -138,6 +141,18 @@ class Difference:
         if self.examples:
             document["bootstrap"] = self.examples.as_json()
         return document
+
+    def _spread(self, estimate: Estimate) -> dict[str, Any]:
+        """Return standard error and degrees of freedom of the test, and the variances of which it is made.
+
+        error² = seeds + max(examples − interaction, 0): what the interaction is, :class:`ExampleVariance` says.
+        """
+        terms, over_seeds = {}, self.over_seeds or estimate
+        terms["seeds"] = {"variance": over_seeds.error**2, "freedom": over_seeds.freedom}
+        if (of := self.example_variance) is not None:
+            terms["examples"] = {"variance": float(of.examples), "freedom": float(of.examples_freedom)}
+            terms["interaction"] = {"variance": float(of.interaction), "freedom": float(of.interaction_freedom)}
+        return {"error": estimate.error, "freedom": estimate.freedom, "floor": self.floor, "terms": terms}
 
     @property
     def _over_examples(self) -> tuple[float, float] | None:

@@ -114,12 +114,13 @@ def _seen(difference: Difference, estimate: Estimate | None) -> Difference:
     The estimate's p and interval take the place of those of the paired test over seeds.
     """
     examples, shares = difference.example_variance, None
+    over_seeds = estimate
     if estimate is None or (estimate.test == "paired" and examples is None):
         return replace(difference, estimate=estimate)
     if examples is not None:
         estimate, shares = over_seeds_and_examples(estimate, examples)
     interval = replace(estimate.interval(), values=difference.seeds.values)
-    return replace(difference, seeds=interval, p=estimate.p, estimate=estimate, shares=shares)
+    return replace(difference, seeds=interval, p=estimate.p, estimate=estimate, over_seeds=over_seeds, shares=shares)
 
 
 def by_seed(difference: Difference) -> BySeed:

@@ -51,7 +51,7 @@ def test_the_document_has_the_promised_form(report: Report) -> None:
         assert all(set(value) == {"mean", "low", "high", "values"} for value in entry["metrics"].values())
         assert {"train_seconds", "peak_memory_mb", "trainable_parameters", "stored_bytes"} <= set(entry["cost"])
         assert [len(row) for row in entry["matrix"]] == [4] * 5
-        assert "seeds" not in entry
+        assert [[*seed] for seed in entry["seeds"]] == [["seed", "order", "tasks", "matrix"]] * 3
     assert document["complete"] is True
 
 

@@ -113,13 +113,17 @@ class ReplicationReport:
         outcome = self._by_stage.get(stage)
         return outcome.probes.get(probe, {}).get(quantity) if outcome else None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the entry of ``seeds`` in ``report --json --full``."""
+    def as_json(self, full: bool = False) -> dict[str, Any]:
+        """Return the entry of ``seeds`` in ``report --json``: the metrics can be computed again from it.
+
+        ``full`` adds what ``report --json --full`` says more.
+        """
+        since = {} if self.since is None else {"since": list(self.since)}
+        document = {"seed": self.seed, "order": self.order, "tasks": list(self.tasks), **since, "matrix": self.matrix}
+        if not full:
+            return document
         return {
-            "seed": self.seed,
-            "order": self.order,
-            "tasks": list(self.tasks),
-            "matrix": self.matrix,
+            **document,
             "statuses": self.statuses,
             "metrics": dict(self.metrics),
             "finished": self.finished,

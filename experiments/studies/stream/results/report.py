@@ -115,7 +115,7 @@ class Report(StudyReport):
         return merges(self.record, self.strategies, strategy)
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
-        """Return the document of ``report --json``; ``full`` adds each replication's own matrix and metrics.
+        """Return the document of ``report --json``; ``full`` adds what each replication gave beside its matrix.
 
         Numbers are finite or null, scores are in [0, 1]; ``json.dumps(…, allow_nan=False)`` takes it as it is.
         """
@@ -135,7 +135,7 @@ class Report(StudyReport):
         return self.checked(document, facts)
 
     def _entry(self, strategy: StrategyReport, full: bool) -> dict[str, Any]:
-        """Return the entry of ``strategies``; ``full`` adds what each replication gave."""
+        """Return the entry of ``strategies``; ``full`` adds what each replication gave beside its matrix."""
         entry, gaps = strategy.entry, {name: gap.as_json() for name, gap in strategy.differences.items()}
         tuning = self.record.tunings.get(strategy.label)
         return {
@@ -153,7 +153,7 @@ class Report(StudyReport):
             "baselines": {"single": strategy.single, "joint": strategy.joint},
             "comparison": {"against": strategy.against(self.record.reference), **gaps} if gaps else None,
             "learned_nothing": [asdict(test) for test in strategy.unlearned],
-            **({"seeds": [replication.as_json() for replication in strategy.replications]} if full else {}),
+            "seeds": [replication.as_json(full) for replication in strategy.replications],
             **({"tuning": tuning.as_json()} if tuning else {}),
             **({"learning_curve": began.as_json()} if (began := self.beginnings.get(strategy.label)) else {}),
             **({"ways": dict(ways)} if (ways := self.record.ways.get(strategy.label)) else {}),

@@ -1,0 +1,90 @@
+"""A stranger computes a report again from its JSON alone: docs/recompute.py, which takes nothing from this project."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from experiments.studies.stream.results.summary import summarise
+
+if TYPE_CHECKING:
+    from experiments.studies.stream.results.record import Record
+
+DOCUMENTS = Path(__file__).parents[3] / "docs"
+PROGRAM = DOCUMENTS / "recompute.py"
+STREAMS = sorted(
+    path
+    for path in (DOCUMENTS / "results").glob("*.json")
+    if all("metrics" in entry for entry in json.loads(path.read_text()).get("strategies", {"none": {}}).values())
+)
+
+
+def recompute(path: Path) -> tuple[int, str]:
+    """Return the exit code of the program, and what it prints."""
+    done = subprocess.run([sys.executable, str(PROGRAM), str(path)], capture_output=True, text=True, check=False)
+    assert not done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+def document_of(record: Record) -> dict[str, Any]:
+    return json.loads(json.dumps(summarise(record).as_json(), allow_nan=False))
+
+
+def test_the_program_takes_nothing_from_this_project() -> None:
+    imported = [
+        node for node in ast.walk(ast.parse(PROGRAM.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    names = {name.name for node in imported if isinstance(node, ast.Import) for name in node.names}
+    names |= {node.module or "" for node in imported if isinstance(node, ast.ImportFrom)}
+    assert names == {"json", "sys", "numpy", "scipy.stats"}
+
+
+@pytest.mark.parametrize("test", ["paired", "pooled", "stratified"])
+@pytest.mark.parametrize("made", ["record", "replicated", "half_way"])
+def test_all_of_a_new_report_is_computed_again(
+    request: pytest.FixtureRequest, tmp_path: Path, made: str, test: str
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(document_of(replace(request.getfixturevalue(made), test=test))))
+    code, out = recompute(path)
+    assert (code, "0 differ; 0 need what this file does not have." in out) == (0, True), out
+    assert int(out.split()[0]) > 30
+
+
+def test_what_was_forgotten_needs_the_matrix_of_each_seed(record: Record, tmp_path: Path) -> None:
+    """From the mean matrix comes less: the best stage of the mean is at most the mean of each seed's best."""
+    document = document_of(record)
+    entry = document["strategies"]["full-sequential"]
+    entry["seeds"] = [{**seed, "matrix": entry["matrix"]} for seed in entry["seeds"]]
+    (tmp_path / "report.json").write_text(json.dumps(document))
+    code, out = recompute(tmp_path / "report.json")
+    assert (code, "full-sequential: forgetting of each seed: the file has" in out) == (1, True)
+
+
+@pytest.mark.parametrize("changed", ["p", "p_holm", "low"])
+def test_another_number_is_found(record: Record, tmp_path: Path, changed: str) -> None:
+    document = deepcopy(document_of(record))
+    document["strategies"]["full-replay"]["comparison"]["average_accuracy"][changed] += 0.001
+    (tmp_path / "report.json").write_text(json.dumps(document))
+    code, out = recompute(tmp_path / "report.json")
+    assert (code, out.count("the file has")) == (1, 1)
+    assert out.startswith("full-replay: difference in average_accuracy")
+
+
+@pytest.mark.parametrize("path", STREAMS, ids=lambda path: path.stem)
+def test_stored_reports_hold_what_their_values_give(path: Path) -> None:
+    code, out = recompute(path)
+    assert code == 0, out
+    assert int(out.split()[0]) > 0
+
+
+def test_there_are_stored_reports_of_streams() -> None:
+    assert {"quickstart", "20news-10", "remedies"} <= {path.stem for path in STREAMS}
