@@ -78,11 +78,11 @@ def examined(document: dict[str, Any]) -> str:
 def first_look(document: dict[str, Any]) -> Iterator[str]:
     """Yield what the recipe quickstart prints first."""
     yield document["verdict"]
-    yield from document["evidence"]
+    yield from document["evidence"][:3]
     for name, strategy in document["strategies"].items():
         yield f"{name} {' '.join(score(strategy['metrics'][metric]) for metric in METRICS)}"
         if compared := strategy["comparison"]:
-            yield f"{name} {' '.join(marked(compared[metric]) for metric in COMPARED)}"
+            yield f"{name} {compared['against']} {' '.join(marked(compared[metric]) for metric in COMPARED)}"
 
 
 def marked(value: dict[str, Any]) -> str:
