@@ -123,8 +123,8 @@ def measure(recipe: str, rounding: Rounding, settings: list[str]) -> dict[str, A
         for label, strategy in report["strategies"].items()
     }
     p = paired_t_test(scores[report["reference"]]["forgetting"]["values"])
-    told = {"verdict": report["verdict"], "verdicts": report["verdicts"], "p": p, "scores": scores}
-    return {**asdict(rounding), "seconds": seconds, **told}
+    report_parts = {"verdict": report["verdict"], "verdicts": report["verdicts"], "p": p, "scores": scores}
+    return {**asdict(rounding), "seconds": seconds, **report_parts}
 
 
 def _workbench(rounding: Rounding, *words: str) -> str:

@@ -104,7 +104,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row["metrics"][name] for name in ("average_accuracy", "learning_accuracy", "forgetting")}
 
 
-def found(report: dict[str, Any]) -> dict[str, Any]:
+def summary(report: dict[str, Any]) -> dict[str, Any]:
     """Return what a design came to: scores with each seed, what was compared, and the processor time."""
     rows = report["strategies"]
     return {
@@ -149,7 +149,7 @@ def main(
     designs = {}
     for name, design in DESIGNS.items():
         report = run(workbench, recipe(f"design {name}", seeds=SEEDS, entries=ENTRIES, **asdict(design)))
-        designs[name] = found(report)
+        designs[name] = summary(report)
         designs[name]["qualifies"] = qualifies(designs[name])
         typer.echo(f"{name}: {designs[name]['qualifies']}: {report['verdict']}", err=True)
     design = asdict(DESIGNS[taken])
