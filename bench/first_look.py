@@ -104,7 +104,7 @@ def measure(recipe: str, rounding: Rounding, settings: list[str]) -> dict[str, A
     """Return what a recipe reports when everything is rounded so, and how long the run took.
 
     ``p`` is that of the reference's forgetting against 0, by the t-test over seeds. It is also that of the comparison
-    with a strategy that forgets exactly 0.
+    with a strategy that forgets exactly 0. ``verdicts`` are those of the report, with their readings.
 
     Raises:
         subprocess.CalledProcessError: the run failed.
@@ -123,7 +123,8 @@ def measure(recipe: str, rounding: Rounding, settings: list[str]) -> dict[str, A
         for label, strategy in report["strategies"].items()
     }
     p = paired_t_test(scores[report["reference"]]["forgetting"]["values"])
-    return {**asdict(rounding), "seconds": seconds, "verdict": report["verdict"], "p": p, "scores": scores}
+    report_parts = {"verdict": report["verdict"], "verdicts": report["verdicts"], "p": p, "scores": scores}
+    return {**asdict(rounding), "seconds": seconds, **report_parts}
 
 
 def _workbench(rounding: Rounding, *words: str) -> str:

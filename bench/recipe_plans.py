@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.recipes import MARGIN, RECIPES
 from experiments.reporting.wording import plural
-from experiments.studies.core.checklist import CONTROL, GRID, ONE_THING, SEEDS, TEST, Answer
+from experiments.studies.core.checklist import CONTROL, FROZEN, GRID, ONE_THING, SEEDS, TEST, Answer
+from experiments.studies.stream.results.facts import FROZEN_HEADS
 from workbench.settings.base import read
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def answers(document: Document) -> Iterator[Answer]:
     yield Answer(CONTROL, all(controls.values()), f"{len(controls)} entries; the reference is {reference}.")
     several = [label for label, control in controls.items() if len(_unlike(entries[label], entries.get(control))) > 1]
     yield Answer(ONE_THING, not several, f"In two things: {', '.join(several) or 'none'}.")
+    if streams := document.entries("strategies"):
+        heads = [label for label in streams if (entries[label]["strategy"], entries[label]["method"]) in FROZEN_HEADS]
+        yield Answer(FROZEN, bool(heads), f"A head alone: {', '.join(heads) or 'none'}.")
     tune = document.data.get("tune")
     yield Answer(GRID, None if not tune else tune > 1, f"tune: {tune or 0}; a grid of two or more is widened.")
     test, margin = document.data.get("test", "paired"), document.data.get("margin", MARGIN)

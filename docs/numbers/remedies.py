@@ -91,8 +91,8 @@ def sentences(document: dict[str, Any]) -> Iterator[str]:
     needed = {name: value["to_decide"]["seeds"] for name, value in compared.items() if value["to_decide"]}
     few = sorted((seeds, name) for name, seeds in needed.items())[:4]
     yield ", ".join(f"`{name}` {seeds}" for seeds, name in few)
-    yield f"{gap(pair(document, 'sequential-head', 'sequential-full'))} points above full fine-tuning"
-    yield f"{gap(pair(document, 'sequential-head', 'isolated-lora'))} points above a LoRA for each task"
+    lora, full = (gap(pair(document, "sequential-head", other)) for other in ("isolated-lora", "sequential-full"))
+    yield f"frozen features are {lora} points above isolated LoRAs and {full} points above full fine-tuning"
 
 
 def marked(value: dict[str, Any]) -> str:

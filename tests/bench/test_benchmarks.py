@@ -8,17 +8,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench import efficiency, few_shot_rates, first_look, growth, ranking
+from bench import efficiency, few_shot_rates, first_look, first_look_designs, growth, ranking
 from bench.chosen_rates import choose
+from experiments.engine.recipes import RECIPES
 from fusion.ranking import Score
 from tasks.loading import registry
 from workbench.errors import InputError
+from workbench.settings.base import read
 
 TASK_SEEDS = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 
@@ -142,6 +144,39 @@ def test_roundings_are_twenty_and_no_two_alike() -> None:
     assert len({*roundings}) == 20
     assert sum(rounding.precision == "fp32" for rounding in roundings) == 4
     assert first_look.Rounding("fp32", "avx2").environment["ATEN_CPU_CAPABILITY"] == "avx2"
+
+
+def design(**changes: Any) -> dict[str, Any]:
+    """What a design came to that decides everything, by two tasks."""
+    full = {"average_accuracy": {"mean": 0.1, "p_holm": 0.01}, "forgetting": {"mean": -0.1, "p_holm": 0.001}}
+    head = {"average_accuracy": {"mean": -0.05, "p_holm": 0.01}}
+    comparisons = {first_look_designs.LORA: full, first_look_designs.HEAD: head}
+    return {"comparisons": comparisons, "gains": {"animals": 0.05, "fruits": 0.05}, **changes}
+
+
+def test_a_design_of_the_first_look_qualifies_where_several_tasks_decide_everything() -> None:
+    assert first_look_designs.qualifies(design())
+    assert not first_look_designs.qualifies(design(gains={"animals": 0.09, "fruits": 0.01})), "one task's gain"
+    for label, metric, worse in [
+        (first_look_designs.LORA, "average_accuracy", {"p_holm": 0.03}),
+        (first_look_designs.LORA, "forgetting", {"p_holm": 0.02}),
+        (first_look_designs.HEAD, "average_accuracy", {"p_holm": 0.03}),
+        (first_look_designs.HEAD, "average_accuracy", {"mean": 0.05}),
+    ]:
+        undecided = design()
+        undecided["comparisons"][label][metric] |= worse
+        assert not first_look_designs.qualifies(undecided), (label, metric, worse)
+
+
+def test_the_first_look_shows_a_design_that_was_tried_on_other_seeds() -> None:
+    shown = read(RECIPES.path("quickstart")).data
+    assert not {*shown["seeds"]} & {*first_look_designs.SEEDS}
+    budget = {name: value for name, value in shown["budget"].items() if name not in first_look_designs.SHARED}
+    assert first_look_designs.Design((*shown["tasks"],), **budget) in first_look_designs.DESIGNS.values()
+    assert shown["budget"].items() >= first_look_designs.SHARED.items()
+    entries = {label: {**entry} for label, entry in shown["strategies"].items()}
+    assert all(entry.pop("title") for entry in entries.values())
+    assert entries == first_look_designs.ENTRIES
 
 
 def test_redrawn_weights_differ_in_the_last_bit_alone(bert: Path) -> None:

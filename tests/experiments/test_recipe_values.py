@@ -188,7 +188,7 @@ def test_two_hundred_thousand_unknown_keys_are_told_soon() -> None:
 
 def test_more_fits_than_can_end_are_refused() -> None:
     document = read(RECIPES.path("quickstart")).set([f"seeds={list(range(1000))}", "orders=1000"])
-    with pytest.raises(InputError, match=naming("16,000,000", "100,000")):
+    with pytest.raises(InputError, match=naming("18,000,000", "100,000")):
         PLANNERS["quickstart"](document)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONTROL = "Has each entry a control that the recipe declares?"
 ONE_THING = "Does each entry differ from its control in one thing?"
+FROZEN = "Is a head on the frozen model among the entries?"
 UNEQUAL = "Is it listed what else was not equal?"
 GRID = "Does each grid of learning rates enclose its pick?"
 FAMILY = "Is each family what the recipe asks for, with no test counted twice?"
@@ -29,6 +30,10 @@ TEST = "Are the test and the margin declared?"
 VALIDATION = "Was everything chosen on validation splits?"
 SEEDS = "Are there seeds enough for the test?"
 COMPLETE = "Is the experiment complete?"
+NO_HEAD = (
+    "None trains a head alone, so the report does not say whether adapting the model pays on these tasks. "
+    "`{strategy: isolated, method: head}` is such an entry."
+)
 MOST_NAMED = 6
 LEAST_FREEDOM = 2  # degrees; with one, a difference has to be 13 standard errors for p = 0.05
 READ_AT_LOOKS = "Verdicts are read at looks: each p is adjusted at its own, and the others' p of then are not kept."
@@ -92,6 +97,14 @@ def _differs_in_one(document: Document, facts: Facts) -> tuple[bool | None, str]
     if not several:
         return True, "Each entry differs from its control in one of the things that name it, or in settings alone."
     return False, f"A gain may come from either of two things: {some(sorted(several), MOST_NAMED)}."
+
+
+def _has_frozen_head(document: Document, facts: Facts) -> tuple[bool | None, str]:
+    if facts.no_head:
+        return None, facts.no_head
+    if not facts.heads:
+        return False, NO_HEAD
+    return True, f"A head alone is trained by {some(facts.heads, MOST_NAMED)}."
 
 
 def _lists_inequalities(document: Document, facts: Facts) -> tuple[bool | None, str]:
@@ -198,6 +211,7 @@ def _entries(compared: int) -> str:
 QUESTIONS: Mapping[str, Callable[[Document, Facts], tuple[bool | None, str]]] = {
     CONTROL: _has_controls,
     ONE_THING: _differs_in_one,
+    FROZEN: _has_frozen_head,
     UNEQUAL: _lists_inequalities,
     GRID: _encloses,
     FAMILY: _counts_once,

@@ -84,12 +84,16 @@ class Facts:
         comparisons: of these, in each metric; empty in a report that has none yet.
         grids: of the learning rates that were tried.
         picks: what else validation picks, in words: ``best composition``.
+        heads: entries that train a head on the frozen model, and nothing else.
+        no_head: why the study could have no such entry, in a sentence; empty where it could.
     """
 
     entries: tuple[str, ...]
     comparisons: tuple[PlannedComparison, ...]
     grids: tuple[Grid, ...] = ()
     picks: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    no_head: str = "Only streams of tasks are asked."
 
 
 def grid(who: str, tried: Iterable[Document], chosen: float, seed: int | None = None) -> Iterator[Grid]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from experiments.studies import checked, present
 from experiments.studies.core.checklist import (
     CONTROL,
     FAMILY,
+    FROZEN,
     GRID,
     ONE_THING,
     QUESTIONS,
@@ -27,6 +29,8 @@ from experiments.studies.core.checklist import (
 from experiments.studies.core.planned import settled
 from experiments.studies.core.tune import LearningRateTrial
 from experiments.studies.core.widening import is_exhausted
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.summary import summarise
 from tests.experiments.report.finished import FINISHED
 from workbench.measures.looks import LOOKS, levels
 
@@ -90,6 +94,31 @@ def test_an_entry_without_a_comparison_has_no_control(stream: dict[str, Any]) ->
     stream["strategies"]["lonely"] = {**stream["strategies"]["isolated"], "comparison": None}
     assert answers(stream)[CONTROL] is False
     assert "lonely" in said(stream, CONTROL)
+
+
+def test_a_stream_without_a_head_on_the_frozen_model_says_that_it_lacks_it(stream: dict[str, Any]) -> None:
+    """Of answers that are generated there is no head, and of checkpoints none was asked for."""
+    assert answers(stream)[FROZEN] is False
+    assert "whether adapting the model pays" in said(stream, FROZEN)
+    assert answers({**stream, "answers": "generated"})[FROZEN] is None
+    given = {label: {**row, "strategy": "given"} for label, row in stream["strategies"].items()}
+    assert answers({**stream, "strategies": given})[FROZEN] is None
+    stream["strategies"]["frozen"] = {**stream["strategies"]["isolated"], "method": "head"}
+    assert answers(stream)[FROZEN] is True
+    assert said(stream, FROZEN) == "A head alone is trained by frozen."
+
+
+@pytest.mark.parametrize("study", FINISHED.keys() - {"stream"})
+def test_another_study_is_not_asked_for_a_head(study: str) -> None:
+    assert answers(FINISHED[study]().as_json())[FROZEN] is None
+
+
+def test_a_stream_whose_answers_are_generated_says_so() -> None:
+    record = FINISHED["stream"]().record
+    assert isinstance(record, Record)
+    kinds = dict.fromkeys(record.tasks, "causal-lm")
+    assert summarise(replace(record, kinds=kinds)).as_json()["answers"] == "generated"
+    assert "answers" not in summarise(record).as_json()
 
 
 def test_two_seeds_are_too_few_for_a_paired_test(stream: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.studies.core.tune import first_rate
-from workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +52,7 @@ def _planned(entry: Entry) -> Mapping[str, Any]:
 
 def _head(record: Record, entry: Entry) -> str | None:
     """Return how the head of a task after the first begins; None where answers are generated, which needs none."""
-    if record.kinds and {*record.kinds.values()} <= {*GENERATED}:
+    if record.generates:
         return None
     if entry.strategy == GIVEN:
         return "that of the checkpoint, or fitted"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.studies.core.facts import Facts, PlannedComparison, grid, unlike
+from experiments.studies.stream.plan.entry import GIVEN
 from experiments.studies.stream.results.comparison import COMPARED
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from experiments.studies.core.facts import Document
 
 NAMES = ("strategy", "method")
+FROZEN_HEADS = [(strategy, "head") for strategy in ("isolated", "sequential")]  # strategy and method
 PICKED = ("strength",)  # settings of which a recipe may give several
 
 
@@ -23,7 +25,18 @@ def facts(document: Document) -> Facts | None:
         return None
     tunings = ((label, row["tuning"]) for label, row in rows.items() if row.get("tuning"))
     grids = tuple(enclosure for label, tuned in tunings for enclosure in grid(label, tuned["tried"], tuned["chosen"]))
-    return Facts(tuple(rows), tuple(_comparisons(document)), grids, tuple(_picks(rows)))
+    heads = tuple(label for label, row in rows.items() if (row["strategy"], row["method"]) in FROZEN_HEADS)
+    no_head = "" if heads else _no_head(document)
+    return Facts(tuple(rows), tuple(_comparisons(document)), grids, tuple(_picks(rows)), heads, no_head)
+
+
+def _no_head(document: Document) -> str:
+    """Return why no entry could train a head on the frozen model; nothing where one could."""
+    if document.get("answers") == "generated":
+        return "Answers are generated: there is no head to train."
+    if all(row["strategy"] == GIVEN for row in document["strategies"].values()):
+        return "The entries were trained elsewhere."
+    return ""
 
 
 def _picks(rows: Document) -> Iterator[str]:

@@ -19,6 +19,7 @@ from experiments.studies.stream.work.stage_outcome import StageOutcome
 from experiments.studies.stream.work.tuning import Tuning, require_attempts, tuning_so_far
 from experiments.workspace.documents import form_of
 from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,6 +95,11 @@ class Record(core.Record):
     def examined(self) -> bool:
         """Whether all tasks count from the first checkpoint on."""
         return self.learned == BEFORE
+
+    @property
+    def generates(self) -> bool:
+        """Whether the answers to all tasks are generated, so that no task has a head."""
+        return bool(self.kinds) and {*self.kinds.values()} <= {*GENERATED}
 
     @property
     def last(self) -> int:

@@ -124,6 +124,7 @@ class Report(StudyReport):
             **self.head("tasks", "test_sizes", "orders", "scenario", "budget"),
             **({"order_per_seed": True} if record.order_per_seed else {}),
             "majority": [score if math.isfinite(score) else None for score in record.majority],
+            **({"answers": "generated"} if record.generates else {}),
             **({} if record.overlap is None else {"overlap": record.overlap}),
             "evidence": list(self.evidence),
             "strategies": {strategy.label: self._entry(strategy, full) for strategy in self.strategies},
