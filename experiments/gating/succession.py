@@ -170,8 +170,11 @@ def comparison_of(known: RegisteredName, now: Version, was: Version) -> str:
     Where it was not, the two validation scores are compared.
     """
     pair = {now.number, was.number}
+    newest = known.history[-1] if known.history else None
     for change in reversed(known.history):
         if change.compared and {change.version, change.before} == pair:
+            if change is newest:
+                return change.compared
             return f"as compared when version {change.version} followed version {change.before}: {change.compared}"
     return compared(now, was)
 
