@@ -318,7 +318,7 @@ def test_a_promotion_says_what_was_compared(copy: ScoredAdapters, call: Call) ->
     lines = out.splitlines()
     assert lines[2].split() == ["was", "champion", "2", copy.ids[1], "0.7500"]
     assert lines[3].split() == ["is", "champion", "1", copy.ids[0], "0.5000"]
-    assert told in " ".join(" ".join(lines[5:]).split())
+    assert told.removeprefix("on ") in " ".join(" ".join(lines[5:]).split())
     assert told in copy.bench.workspace.adapters.get(copy.ids[0]).manifest.accepted[0].loss.replace(
         "the candidate", "version 1"
     ).replace("the champion", "version 2")
