@@ -124,6 +124,7 @@ def adapter_for_task(
     gone = "".join(
         f"; {champion.adapter}, the champion of {name}, is not in this workspace or does not fit here"
         for name, champion in known.items()
+        if _without_signs(task) in (name, name.rpartition(".")[0])  # else the beginning of ids was meant
     )
     return choice if crowned else NamedAdapter(choice.id, f"{choice.why}{gone}")
 
