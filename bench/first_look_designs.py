@@ -81,7 +81,7 @@ def run(workbench: Workbench, document: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{document['name']}.yaml"
         path.write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
-        return workbench.run(workbench.plan(str(path))).as_json(full=True)
+        return workbench.run(workbench.plan(str(path))).as_json()
 
 
 def ends(report: dict[str, Any], label: str) -> dict[str, list[float]]:
@@ -123,7 +123,7 @@ def qualifies(design: dict[str, Any]) -> bool:
     """Return whether the LoRAs are above the heads and above full fine-tuning, which forgets, and by several tasks."""
     lora, head = design["comparisons"][LORA], design["comparisons"][HEAD]
     gained = design["gains"]
-    return (
+    return bool(
         lora["average_accuracy"]["mean"] > 0 > head["average_accuracy"]["mean"]
         and lora["average_accuracy"]["p_holm"] < LEVELS[FULL]
         and head["average_accuracy"]["p_holm"] < LEVELS[HEAD]
@@ -147,8 +147,8 @@ def main(
     )
     scores = {label: ends(screen, label) for label in heads}
     designs = {}
-    for name, design in DESIGNS.items():
-        report = run(workbench, recipe(f"design {name}", seeds=SEEDS, entries=ENTRIES, **asdict(design)))
+    for name, tried in DESIGNS.items():
+        report = run(workbench, recipe(f"design {name}", seeds=SEEDS, entries=ENTRIES, **asdict(tried)))
         designs[name] = summary(report)
         designs[name]["qualifies"] = qualifies(designs[name])
         typer.echo(f"{name}: {designs[name]['qualifies']}: {report['verdict']}", err=True)
@@ -157,7 +157,8 @@ def main(
     rates = run(workbench, {**document, "frontier": RATES})["frontier"]
     slow = {"head-slow": {**ENTRIES[HEAD], "against": HEAD, "learning_rate": RATES[HEAD][0]}}
     alone = {HEAD: {"strategy": "isolated", "method": "head"}, **slow}
-    longer = run(workbench, recipe("longer heads", seeds=SEEDS, entries=alone, **{**design, "epochs": LONGER}))
+    design |= {"epochs": LONGER}
+    longer = run(workbench, recipe("longer heads", seeds=SEEDS, entries=alone, **design))
     program.write(
         context,
         out,
