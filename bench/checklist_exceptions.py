@@ -40,6 +40,7 @@ KNOWN: dict[str, dict[str, str]] = {
     "long-15": {ONE_THING: NO_PROMPT, SEEDS: PROTOCOL},
     "quickstart": {ONE_THING: WHOLE},
     "quickstart.json": {ONE_THING: WHOLE},
+    "quickstart-fp32.json": {ONE_THING: WHOLE},
     "quickstart-8.json": {ONE_THING: WHOLE, FROZEN: FIRST},
     "reasoning-3": {FROZEN: GENERATED, SEEDS: ONE_SEED},
     "reasoning-3.json": {ONE_THING: BEFORE_AGAINST, FROZEN: GENERATED, SEEDS: ONE_SEED},

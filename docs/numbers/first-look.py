@@ -29,12 +29,10 @@ STATED = [  # kept in no file: what a referee measured, the trial of an issue, a
     "(both p below 0.02)",
     "at least 1.5 times half its interval",
     "at the default rate and at 0.01",
-    "| Xeon with AMX, two cores | 1 | bf16 | other work | 7 min 15 s |",
     "In bf16 single seeds differ by up to 4 points",  # seed 3: 8.1 to 12.7
 ]
 LORA, HEAD, FULL = "lora-isolated", "head-isolated", "full-sequential"
 SEEDS = [10, 11, 12, 13, 14]  # of all that was chosen
-ROOM = 1.5
 OWN = {LORA: 0.005, HEAD: 0.03, FULL: 0.0002}  # learning rates of the methods
 HOW = {"": "the machine's own", "avx2": "AVX2"}
 
@@ -65,7 +63,7 @@ def screened(screen: dict[str, Any]) -> Iterator[str]:
 
 
 def tried(document: dict[str, Any]) -> Iterator[str]:
-    """Yield a row for each design, and that the one that was taken alone qualifies."""
+    """Yield a row for each design; the one that was taken is the cheapest of those that qualify."""
     designs = document["designs"]
     for name, design in designs.items():
         require(design["seeds"] == SEEDS, "the seeds of designs")
@@ -79,12 +77,10 @@ def tried(document: dict[str, Any]) -> Iterator[str]:
             f"{100 * max(design['gains'].values()) / sum(design['gains'].values()):.0f} %",
             f"{design['processor_seconds']:.0f} s",
         )
-    require([name for name in designs if designs[name]["qualifies"]] == [document["taken"]] == ["4"], "only design 4")
-    taken = designs[document["taken"]]
-    lora, head = taken["comparisons"][LORA], taken["comparisons"][HEAD]
-    for value in (lora["forgetting"], lora["average_accuracy"], head["average_accuracy"]):
-        require(abs(value["mean"]) > ROOM * (value["high"] - value["low"]) / 2, "1.5 times half its interval")
-    require(taken["processor_seconds"] <= 2 * 4 * 60, "four minutes of two cores")
+    seconds = {name: design["processor_seconds"] for name, design in designs.items() if design["qualifies"]}
+    require(
+        {*seconds} == {"4", "5"} and document["taken"] == min(seconds, key=seconds.__getitem__) == "4", "4 is cheapest"
+    )
     spread = designs["3"]["metrics"][FULL]["average_accuracy"]["values"]
     yield f"one of them ends at {number(min(spread))} %, another at {number(max(spread))} %"
 
@@ -115,17 +111,12 @@ def shown(report: dict[str, Any], design: dict[str, Any]) -> Iterator[str]:
     require(report["tasks"] == recipe["tasks"] == design["tasks"], "the tasks that are shown are those of the design")
     require(report["complete"] and report["seeds"] == recipe["seeds"], "the recipe as it is shipped")
     rows = report["strategies"]
-    lora, head = rows[LORA]["comparison"], rows[HEAD]["comparison"]
-    require(reading(lora["forgetting"]) == "lower", "full fine-tuning forgets")
-    require(reading(lora["average_accuracy"]) == "higher", "LoRAs are above full fine-tuning")
-    require(reading(head["average_accuracy"]) == "lower", "heads are below LoRAs")
-    lost = f"{with_limits(rows[FULL]['metrics']['forgetting'])}{{}}, {probability(lora['forgetting']['p_holm'])}"
-    ends = [
-        f"{gap(of)}{{}}, {probability(of['p_holm'])}" for of in (lora["average_accuracy"], head["average_accuracy"])
-    ]
-    yield f"forgot {lost.format(' points')}"
-    yield from (end.format(" points") for end in ends)
-    yield row(*(cell.format("") for cell in (lost, *ends)))
+    lost, over, under = decided(report)
+    for value in (f"forgot {lost}", over, under):
+        yield value.replace("],", "] points,")
+    yield f"6 min 39 s | {row(lost, over, under)[2:]}"
+    yield f"7 min 46 s | {row(lost, over, under)[2:]}"  # its scores were those of the first run
+    yield f"11 min 52 s | {row(*decided(read('quickstart-fp32')))[2:]}"
     gained = {
         task: rows[LORA]["matrix"][-1][position] - rows[HEAD]["matrix"][-1][position]
         for position, task in enumerate(report["tasks"])
@@ -134,6 +125,20 @@ def shown(report: dict[str, Any], design: dict[str, Any]) -> Iterator[str]:
     require({first, second} == {"questions-coarse", "questions-descriptions"}, "the two tasks of questions")
     yield f"{number(gained[first])} and {number(gained[second])} points"
     yield f"{number(gained[others[0]])} to {number(gained[others[-1]])}"
+
+
+def decided(report: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what was forgotten, LoRAs − full fine-tuning, and heads − LoRAs, each with its p."""
+    rows = report["strategies"]
+    lora, head = rows[LORA]["comparison"], rows[HEAD]["comparison"]
+    require(reading(lora["forgetting"]) == "lower", "full fine-tuning forgets")
+    require(reading(lora["average_accuracy"]) == "higher", "LoRAs are above full fine-tuning")
+    require(reading(head["average_accuracy"]) == "lower", "heads are below LoRAs")
+    lost = f"{with_limits(rows[FULL]['metrics']['forgetting'])}, {probability(lora['forgetting']['p_holm'])}"
+    over, under = (
+        f"{gap(of)}, {probability(of['p_holm'])}" for of in (lora["average_accuracy"], head["average_accuracy"])
+    )
+    return lost, over, under
 
 
 def rounded(run: dict[str, Any]) -> str:

@@ -148,20 +148,23 @@ def test_roundings_are_twenty_and_no_two_alike() -> None:
 
 def design(**changes: Any) -> dict[str, Any]:
     """What a design came to that decides everything, by two tasks."""
-    full = {"average_accuracy": {"mean": 0.1, "p_holm": 0.01}, "forgetting": {"mean": -0.1, "p_holm": 0.001}}
-    head = {"average_accuracy": {"mean": -0.05, "p_holm": 0.01}}
+    above, below = {"mean": 0.1, "low": 0.04, "high": 0.16}, {"mean": -0.1, "low": -0.16, "high": -0.04}
+    full = {"average_accuracy": {**above, "p_holm": 0.01}, "forgetting": {**below, "p_holm": 0.001}}
+    head = {"average_accuracy": {**below, "p_holm": 0.01}}
     comparisons = {first_look_designs.LORA: full, first_look_designs.HEAD: head}
-    return {"comparisons": comparisons, "gains": {"animals": 0.05, "fruits": 0.05}, **changes}
+    return {"comparisons": comparisons, "gains": {"animals": 0.05, "fruits": 0.05}, "processor_seconds": 300, **changes}
 
 
 def test_a_design_of_the_first_look_qualifies_where_several_tasks_decide_everything() -> None:
     assert first_look_designs.qualifies(design())
     assert not first_look_designs.qualifies(design(gains={"animals": 0.09, "fruits": 0.01})), "one task's gain"
+    assert not first_look_designs.qualifies(design(processor_seconds=600)), "more than four minutes of two cores"
     for label, metric, worse in [
         (first_look_designs.LORA, "average_accuracy", {"p_holm": 0.03}),
         (first_look_designs.LORA, "forgetting", {"p_holm": 0.02}),
         (first_look_designs.HEAD, "average_accuracy", {"p_holm": 0.03}),
         (first_look_designs.HEAD, "average_accuracy", {"mean": 0.05}),
+        (first_look_designs.HEAD, "average_accuracy", {"low": -0.19, "high": -0.01}),
     ]:
         undecided = design()
         undecided["comparisons"][label][metric] |= worse
