@@ -70,7 +70,7 @@ def test_an_adapter_is_updated_whole_or_not_at_all_whenever_it_is_killed(
     assert call(*UPDATE)[0] == 0
     asking = ["--asking", "predict tickets 'cat number 3' --workspace space --json"]
     files = ["--kept", "(tasks|space/adapters)/.*", "--compared", r"tasks/.*|space/adapters/.*\.safetensors"]
-    update = ["update", "tickets", "--how", way, "--margin", "100", "--workspace", "space"]
+    update = ["update", "tickets", "--how", way, "--accept-loss", "--workspace", "space"]
     document = killed(folder, *asking, *files, "--at", "os.rename", "--every", "10", "--", *update)
     assert document["wrong"] == []
     moved = [path for event, path in document["changes"] if event == "os.rename"]
