@@ -133,7 +133,7 @@ def test_forgotten_rows_are_not_read(bench: Workbench, call: Call) -> None:
     (bench.task_folders[0] / "nouns.versions/1/train.parquet").unlink()
     with pytest.raises(InputError, match=naming("are gone", "nouns.versions/1", "update nouns --forget-rows")):
         bench.update_plan("nouns", "continue")
-    code, out, err = call("update", "nouns", "--forget-rows", "--margin", "100", "--json")
+    code, out, err = call("update", "nouns", "--forget-rows", "--accept-loss", "--json")
     assert code == 0, err
     document = json.loads(out)
     assert (document["way"], document["forget_rows"]) == ("continue", True)

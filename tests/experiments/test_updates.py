@@ -58,7 +58,7 @@ def bench(begun: Path, tmp_path: Path, call: Call) -> Workbench:
 
 def test_champion_goes_on_and_the_next_version_is_registered(bench: Workbench, call: Call) -> None:
     champion, plan = bench.chosen("nouns"), bench.update_plan("nouns", "continue")
-    code, out, err = call("update", "nouns", "--how", "continue", "--margin", "100", "--json")
+    code, out, err = call("update", "nouns", "--how", "continue", "--accept-loss", "--json")
     assert code == 0, err
     document = json.loads(out)
     facts = [document[name] for name in ("task", "from", "to", "champion", "way")]
@@ -74,7 +74,7 @@ def test_champion_goes_on_and_the_next_version_is_registered(bench: Workbench, c
     others = next(check for check in document["gate"]["bounds"] if check["what"] == "other adapters as they were")
     assert others["note"] == f"1 verified, the champion {champion} among them"
     adapters = bench.workspace.adapters.ids()
-    code, out, err = call("update", "nouns", "--how", "continue", "--margin", "100", "--json")
+    code, out, err = call("update", "nouns", "--how", "continue", "--accept-loss", "--json")
     assert code == 0, "the command may have been killed at any moment, also when the new champion answered already"
     again = json.loads(out)
     assert [again[name] for name in ("adapter", "champion", "answering")] == [
@@ -146,7 +146,7 @@ def test_a_champion_that_came_meanwhile_was_not_compared(
         added = bench.release.add(lesson, AdapterBounds())
         assert added.registered
         if not added.registered.champion:
-            bench.release.promote("nouns", added.registered.version)
+            bench.release.promote("nouns", added.registered.version, accepted=True)
         became.append(added.registered.version)
         return compare(*given)
 
