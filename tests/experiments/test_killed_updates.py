@@ -69,9 +69,7 @@ def test_an_adapter_is_updated_whole_or_not_at_all_whenever_it_is_killed(
     assert call("add", "tickets", "--backbone", str(bert), "--set", "learning_rate=0.02", *budget)[0] == 0
     assert call(*UPDATE)[0] == 0
     asking = ["--asking", "predict tickets 'cat number 3' --workspace space --json"]
-    kept = (
-        r"(tasks|space/adapters)/.*(?<!/manifest\.json)"  # what is accepted is written into the manifest
-    )
+    kept = r"(tasks|space/adapters)/.*(?<!/manifest\.json)"  # what is accepted is written into the manifest
     files = ["--kept", kept, "--compared", r"tasks/.*|space/adapters/.*\.safetensors"]
     update = ["update", "tickets", "--how", way, "--accept-loss", "--workspace", "space"]
     document = killed(folder, *asking, *files, "--at", "os.rename", "--every", "10", "--", *update)
