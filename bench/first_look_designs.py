@@ -139,7 +139,7 @@ def qualifies(design: dict[str, Any]) -> bool:
 
 
 def _has_room(difference: dict[str, Any]) -> bool:
-    return abs(difference["mean"]) >= ROOM * (difference["high"] - difference["low"]) / 2
+    return bool(abs(difference["mean"]) >= ROOM * (difference["high"] - difference["low"]) / 2)
 
 
 def main(
