@@ -12,6 +12,7 @@ PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest \
 LATEST := .venv-latest
 EXCHANGE := EXCHANGE=build/exchange
 EXCHANGED := tests/test_other_versions.py
+SCREENS := tests/test_screens.py
 
 .PHONY: quickstart style types tests test test-changed test-latest acceptance lint docs bench help
 
@@ -19,7 +20,7 @@ help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (4 to 6 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
 	@echo "make test-changed the tests of what has changed since SINCE=main: of a registry's entry, only its own cases"
-	@echo "make test-latest  the tests of models and compositions with the newest transformers, without the package adapters"
+	@echo "make test-latest  the tests of models, compositions and screens with the newest transformers, without the package adapters"
 	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
 	@echo "make lint         style, types and import directions alone"
 	@echo "make docs         install with the documentation's tools, then build the site into build/site"
@@ -74,7 +75,7 @@ test-changed: $(VENV)/.installed-dev
 test-latest: $(LATEST)/.installed $(VENV)/.installed-dev
 	rm -rf build/exchange
 	$(EXCHANGE) $(PYTEST) $(EXCHANGED) -k written
-	$(EXCHANGE) $(subst $(BIN),$(LATEST)/bin,$(PYTEST)) $(EXCHANGED) $$($(BIN)/python -m tests.versions tests/workbench tests/fusion tests/elsewhere)
+	$(EXCHANGE) $(subst $(BIN),$(LATEST)/bin,$(PYTEST)) $(EXCHANGED) $(SCREENS) $$($(BIN)/python -m tests.versions tests/workbench tests/fusion tests/elsewhere)
 	$(EXCHANGE) $(PYTEST) $(EXCHANGED) -k answer_alike
 
 acceptance: $(VENV)/.installed-dev

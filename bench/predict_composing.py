@@ -94,7 +94,7 @@ def verdict(judgement: Judgement) -> str:
         return "The command ships: the prediction is better than both baselines, and ranks gains."
     if not judgement.gaining:
         return "The command does not ship: no unseen case gains, so nothing shows that a gain would be seen."
-    return "The command does not ship: it cannot be said before composing whether composing gains."
+    return "The command does not ship: this model cannot say before composing whether composing gains."
 
 
 def table(title: str, judgement: dict[str, Any]) -> str:

@@ -93,13 +93,18 @@ def of_differences(report, row, name):
     compared = {label: entry["comparison"] for label, entry in report["strategies"].items() if entry["comparison"]}
     for label, comparison in compared.items():
         stored, what = comparison[name], f"{label}: difference in {name}"
-        gaps = known[label][1] - known[comparison.get("against", report["reference"])][1]
+        seeds, own = known[label]
+        gaps = own - known[comparison.get("against", report["reference"])][1]
+        gaps, seeds = (
+            gaps[: len(stored["values"])],
+            seeds[: len(stored["values"])],
+        )  # one decided at a look stays as it was
         yield f"{what}, of each seed", stored["values"], gaps
         shown = [stored.get(end) for end in (*BOUNDS, "p")]
         if stored["low"] is not None and "spread" not in stored:
             yield f"{what}, interval and p", shown, None
         elif stored["low"] is not None:  # several seeds
-            values = by_seed(gaps, known[label][0])
+            values = by_seed(gaps, seeds)
             variance, freedom = of_difference(values, stored)
             p = 2 * student.sf(abs(np.mean(values)) / variance**0.5, freedom) if variance else 1.0
             yield f"{what}, interval and p", shown, (*interval(values, variance, freedom), p)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from experiments.answers.exchange import Exchange
 from experiments.answers.made_adapters import FusedAdapter, Trained
@@ -22,6 +22,7 @@ from experiments.gating.release import Release
 from experiments.studies import STUDIES, present_change, report_of, report_on, study_for
 from experiments.workspace import find_workspace
 from tasks.loading import registry
+from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.settings.base import Document
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.updating import UpdatedTask
+    from experiments.studies.compositions.report import FusionReport
     from experiments.studies.compositions.resolved import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.studies.repair.report import RepairReport
@@ -159,7 +161,8 @@ class Workbench:
 
         Args:
             plan: see :meth:`update_plan`.
-            bounds: on the new adapter; by default its validation score may not be below the champion's.
+            bounds: on the new adapter; by default it may not lose against the champion
+                (:mod:`experiments.gating.takeover`).
             leakage: percent of the rows of a split that may stand in a split before it.
             beside: bounds on what it loses against the champion; by default none.
 
@@ -169,14 +172,16 @@ class Workbench:
             TrackingError: the server does not answer, or cannot register models.
         """
         from experiments.gating.adapter_bounds import AdapterBounds
+        from experiments.gating.takeover import MARGIN
 
-        return self.release.update(plan, bounds or AdapterBounds(below_champion=0.0), leakage, beside)
+        return self.release.update(plan, bounds or AdapterBounds(below_champion=MARGIN), leakage, beside)
 
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
 
-        The name is an id, the name of a task (its champion, else the best of its adapters on the same validation
-        examples, measured here, else the newest), ``TASK.METHOD`` or ``TASK-METHOD``, or the beginning of an id.
+        The name is an id, the name of a task (of its adapters that a person asked for the champion, else the best on
+        the same validation examples, measured here, else the newest), ``TASK.METHOD`` or ``TASK-METHOD``, or the
+        beginning of an id. What experiments left is meant by an id alone, until ``release.promote`` takes it over.
 
         Args:
             name: what a person wrote; every method here that wants an adapter takes such a name.
@@ -184,7 +189,7 @@ class Workbench:
 
         Raises:
             UnknownNameError: no adapter is meant.
-            InputError: several ids begin so, or it is a task without adapters.
+            InputError: several ids begin so, or it is a task without adapters, or with experiments' alone.
             IntegrityError: the champion, or the file that names it, is damaged.
         """
         return adapter_id(self.workspace, name, self.listener, self.task_folders, champions)
@@ -254,6 +259,7 @@ class Workbench:
         backbone: str | None = None,
         level: float = 0.05,
         max_lost: float | None = None,
+        max_foreign: float = 0.0,
     ) -> Drift:
         """Return whether the rows of a table are still those of an adapter's task, beside its held-out test rows.
 
@@ -266,6 +272,7 @@ class Workbench:
             backbone: where the adapter's backbone is, if not where it was.
             level: the chance of any false alarm.
             max_lost: points of right answers that may be lost; by default no more than chance explains.
+            max_foreign: percent of rows that may be unlike the task's own before it is an alarm.
 
         Raises:
             UnknownNameError: no such adapter.
@@ -278,7 +285,7 @@ class Workbench:
         from tasks.rows.table_form import NamedColumns
 
         predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, labels)
-        bounds = DriftBounds(level, max_lost)
+        bounds = DriftBounds(level, max_lost, max_foreign)
         bounds.require_possible(predictor.task, labels is not None)
         name = predictor.task.name
         new = of_table(predictor.task, self.task_file(name), table, named, self.known_dialect(name))
@@ -443,21 +450,34 @@ class Workbench:
         wanted = Wanted(target, sources, method, shots, **options)
         return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
 
-    def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:
-        """Make the adapter of a :meth:`fusion_plan`, keep it, and hold it against the plain alternatives.
+    def fuse(self, plan: FusionPlan, command: str = "", keep: str = "validation") -> FusedAdapter:
+        """Make what a :meth:`fusion_plan` describes beside the plain alternatives, and keep one of these adapters.
+
+        Args:
+            plan: what is fused.
+            command: that asks for it, for the record.
+            keep: ``validation`` keeps what validation rows put first, ``fusion`` the fusion; or the name of one of
+                them in the report.
 
         Raises:
+            InputError: ``keep`` is none of these; nothing was trained.
             TrainingError: a fit failed; what was finished before is kept.
         """
         from experiments.answers.tracked import log
-        from experiments.studies.compositions.trying import kept
+        from experiments.studies.compositions.keeping import choose, keepable, kept_adapter, require_keepable
         from experiments.workspace.evaluating import evaluate_stored
+        from workbench.methods.kinds import KINDS
 
-        workspace = self.workspace.mending(self.listener)
-        adapter, problem = kept(plan, Site(workspace, self.listener)), plan.own_trial().problem
-        evaluate_stored(workspace, adapter, problem.target, problem.backbone, problem.budget)
+        require_keepable(plan, keep)
+        workspace, problem = self.workspace.mending(self.listener).making_for("fuse"), plan.own_trial().problem
+        report = cast("FusionReport", self.run(plan, command))
+        chosen = choose(report, keepable(plan), keep)
+        adapter = kept_adapter(plan, chosen, Site(workspace, self.listener))
+        workspace.origins.ask(adapter.id, "fuse")
+        evaluation = evaluate_stored(workspace, adapter, problem.target, problem.backbone, problem.budget)
         log(adapter, self.workspace, self.listener)
-        return FusedAdapter(adapter, self.run(plan, command))
+        score, rows = evaluation.scores[KINDS.get(problem.target.kind).metric], len(problem.target.splits["train"])
+        return FusedAdapter(adapter, report, chosen, score, rows)
 
     def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
         """Return what :meth:`run` would do for a recipe of any kind.
@@ -487,6 +507,12 @@ class Workbench:
 
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
+
+    def can_have_more_seeds(self, plan: Plan) -> bool:
+        """Return whether seeds can be added to what ``plan`` compares."""
+        with suppress(InputError):
+            return bool(seeds_to_extend(STUDIES.get(plan.study), plan))
+        return False
 
     def pieces(self, plan: Plan) -> Sequence[Piece]:
         """Return all the work of ``plan``, done or not."""

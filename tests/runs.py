@@ -74,9 +74,16 @@ def pending(plan: Any, workspace: Workspace) -> list[Piece]:
     return engine.pending(pieces(plan), workspace)
 
 
+def ask_for_all(workspace: Workspace) -> None:
+    """Ask for all adapters that experiments left, as a person does who takes them over."""
+    for adapter in workspace.adapters.ids():
+        workspace.origins.ask(adapter, "promote")
+
+
 def assert_for_comparison_alone(bench: Workbench, backbone: str) -> None:
     """Make sure that adapters made for a comparison are nobody's source and nobody's answer, beside two others."""
     few = ["budget.max_length=16", "budget.precision=fp32"]
+    ask_for_all(bench.workspace)
     with pytest.raises(InputError, match="there are 2 adapters"):
         bench.fusion_plan("fruits", "auto:9", "sum", 8, backbone=backbone, assignments=few)
     served = select(bench.workspace, [], backbone, bench.task_folders, bench.listener)

@@ -6,9 +6,16 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from experiments.answers.adapter_task import adapter_task
 from experiments.api import Workbench
+from experiments.gating.candidate.judged_rows import answers_key, keep_answers
+from experiments.gating.candidate.mapped_answers import Answers
+from tasks.updating.label_map import unchanged
 from tests.streams import write_tasks
 from workbench.adapters.manifest import write_manifest
+from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.machine.listener import Silent
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
@@ -38,13 +45,30 @@ class ScoredAdapters:
         return ScoredAdapters(folder, self.ids)
 
     def learn(self, bert: str, seed: int, score: float, task: str = "animals", method: str = "lora") -> str:
-        """Train one more adapter, write that it has this validation score, and return its id."""
+        """Train one more adapter, write that it has this validation score, and return its id.
+
+        So many of its answers to validation rows are kept as right ones, the first of them, and all to test rows.
+        """
         lesson = self.bench.lesson(task, method, bert, seed, learning_rate=0.02, budget=BUDGET)
         stored = self.bench.workspace.trained_adapter(lesson, Silent(), "")
         fit = replace(stored.manifest.fit, validation=score)
         changed = {"fit": fit, "metrics": {"validation_accuracy": score}}
         write_manifest(stored.manifest.model_copy(update=changed), stored.folder)
+        shares = {"validation": score, "test": 1.0} if stored.manifest.task.kind == "classification" else {}
+        for split, share in shares.items():
+            self._answer(self.bench.workspace.adapters.get(stored.id), split, share)
         return stored.id
+
+    def _answer(self, stored: StoredAdapter, split: str, share: float) -> None:
+        """Keep answers of an adapter, of which this share is right."""
+        task = adapter_task(stored, self.bench.task_folders, "a test needs the rows", "nothing")
+        gold = np.asarray(task.splits[split]["label"][:])
+        right = np.arange(len(gold)) < round(share * len(gold))
+        given = np.where(right, gold, (gold + 1) % len(task.labels))
+        words = tuple(task.labels[label] for label in given)
+        known, where = self.bench.workspace.evaluations, answers_key(stored, task, unchanged(task.labels), split)
+        known.remove(where)
+        keep_answers(known, where, task.splits[split]["id"][:], Answers(given, np.ones(len(given)), words))
 
     @property
     def tracker(self) -> Tracker:

@@ -111,7 +111,7 @@ def test_method_and_composition_run(bench: Workbench, bert: Path) -> None:
     sources = [bench.train(lesson).adapter for lesson in lessons]
     assert [source.manifest.code for source in sources] == [{}, {}]
     plan = bench.fusion_plan("fruits", ",".join(source.id for source in sources), "half", shots=4, assignments=SMALL)
-    fused = bench.fuse(plan).adapter
+    fused = bench.fuse(plan, keep="fusion").adapter
     assert fused.manifest.composition.method == "half"
     assert set(fused.manifest.code) == {"half"}
 

@@ -141,3 +141,11 @@ def test_no_cell_of_the_first_pages_is_a_paragraph(name: str) -> None:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     cells = [cell for line in lines if line.startswith("| ") for cell in line.strip("|").split(" | ")]
     assert not [cell for cell in cells if len(cell.split()) > 35]
+
+
+def test_the_first_page_is_an_order_of_reading_and_no_list_of_links() -> None:
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^(\d)\. .*?\]\((\S+?)\)", text, re.MULTILINE)
+    assert [number for number, _ in steps] == ["1", "2", "3", "4", "5"]
+    assert steps[0][1] == "first-steps.md"
+    assert len(re.findall(r"(?<!!)\[[^\]]+\]\(", text)) <= 16

@@ -57,7 +57,9 @@ def test_the_first_steps_can_be_taken_again(tmp_path: Path) -> None:
         session.play(program)
         session.play(transcripts.Command("python tickets.py mended", ()))
         for part in transcripts.read((DOCUMENTS / "first-steps.md").read_text(encoding="utf-8")):
-            assert isinstance(part, transcripts.Command)
+            if isinstance(part, transcripts.Program):
+                session.play(part)
+                continue
             if part.line == "cat labelled.csv":
                 (tmp_path / "labelled.csv").write_text("\n".join(part.printed) + "\n", encoding="utf-8")
             session.play(replace(part, line=f"{part.line} &") if part.line == "workbench serve" else part)

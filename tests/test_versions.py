@@ -45,3 +45,9 @@ def test_an_import_anywhere_or_a_fixture_that_opens_a_model_tells(
     file = tmp_path / "tests" / "test_made.py"
     file.write_text(program, encoding="utf-8")
     assert depends(file) == again
+
+
+def test_screens_are_looked_at_with_both_versions() -> None:
+    (line,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "$(LATEST)/bin,$(PYTEST)" in line]
+    assert "$(SCREENS)" in line
+    assert (ROOT / "tests" / "test_screens.py").is_file()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import fmean
+from statistics import correlation, fmean
 from typing import Any
 
 from measured import decimals, number, read, require, row
@@ -35,9 +35,24 @@ def pieces() -> Iterator[str]:
     yield f"of the {unseen['cases']} unseen ones {unseen['gaining']}, those of `{gaining[0]['target']}` with K = 64"
     mean = number(fmean(case["probability"] for case in tested))
     yield f"It says {mean} % for the unseen cases in the mean, {number(fmean(c['probability'] for c in gaining))} % for"
+    yield from collapsed([case for case in cases if "probability" not in case], tested)
     followed = unseen["scores"]["followed"]
     points = ", ".join(number(followed[end], signed=True) for end in ("low", "high"))
     yield f"gains {number(followed['value'], signed=True)} points [{points}]"
+
+
+def collapsed(fitted: list[dict[str, Any]], tested: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield how far the inputs are one number, in the cases that the model was fitted on and in those it was not."""
+
+    def alike(cases: list[dict[str, Any]], first: str, second: str) -> str:
+        return decimals(correlation(*([case[name] for case in cases] for name in (first, second))), 3)
+
+    first, second = (alike(fitted, "headroom", other) for other in ("sensitivity", "room"))
+    require(float(first.replace("−", "-")) < -0.99, "three of its five inputs are one number")
+    yield f"the correlations of headroom with the two are {first} and {second}"
+    yield f"cosine and interference, correlate by {alike(fitted, 'cosine', 'interference')}"
+    unseen = (alike(tested, "headroom", other) for other in ("sensitivity", "room"))
+    yield f"there the correlations are {' and '.join(unseen)}"
 
 
 def with_interval(score: dict[str, Any]) -> tuple[str, str]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from measured import declared, limits, mean, number, p, read, require
-
-from fusion.methods import COMPOSITIONS
+from measured import above_better_rate, declared, limits, mean, number, p, pair, read, reading, require
 
 STATED: list[str] = []
 
 
 def pieces() -> Iterator[str]:
-    """Yield the caption of the figure, and how many compositions there are."""
+    """Yield the caption of the figure."""
     document = read("20news-10")
     lora, full = (
         document["strategies"][name]["metrics"]["forgetting"] for name in ("isolated-lora", "sequential-full")
@@ -24,6 +22,8 @@ def pieces() -> Iterator[str]:
     yield (
         f"full fine-tuning of one model forgot {mean(full)} points, isolated LoRAs none. At the end the LoRAs score "
         f"{number(higher['mean'])} points higher on average, 95 % interval {limits(higher)} ({p(adjusted)}, adjusted "
-        f"for nine comparisons)"
+        f"for nine comparisons), {number(above_better_rate(document, 'isolated-lora'))} points above"
     )
-    yield f"| [How adapters are composed](fusion.md) | {len(COMPOSITIONS.names())} ways"
+    heads = pair(document, "isolated-lora", "sequential-head")
+    require(reading(heads) == "undecided", "undecided")
+    yield f"and {mean(heads)} above heads on the frozen model, undecided"

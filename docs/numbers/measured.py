@@ -184,6 +184,16 @@ def pair(document: Mapping[str, Any], first: str, second: str, metric: str = "av
     raise ValueError(f"no pair {first!r} and {second!r}")
 
 
+def above_better_rate(document: Mapping[str, Any], name: str) -> float:
+    """Return how much higher an entry ends than the reference at its better rate, a quarter of the one in the table."""
+    points = document["frontier"][document["reference"]]
+    best = max(points, key=lambda point: point["average_accuracy"]["mean"])
+    chosen = next(point for point in points if point["chosen"])
+    require(best["learning_rate"] * 4 == chosen["learning_rate"], "a quarter of its rate")
+    score = document["strategies"][name]["metrics"]["average_accuracy"]["mean"]
+    return float(score - best["average_accuracy"]["mean"])
+
+
 def negated(difference: Mapping[str, Any] | None) -> dict[str, float]:
     """Return the bounds and the mean of the difference the other way round; nothing of nothing."""
     if difference is None:
@@ -225,6 +235,7 @@ def joined(parts: Iterable[str]) -> str:
 
 __all__ = [
     "DASH",
+    "above_better_rate",
     "apart",
     "count",
     "decimals",

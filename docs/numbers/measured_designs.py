@@ -48,6 +48,7 @@ class Hypothesis:
         says: the hypothesis in words.
         contrasts: that decide it.
         one_is_enough: one contrast supports it, and all have to refute it; else all support it, and one refutes it.
+        late: registered when other rows of its run were known, and not before the run.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Hypothesis:
     says: str
     contrasts: tuple[Contrast, ...]
     one_is_enough: bool = False
+    late: bool = False
 
     def outcome(self, readings: dict[str, str]) -> str:
         """Return what the verdicts of a report, row → verdict, say of it."""
@@ -140,7 +142,7 @@ HYPOTHESES = (
         "Parts are worth more than few examples if the middle is written",
         (contrast("pair-start", "fresh lora", ABOVE),),
     ),
-    Hypothesis("C5", WRITTEN, "Two parts are a better start than one, the middle written out", ONE_SOURCE),
+    Hypothesis("C5", WRITTEN, "Two parts are a better start than one, the middle written out", ONE_SOURCE, late=True),
     Hypothesis(
         "C6",
         "two-steps-again",
@@ -216,7 +218,8 @@ def pieces() -> Iterator[str]:
         gains = _gains(hypothesis)
         outcome = hypothesis.outcome({name: reading(gain) for name, gain in gains.items()}) if gains else NOT_RUN
         measured = "; ".join(_measured(contrast, gains) for contrast in hypothesis.contrasts)
-        yield row(hypothesis.name, hypothesis.says, measured, outcome)
+        known = ", registered when other rows of its run were known" if hypothesis.late else ""
+        yield row(hypothesis.name, hypothesis.says, measured, f"{outcome}{known}")
 
 
 def _gains(hypothesis: Hypothesis) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from measured_generator import contestant_row, contestants_of
 
 from experiments.reporting.differences import MARKS
 
-STATED = ["at a learning rate of 0.002"]
+STATED = [
+    "at a learning rate of 0.002",
+    "**Not compared: the two sources called one after the other**",  # until a recipe compares it
+]
 READINGS = {  # of the half whose middle is not written
     "pair-sum": "higher",
     "sum": "lower",
@@ -29,6 +32,16 @@ def pieces() -> Iterator[str]:
     yield from _unwritten(unwritten, written)
     yield from _added(contestants_of(read("two-steps-added")))
     yield from _again(contestants_of(read("two-steps-again"), "0"))
+    yield from _untrained_sums()
+
+
+def _untrained_sums() -> Iterator[str]:
+    """Yield how much the sum of two LoRAs answers in the three settings in which each has a part of the skill."""
+    designs = (read(name)["contestants"] for name in ("two-steps-unwritten", "two-steps-written", "form-and-skill"))
+    first, *others = (round(100 * contestants["pair-sum"]["standings"]["16"]["score"]) for contestants in designs)
+    (other,) = {*others}
+    yield f"try the sum as it is: it answers {first} % in one of three settings"
+    yield f"and {other} % in the others"
 
 
 def _written(contestants: dict[str, Any]) -> Iterator[str]:

@@ -34,6 +34,7 @@ TAX = {
     "zipf-1024": "1,024, by Zipf",
     "reload": "1,024, while five are replaced",
 }
+SEVERAL = [f"{drawn}-{adapters}" for adapters in (20, 128, 1024) for drawn in ("uniform", "zipf")]
 
 WAYS = {
     "mixed": "in one batch, each row by a LoRA of its own",
@@ -80,8 +81,11 @@ def _tax() -> Iterator[str]:
         cost = [f"{figures[part]:.2f}" for part in ("cpu_ms_per_text", "cpu_by_backbone", "cpu_by_one")]
         waits = [f"{figures[part]:.0f}" for part in ("median_ms", "p95_ms", "p99_ms")]
         yield row(called, str(figures["requests"]), *cost, *waits)
-    shares = [f"{results['load'][name]['cpu_by_backbone']:.2f}" for name in ("one", "uniform-1024")]
-    yield f"| one; 1,024 | {'; '.join(shares)} |"
+    names = ("one", "zipf-1024", "uniform-1024")
+    one, least, most = (f"{results['load'][name]['cpu_by_backbone']:.2f}" for name in names)
+    yield f"| one; 1,024 | {one}; {least} to {most} |"
+    times = [results["load"][name]["cpu_ms_per_text"] / results["load"]["one"]["cpu_ms_per_text"] for name in SEVERAL]
+    yield f"takes {100 * (min(times) - 1):.0f} to {100 * (max(times) - 1):.0f} % more processor time than with one"
     memory, reloads = results["memory"], results["load"]["reload"]["reload_s"]
     yield f"{memory['with_two_mb']:.0f} MB with two LoRAs and {memory['with_all_mb']:.0f} MB with 1,024"
     yield f"{(memory['with_all_mb'] - memory['with_two_mb']) / 1022:.2f} MB each"

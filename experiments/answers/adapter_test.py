@@ -129,6 +129,9 @@ def _draw_of_others(workspace: Workspace, manifest: Manifest, task: Task) -> tup
     ]
     if manifest.imported is None or not others:
         return manifest.budget, manifest.seed_here
+    others = workspace.origins.in_service(others)
+    if not others:
+        return manifest.budget, manifest.seed_here
     answering = adapter_for_task(task.name, others, workspace.champions.current(), workspace.score).id
     reference = next(other for other in others if other.id == answering)
     return reference.budget, reference.seed_here

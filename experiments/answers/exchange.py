@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from experiments.answers.converting import convert_to_lora
 from experiments.answers.exporting import export_adapter
-from experiments.answers.import_options import ImportOptions, Source, require_possible
+from experiments.answers.import_options import AUTO, ImportOptions, Source, require_possible
 from experiments.answers.importing import ImportResult, import_each, import_source
 from experiments.answers.known_here import KnownHere
 from experiments.answers.naming import adapter_id
+from experiments.workspace.origins import IMPORT
 from tasks.reading.text_files import path_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ class Exchange:
             UnknownNameError: no such adapter.
             InputError: it is a LoRA already or cannot be one, the rank is too high, or its data are not to be had.
         """
-        return convert_to_lora(self.workspace, self._id(adapter), rank, backbone, self.task_folders)
+        workspace = self.workspace.making_for("convert")
+        converted = convert_to_lora(workspace, self._id(adapter), rank, backbone, self.task_folders)
+        workspace.origins.ask(converted.id, "convert")
+        return converted
 
     def import_adapter(
         self,
@@ -97,7 +101,7 @@ class Exchange:
         *,
         task: str | None = None,
         name: str | None = None,
-        labels: Sequence[str] = (),
+        labels: Sequence[str] | Literal["auto"] = (),
         max_length: int | None = None,
         link: bool = False,
     ) -> StoredAdapter:
@@ -112,7 +116,8 @@ class Exchange:
             task: the task here that it answers; of an exported one it is known. Where no head is stored, one is fitted
                 on this task's training examples.
             name: the beginning of its id, and without ``task`` the name of its task; an exported one keeps its own.
-            labels: in the order of its numbers, where the folder does not name them.
+            labels: in the order of its numbers, where the folder does not name them; ``auto``: the order that scores
+                highest on validation rows of ``task``, if it is decided.
             max_length: tokens, longer texts are cut; as many as the model reads if None.
             link: refer to the files of a whole model where they are, instead of copying them.
 
@@ -122,10 +127,11 @@ class Exchange:
             IntegrityError: the files are not those of the manifest.
             UnsafeConfigError: a file would run code.
         """
-        source = Source(str(folder), ImportOptions(task, backbone, name, tuple(labels) or None, max_length, link))
-        here = KnownHere(self.workspace.adapters, self.task_folders, self.listener)
+        order = AUTO if labels == AUTO[0] else tuple(labels) or None
+        source = Source(str(folder), ImportOptions(task, backbone, name, order, max_length, link))
+        here = self._known_here()
         require_possible([source], here.find)
-        stored = import_source(here, source).stored
+        stored = self._asked_for(import_source(here, source)).stored
         assert stored is not None
         return stored
 
@@ -140,9 +146,9 @@ class Exchange:
         Raises:
             SettingsError: something is said that cannot be meant of any folder; nothing came in.
         """
-        here = KnownHere(self.workspace.adapters, self.task_folders, self.listener)
+        here = self._known_here()
         require_possible(sources, here.find)
-        return import_each(here, sources)
+        return map(self._asked_for, import_each(here, sources))
 
     def test(self, adapter: str, task: str | None = None, backbone: str | None = None) -> TestedAdapter:
         """Let an adapter answer the validation and test examples of its task as they are here.
@@ -161,6 +167,15 @@ class Exchange:
         from experiments.answers.adapter_test import tested_here
 
         return tested_here(self.workspace, self._id(adapter), task, backbone, self.task_folders)
+
+    def _known_here(self) -> KnownHere:
+        return KnownHere(self.workspace.making_for(IMPORT).adapters, self.task_folders, self.listener)
+
+    def _asked_for(self, result: ImportResult) -> ImportResult:
+        """Write that a person asked for what came in, which may be what an experiment left here before."""
+        if result.stored is not None:
+            self.workspace.origins.ask(result.stored.id, IMPORT)
+        return result
 
     def _id(self, adapter: str) -> str:
         return adapter_id(self.workspace, adapter, self.listener, self.task_folders)

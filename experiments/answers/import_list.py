@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.import_options import ImportOptions, Source
+from pydantic import field_validator
+
+from experiments.answers.import_options import AUTO, ImportOptions, Source
 from tasks.reading.text_files import path_of
 from workbench.errors import InputError
 from workbench.settings.base import Document, Settings
@@ -20,7 +22,7 @@ A line each, or YAML:
     task: emotion
     backbone: minilm
     name: emotion-of-ann
-    labels: [joy, anger]
+    labels: [joy, anger]        # or auto
 Only `folder` is needed; it may be a hub id, OWNER/NAME."""
 
 
@@ -33,6 +35,11 @@ class ListedFolder(Settings):
     name: str | None = None
     labels: tuple[str, ...] | None = None
     max_length: Tokens | None = None
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _to_be_found(cls, value: object) -> object:
+        return AUTO if value == AUTO[0] else value
 
 
 def listed(file: Path, defaults: ImportOptions) -> list[Source]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 QUOTED = "Names stand between commas; one with a comma in it stands in double quotes: --labels '\"one, two\",three'"
 
+AUTO = ("auto",)  # `--labels auto`: the order that scores highest on validation rows of the task
 HEAD_LABELS = "--head-labels"  # of an examination
 
 
@@ -33,7 +34,7 @@ class ImportOptions:
         task: the task here that the adapter answers.
         backbone: the base model: a name, hub id or folder.
         name: the beginning of the adapter's id; without a task also the name of its own.
-        labels: in the order of the sender's numbers.
+        labels: in the order of the sender's numbers; AUTO: the order is found.
         max_length: tokens; longer texts are cut.
         link: whether the files of a whole model stay where they are.
     """
@@ -126,6 +127,9 @@ def _require_possible(source: Source, find: Callable[[str], TaskSpec]) -> None:
     options = source.options
     if options.name is not None:
         _require_name(options.name, source.at("name"))
+    if options.labels == AUTO and options.task is None:
+        hint = "--task NAME: the order is found on its validation rows. Or name the labels in their order."
+        raise InputError("the order of labels cannot be found without a task", where=source.at("labels"), hint=hint)
     if options.labels is not None:
         _require_labels(options.labels, source.at("labels"))
     if options.task is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from experiments.answers.exported_folders import import_exported
 from experiments.answers.head_fitting import head_fit
-from experiments.answers.label_order import label_order
+from experiments.answers.import_options import AUTO
+from experiments.answers.label_order import label_order, refuse_others
+from experiments.answers.renamed_labels import renamed_since, version_with
 from experiments.answers.task_reference import draft_reference, reference_to
 from workbench.adapters.manifest import MANIFEST
 from workbench.answering.elsewhere.form import OtherHead
@@ -21,15 +23,53 @@ from workbench.errors import InputError, WorkbenchError, reason, says_full
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from experiments.answers.found_order import FoundOrder
     from experiments.answers.import_options import Source
     from experiments.answers.known_here import KnownHere
+    from experiments.answers.renamed_labels import Renamed
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.elsewhere.form import SentFolder
     from workbench.answering.elsewhere.location import Location
     from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
 
 NUMBER = "regression"
 NO_HEAD = "there is no head in this folder"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What neither a person nor the folder said, and was told from data.
+
+    Attributes:
+        base: the folder in which its sender's base model lies, where that was recognised by its weights.
+        backbone: what that base model is called here.
+        order: the order of labels that scores highest, where it was to be found.
+        renamed: the labels of an earlier version that its labels were named after.
+    """
+
+    base: str | None = None
+    backbone: str | None = None
+    order: FoundOrder | None = None
+    renamed: Renamed | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """One line for each, for people."""
+        return [
+            *([f"Its base model is {self.backbone}: {self.base} has the same weights."] if self.base else []),
+            *([f"The order of its labels was found: {self.order}."] if self.order else []),
+            *([str(self.renamed)] if self.renamed else []),
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the part of `adapters import --json` about it."""
+        renamed = self.renamed
+        return {
+            "base_recognised": self.base,
+            "labels_found": self.order.as_json() if self.order else None,
+            "labels_renamed": {"version": renamed.number, "names": dict(renamed.names)} if renamed else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -41,12 +81,14 @@ class ImportResult:
         stored: the adapter; None where it was refused.
         was_here: whether it had come in before, and nothing was stored.
         error: why it was refused.
+        derived: what was told from data.
     """
 
     source: Source
     stored: StoredAdapter | None = None
     was_here: bool = False
     error: WorkbenchError | None = None
+    derived: Derived = field(default_factory=Derived)
 
 
 def import_each(here: KnownHere, sources: Sequence[Source]) -> Iterator[ImportResult]:
@@ -76,27 +118,33 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
     if (location.folder / MANIFEST).is_file():
         ids = here.adapters.ids()
         stored = import_exported(here, location.folder, source)
-        was_here = stored.id in ids
+        result = ImportResult(source, stored, stored.id in ids)
     else:
-        stored, was_here = _take_in(here, location, source)
-    if not was_here:
-        here.manifests.append(stored.manifest)
-    return ImportResult(source, stored, was_here)
+        result = _take_in(here, location, source)
+    if result.stored and not result.was_here:
+        here.manifests.append(result.stored.manifest)
+    return result
 
 
-def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[StoredAdapter, bool]:
+def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResult:
     sent, options = read_folder(location.folder), source.options
     if options.task:  # before its data are read
         _require_kind(sent, here.find(options.task).file.kind, source)
     if options.link:
         sent = _with_links(sent, source)
-    backbone = _backbone(sent, source, here)
+    backbone, recognised = _backbone(sent, source, here)
     task = here.task(options.task) if options.task else None
     kind = task.kind if task else _kind(sent, backbone, source)
+    orders = renamed = fit = None
     if task is not None and not sent.kinds:
         order, fit = task.labels, head_fit(task, backbone, here.listener, source.at("task"))
+    elif task is not None and options.labels == AUTO:
+        orders = _found_order(sent, backbone, task, source)
+        order = orders.order
     else:
-        order, fit = label_order(sent, backbone, source, kind, task), None
+        order = label_order(sent, backbone, source, kind, task)
+    if task is not None and fit is None:
+        order, task, renamed = _in_newest_labels(order, task, source, here)
     reference = reference_to(task) if task else draft_reference(kind, order, location.called, source, here)
     from workbench.answering.elsewhere.taking_in import (  # torch comes with it; mistakes are reported without it
         ImportDetails,
@@ -109,24 +157,64 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[Store
     if options.link and not stored.manifest.linked:
         hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"
         raise InputError(f"this model came in before, and was copied: {stored.id}", where=source.at("link"), hint=hint)
-    return stored, was_here
+    derived = Derived(order=orders, renamed=renamed)
+    if recognised:
+        derived = replace(derived, base=sent.base, backbone=backbone.name)
+    return ImportResult(source, stored, was_here, derived=derived)
 
 
-def _backbone(sent: SentFolder, source: Source, here: KnownHere) -> Backbone:
-    """Return the base model: the one that is named, or one that is known here under its sender's name.
+def _found_order(sent: SentFolder, backbone: Backbone, task: Task, source: Source) -> FoundOrder:
+    """Return the order of labels that scores highest on validation rows of the task; raises as :func:`found_order`."""
+    from experiments.answers.found_order import found_order
+    from workbench.answering.elsewhere.taking_in import ImportDetails
 
-    A whole model whose base is not known is its own, and so is one that is linked.
+    details = ImportDetails(backbone, reference_to(task), task.labels, source.options.max_length)
+    return found_order(sent, details, task, source)
+
+
+def _in_newest_labels(
+    order: tuple[str, ...], task: Task, source: Source, here: KnownHere
+) -> tuple[tuple[str, ...], Task, Renamed | None]:
+    """Return the labels as the newest version of the task calls them, that version, and what was renamed.
+
+    Labels of an earlier version, of ``--task TASK@N`` or of any, are followed if they were only renamed since. Where
+    more has changed, an adapter stays one of the version that was named.
+
+    Raises:
+        InputError: the labels are not those of the task.
+    """
+    named = source.options.task or task.name
+    fits = set(order) == set(task.labels)
+    if not task.labels or (fits and "@" not in named):
+        return order, task, None
+    renamed = renamed_since(order, named, here.task_folders)
+    if renamed is None:
+        if fits:
+            return order, task, None
+        refuse_others(order, task, source, version_with(order, named, here.task_folders))
+    newest = here.task(renamed.task)
+    changed = any(before != after for before, after in renamed.names.items())
+    return tuple(renamed.names[label] for label in order), newest, renamed if changed else None
+
+
+def _backbone(sent: SentFolder, source: Source, here: KnownHere) -> tuple[Backbone, bool]:
+    """Return the base model, and whether it was recognised by the weights in the folder that its sender names.
+
+    It is the one that a person names, or one that is known here under its sender's name or by its weights. A whole
+    model whose base is not known by its name is its own, and so is one that is linked.
     """
     named = source.options.backbone
     whole = sent if isinstance(sent, SentModel) else None
     if whole and (whole.link or named == ITSELF):
-        return whole.itself
+        return whole.itself, False
     if named:
-        return here.backbone(named, source.at("backbone"))
+        return here.backbone(named, source.at("backbone")), False
     if name := here.named_on_hub(sent.base):
-        return here.backbone(name)
+        return here.backbone(name), False
     if whole:
-        return whole.itself
+        return whole.itself, False
+    if name := here.named_by_content(sent.base):
+        return here.backbone(name), True
     called = f"Its sender calls it {sent.base!r}. " if sent.base else ""
     hint = f"{called}Name it: --backbone NAME (a name, hub id or folder)."
     raise InputError("the base model is not known here", where=source.name, hint=hint)

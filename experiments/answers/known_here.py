@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.loading import registry
 from workbench.adapters.name_resolution import readable
-from workbench.backbone.names import BACKBONES, BackboneCard, open_backbone
+from workbench.backbone.names import (
+    BACKBONES,
+    BackboneCard,
+    backbone_available,
+    model_in,
+    open_backbone,
+    registered_here,
+)
+from workbench.errors import WorkbenchError
 from workbench.settings.base import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from tasks.task_file.spec import TaskSpec
     from workbench.adapters.manifest import Manifest
@@ -61,6 +69,31 @@ class KnownHere:
         references = [manifest.backbone for manifest in self.manifests if not manifest.is_whole]
         used = {reference.hub_id: reference.name.removesuffix(f":{reference.quantization}") for reference in references}
         return (used | self._registered).get(hub_id) if hub_id else None
+
+    @cached_property
+    def _by_fingerprint(self) -> dict[str, str]:
+        """Fingerprint → name of the base models whose weights are known here: of adapters, and registered ones."""
+        references = [manifest.backbone for manifest in self.manifests if not manifest.is_whole]
+        used = {reference.fingerprint: reference.name for reference in references if not reference.quantization}
+        return used | {self.backbone(name).fingerprint: name for name in registered_here()}
+
+    def named_by_content(self, folder: str | None) -> str | None:
+        """Return the name here of the base model that lies in the folder that a sender names, told by its weights.
+
+        The folder is read as data: the fingerprint of its tensors is computed. What is opened afterwards is the base
+        model that has the same, never this folder.
+
+        Args:
+            folder: what a sender calls the base model; None and hub ids are not looked at.
+        """
+        try:
+            if not folder or not Path(folder).expanduser().is_dir():
+                return None
+            fingerprint = model_in(Path(folder).expanduser().resolve(), folder).fingerprint
+            name = self._by_fingerprint.get(fingerprint)
+            return name if name and backbone_available(name).state == "here" else None
+        except (WorkbenchError, OSError, ValueError, RuntimeError):  # no such path, no home, or not a model
+            return None
 
     def task(self, name: str) -> Task:
         """Return a task with its data; raises as :func:`tasks.loading.registry.find`, or DataError."""

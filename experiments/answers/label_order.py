@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from workbench.answering.elsewhere.label_names import named_labels
 from workbench.errors import InputError
@@ -30,19 +30,20 @@ def label_order(sent: SentFolder, backbone: Backbone, source: Source, kind: str,
         task: that the adapter answers; None where nobody has named one.
 
     Raises:
-        InputError: nobody names the labels, or those are others, or another number, than head or task have.
+        InputError: nobody names the labels, or those are another number than the head has.
     """
     outputs = sent.outputs(backbone, kind)
     if outputs is None or kind == "regression":
         return ()
     named = source.options.labels
     order = named or named_labels(sent, backbone, kind)
-    example = f"--labels {','.join(['NAME'] * min(outputs, 3))}{',…' * (outputs > 3)}"
+    example = _example(outputs)
     if order is None:
         like = f" The labels of {task.name} are: {listed(task.labels)}." if task else ""
         numbered = f" (they are called {listed(sent.labels)})" if sent.labels else ""
         message = f"this folder does not name its {outputs} labels{numbered}"
-        raise InputError(message, where=source.name, hint=f"{IN_ORDER}: {example}.{like}")
+        unnamed = " Or let their order be found on its validation rows: --labels auto." if task else ""
+        raise InputError(message, where=source.name, hint=f"{IN_ORDER}: {example}.{like}{unnamed}")
     where = source.at("labels") if named else source.name
     if len(order) != outputs:
         message = f"its head has {outputs} labels, and {len(order)} are named: {listed(order)}"
@@ -50,16 +51,23 @@ def label_order(sent: SentFolder, backbone: Backbone, source: Source, kind: str,
         raise InputError(message, where=where, hint=hint)
     if len(set(order)) != len(order):
         raise InputError("two labels have the same name", where=where, hint=f"{IN_ORDER}: {example}")
-    if task is not None and set(order) != set(task.labels):
-        _refuse_others(order, task, where if named else source.at("task"), example)
     return order
 
 
-def _refuse_others(order: tuple[str, ...], task: Task, where: str, example: str) -> None:
-    hint = f"{IN_ORDER}, called as the task calls them ({listed(task.labels)}): {example}"
+def refuse_others(order: tuple[str, ...], task: Task, source: Source, version: int | None) -> NoReturn:
+    """Raise InputError: the labels are not those of a task, but perhaps those of its ``version`` before."""
+    where = source.at("labels" if source.options.labels else "task")
+    hint = f"{IN_ORDER}, called as the task calls them ({listed(task.labels)}): {_example(len(order))}"
+    if version is not None:
+        since = "labels were added, merged, split or retired since"
+        hint = f"They are those of {task.name}@{version}; {since}. For that version: --task {task.name}@{version}"
     raise InputError(
         f"the labels are not those of {task.name}; {different(order, task.labels)}", where=where, hint=hint
     )
+
+
+def _example(outputs: int) -> str:
+    return f"--labels {','.join(['NAME'] * min(outputs, 3))}{',…' * (outputs > 3)}"
 
 
 def different(named: Sequence[str], task: Sequence[str], whose: str = "in the adapter") -> str:

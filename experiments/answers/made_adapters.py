@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from experiments.engine.study import Report
     from experiments.workspace import StoredEvaluation
     from workbench.adapters.stored_adapter import StoredAdapter
@@ -52,17 +54,60 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What is kept of all that a fuse tried, and why.
+
+    Attributes:
+        label: of its row in the report.
+        fusion: the label of the fusion that was asked for.
+        favoured: the label of what validation puts first; None where nothing validates, as without examples.
+        validation: label → validation score, of all that could be kept, the best first.
+        choices: the labels of all that could be kept, the best on validation first.
+        named: whether a person said what to keep; else validation chose.
+    """
+
+    label: str
+    fusion: str
+    favoured: str | None
+    validation: Mapping[str, float]
+    choices: tuple[str, ...]
+    named: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{label, by, favoured, validation}``."""
+        by = "a person" if self.named else "validation"
+        return {"label": self.label, "by": by, "favoured": self.favoured, "validation": dict(self.validation)}
+
+
+@dataclass(frozen=True)
 class FusedAdapter:
-    """An adapter made of others, and how it stands beside the plain alternatives."""
+    """The adapter that a fuse kept, how it does, and the report on all that was tried.
+
+    Attributes:
+        adapter: what was kept, as it is stored.
+        report: on the fusion beside the plain alternatives.
+        kept: which of them it is, and why.
+        score: its main score on the test split.
+        rows: how many training rows the target has; the fuse may have used fewer.
+    """
 
     adapter: StoredAdapter
     report: Report
+    kept: Kept
+    score: float
+    rows: int
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The ``metrics`` of ``--json``, of what was kept: ``test_score`` and ``validation``."""
+        fit = self.adapter.manifest.fit
+        return {"test_score": self.score, "validation": fit.validation if fit else None}
 
     def _repr_html_(self) -> str:
         """Return a table and the report for a notebook."""
         from experiments.reporting.notebook import table
 
-        return table([], _facts(self.adapter)) + self.report._repr_html_()
+        return table([], [*_facts(self.adapter), ("kept", self.kept.label)]) + self.report._repr_html_()
 
 
 def _facts(adapter: StoredAdapter) -> list[tuple[str, str]]:

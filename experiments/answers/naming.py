@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tasks.loading import registry
+from workbench.adapters.ids import MOST_NAMED
 from workbench.adapters.name_resolution import NamedAdapter, adapter_for_task, require_readable_champions, resolve_name
 from workbench.errors import InputError, UnknownNameError
 
@@ -37,14 +38,18 @@ def adapter_id(
 
     Raises:
         UnknownNameError: no adapter is meant.
-        InputError: several ids begin so, or the task has no adapter yet.
+        InputError: several ids begin so, or the task has no adapter yet, or only such that experiments left.
         IntegrityError: the champion, or the file that names it, is damaged.
         TrackingError: the champions of an earlier version have to be taken over from a database that is locked.
     """
     require_some(workspace)
     champions = workspace.champions.current if crowned else dict
+
+    def in_service(manifests: Sequence[Manifest]) -> Sequence[Manifest]:
+        return workspace.origins.in_service(manifests) or _refuse(workspace, name, manifests)
+
     try:
-        choice = resolve_name(workspace.adapters, name, champions, suits, workspace.score)
+        choice = resolve_name(workspace.adapters, name, champions, suits, workspace.score, in_service)
     except UnknownNameError as error:
         if name not in registry.names(folders):
             raise
@@ -58,16 +63,18 @@ def adapter_id(
 
 
 def adapter_of_each_task(
-    workspace: Workspace, manifests: Iterable[Manifest], listener: Listener | None = None
+    workspace: Workspace, manifests: Iterable[Manifest], listener: Listener | None = None, *, named: bool = False
 ) -> dict[str, str]:
     """Return the id of the adapter that answers for each task, by the tasks' names; ``listener`` hears why.
 
-    Of several adapters it is the one that the task's name means everywhere: the champion, else the best on the same
-    validation examples, else the newest. Raises as :func:`adapter_id`.
+    Of several adapters it is the one that the task's name means everywhere: of those that a person asked for the
+    champion, else the best on the same validation examples, else the newest. Tasks of which only experiments left
+    adapters are left out; where ``manifests`` are those that a person named, ``named``, all of them count. Raises as
+    :func:`adapter_id`.
     """
     crowned = workspace.champions.current()
     by_task: dict[str, list[Manifest]] = {}
-    for manifest in manifests:
+    for manifest in manifests if named else workspace.origins.in_service(manifests):
         by_task.setdefault(manifest.task.name, []).append(manifest)
     choices: dict[str, NamedAdapter] = {}
     for task, of_task in sorted(by_task.items()):
@@ -78,6 +85,26 @@ def adapter_of_each_task(
             _say(listener, task, choice)
         _say_unknown(workspace, listener)
     return {task: choice.id for task, choice in choices.items()}
+
+
+def _refuse(workspace: Workspace, name: str, manifests: Sequence[Manifest]) -> NoReturn:
+    """Raise InputError: ``name`` means adapters that experiments left, and nobody asked for."""
+    best = adapter_for_task(name, manifests, scoring=workspace.score).id
+    raise InputError(
+        f"no adapter answers under {name!r}: experiments left {len(manifests)}, and nobody asked for one",
+        where=str(workspace.root),
+        hint=f"{left_by_experiments(workspace, manifests, best)} Or train one: workbench train "
+        f"{manifests[0].task.name} --method {manifests[0].method}",
+    )
+
+
+def left_by_experiments(workspace: Workspace, manifests: Iterable[Manifest], first: str | None = None) -> str:
+    """Return which experiments left these adapters, and the command that takes one over; ``first`` is named first."""
+    newest = sorted(manifests, key=lambda manifest: (manifest.id == first, manifest.since, manifest.id), reverse=True)
+    origins = workspace.origins.of(newest[:MOST_NAMED])
+    listed = ", ".join(f"{adapter} ({origin})" for adapter, origin in origins.items())
+    more = f" and {len(newest) - MOST_NAMED} more" if len(newest) > MOST_NAMED else ""
+    return f"Left here: {listed}{more}. To take one over: workbench adapters promote {newest[0].id}."
 
 
 def _say(listener: Listener, name: str, choice: NamedAdapter) -> None:

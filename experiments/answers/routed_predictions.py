@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.answers.adapter_task import adapter_task, on_data_here
-from experiments.answers.naming import adapter_id, adapter_of_each_task
+from experiments.answers.naming import adapter_id, adapter_of_each_task, left_by_experiments
 from experiments.workspace.routers import known_state, with_floors
 from fusion.routing.route import require_routable
 from fusion.routing.routed_texts import adapters_for_texts
@@ -113,6 +113,7 @@ def adapters_to_choose_from(
     adapters = [store.verify(name) for name in dict.fromkeys(among)]
     if not among:
         adapters = [adapter for adapter in readable_adapters(store) if suits(adapter.manifest, pair, libraries)]
+        adapters = _in_service(workspace, adapters)
     opened = _backbone(adapters, backbone)
     if not among:
         manifests = [adapter.manifest for adapter in adapters]
@@ -123,6 +124,16 @@ def adapters_to_choose_from(
         kind_of_texts = "pairs of texts" if adapters[0].manifest.task.pair else "single texts"
         raise InputError(f"these adapters answer for {kind_of_texts}", hint="--pair gives the second text of a pair.")
     return tuple(sorted(adapters, key=lambda adapter: adapter.manifest.task.name)), opened
+
+
+def _in_service(workspace: Workspace, adapters: Sequence[StoredAdapter]) -> list[StoredAdapter]:
+    """Return those that a person asked for; raises InputError where experiments left all that there are."""
+    manifests = [adapter.manifest for adapter in adapters]
+    serving = {manifest.id for manifest in workspace.origins.in_service(manifests)}
+    if manifests and not serving:
+        hint = f"{left_by_experiments(workspace, manifests)} Or name those to choose from: --among ID,ID"
+        raise InputError(f"nobody asked for one of the {len(manifests)} adapters that fit", hint=hint)
+    return [adapter for adapter in adapters if adapter.id in serving]
 
 
 def reads_tasks(router: str, rejection: Rejection | None) -> bool:

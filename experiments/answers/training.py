@@ -13,6 +13,7 @@ from experiments.workspace.example_scores import read_outcomes
 from workbench.machine.processes import is_first
 from workbench.measures.label_counts import worst_label
 from workbench.methods.kinds import KINDS
+from workbench.methods.libraries.peft import targets_in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +25,21 @@ if TYPE_CHECKING:
     from workbench.training import Teachable
 
 
-def trained(workspace: Workspace, lesson: Teachable, listener: Listener) -> Trained:
-    """Train the lesson's adapter, or take it from the store; see :meth:`experiments.api.Workbench.train`."""
+def trained(workspace: Workspace, lesson: Teachable, listener: Listener, command: str = "train") -> Trained:
+    """Train the lesson's adapter, or take it from the store; see :meth:`experiments.api.Workbench.train`.
+
+    ``command`` is what a person asks for it by: from then on it answers under its task's name, whatever made it.
+    """
     label = f"{lesson.task.name} · {lesson.adaptation.method}"
     if is_first():
         workspace.sweep()  # what killed trainings left half-written
-    mended = workspace.mending(listener)
+    if targets := targets_in_words(lesson.adaptation.settings, lesson.adaptation.backbone.config):
+        listener.say(f"{label}: {targets}.")
+    mended = workspace.mending(listener).making_for(command)
     with record_system_metrics(mended.system(lesson.adapter_id)):
         adapter = mended.trained_adapter(lesson, listener, label)
+    if is_first():
+        workspace.origins.ask(adapter.id, command)
     fit = fitted_adapter(mended, lesson, adapter)
     log(adapter, workspace, listener)
     constant, outcomes = majority_score(lesson.task, lesson.budget), mended.evaluations.outcomes(fit.evaluation)

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
-from experiments.terminal.misplaced import hints_on_order
+from experiments.terminal.misplaced import hints_on_order, hints_on_settings
 from workbench.errors import Problem, WorkbenchError, says_full
 from workbench.machine.interpreter import safe_path
 from workbench.machine.package_versions import DISTRIBUTION
@@ -95,7 +95,7 @@ class CommandGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; raises as :meth:`make_context`."""
-        with hints_on_order(self.written):
+        with hints_on_order(self.written), hints_on_settings(ctx):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -145,6 +145,7 @@ def main() -> None:
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     _warn_in_one_line()
+    _quieten_libraries()
     try:
         with stoppable(), safe_path():
             application().main(prog_name="workbench")
@@ -173,6 +174,16 @@ def _warn_in_one_line() -> None:
     """Print a warning about an installed package in one line; none while a shell completes a name."""
     warnings.formatwarning = _formatted
     warnings.simplefilter("ignore" if COMPLETING in os.environ else "default", PluginWarning)
+
+
+def _quieten_libraries() -> None:
+    """Keep off the screen what libraries tell programmers: what will change, and what transformers logs below an error.
+
+    Whoever asks for it (``python -W``, ``$PYTHONWARNINGS``, ``$TRANSFORMERS_VERBOSITY``) is told.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # processes that this one starts have it too
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore", FutureWarning)
 
 
 def _formatted(

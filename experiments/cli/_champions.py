@@ -11,6 +11,7 @@ import typer
 
 from experiments.terminal import completion, next_steps
 from experiments.terminal.bounds import (
+    AcceptLoss,
     Margin,
     MinMacroF1,
     MinScore,
@@ -44,7 +45,8 @@ def register(
 ) -> None:
     """Enter an adapter as a version of TASK.METHOD, here and in MLflow; it is logged first if it was not logged yet.
 
-    It becomes the champion if there is none, or if it beats the champion on the same validation examples. The workspace
+    It becomes the champion if there is none, or if it is better than the champion on validation rows, or of a later
+    version of the task, and nothing of it is lower. The workspace
     keeps the champion; MLflow's alias is a copy. Here the name of a task means its best adapter on validation, not the
     champion, which is registered already. The bounds are those of `workbench gate`: if one is broken, the exit code is
     3, and nothing is logged or registered. --min-macro-f1 and --min-worst-label need the task's validation examples. To
@@ -87,21 +89,37 @@ NAME = Annotated[
 
 
 def promote(
-    name: NAME,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A task, or TASK.METHOD where a task has several registered models; or an adapter's id.",
+            autocompletion=completion.promoted,
+        ),
+    ],
     to: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="The version: its number, or the id of its adapter. Required.")
+        str | None,
+        typer.Option(metavar="VERSION", help="The version of NAME: its number, or the id of its adapter."),
     ] = None,
+    accept_loss: AcceptLoss = False,
     workspace: WorkspaceOption = None,
+    tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Make a registered version the champion, whatever it scores; `predict` then uses it.
+    """Make a registered version, or an adapter, the champion; `predict` then uses it.
 
-    Prints both validation scores and on which examples they were measured, or why they cannot be compared. The
-    workspace records the change; `workbench adapters rollback NAME` undoes it.
+    An adapter's id in the place of NAME needs no --to: the adapter is registered if it was not. So what an experiment
+    left comes into service; until then the name of its task does not mean it.
+
+    Both adapters answer the validation and test rows whose label they know, if the task's rows are here. If the version
+    loses against the champion, the exit code is 3 and nothing changes; --accept-loss accepts it. Prints what was
+    compared, or why nothing can be compared. The workspace records the change; `workbench adapters rollback NAME`
+    undoes it.
     """
     from experiments.api import Workbench
 
-    _print(Workbench(workspace, listener=Messages()).release.promote(name, to), workspace, as_json)
+    change = Workbench(workspace, tasks, Messages()).release.promote(name, to, accept_loss)
+    _print(change, workspace, as_json)
 
 
 def rollback(
@@ -125,18 +143,13 @@ def rollback(
 
 def _print(change: ChampionChange, workspace: Path | None, as_json: bool) -> None:
     if as_json:
-        champions = {"was": change.was and _fields(change.was), "now": _fields(change.now)}
-        emit({"name": change.name, **champions, "compared": change.compared})
+        emit(change.as_json())
         return
     roles = [("was champion", change.was), ("is champion", change.now)]
     rows = [[role, version.number, version.adapter, _score(version)] for role, version in roles if version]
     table(["", "version", "adapter", "validation"], rows, change.name)
     stdout.print(f"\n{change.compared[:1].upper()}{change.compared[1:]}.")
     next_steps.print_next([f'workbench predict {change.name}{next_steps.options(workspace)} "some text"'])
-
-
-def _fields(version: Version) -> dict[str, object]:
-    return {"version": version.number, "adapter": version.adapter, "validation": version.validation}
 
 
 def _score(version: Version) -> str | None:

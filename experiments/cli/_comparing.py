@@ -8,8 +8,8 @@ import typer
 
 from experiments.terminal import completion
 from experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinNewLabel
-from experiments.terminal.candidate import Html, Overwrite
-from experiments.terminal.options import Folders, WorkspaceOption
+from experiments.terminal.candidate import Html
+from experiments.terminal.options import Folders, Overwrite, WorkspaceOption
 from experiments.terminal.output import Json, emit
 from experiments.terminal.progress import Messages
 from workbench.errors import GateError

@@ -51,7 +51,11 @@ def import_(
         str | None, typer.Option(help="Beginning of its id; task and method if left out. For one adapter only.")
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Its labels in the order of its outputs, separated by commas.")
+        str | None,
+        typer.Option(
+            help="Its labels in the order of its outputs, separated by commas; or auto: the order that scores highest "
+            "on validation rows of --task, if it is decided."
+        ),
     ] = None,
     max_length: Annotated[
         int | None,
@@ -82,7 +86,11 @@ def import_(
     and champions, for `fuse --from auto:K`) until `workbench adapters test ID` has measured it here.
 
     The base model that its sender names is opened only if you have it: under a registered name, or because another
-    adapter of this workspace belongs to it. Otherwise name it with --backbone (`itself`: a whole model is its own).
+    adapter of this workspace belongs to it. If its sender names a folder that is here, its weights say which of these
+    it is. Otherwise name it with --backbone (`itself`: a whole model is its own).
+
+    If the folder does not name its labels, `--labels auto` finds their order: the one with most right answers on the
+    validation rows of --task. It is refused where the next best order may be as good (exit code 2).
 
     If one of several is refused, the others still come in, and the exit code is 2. After a stop, the same command goes
     on: what came in before is not stored again.
@@ -139,8 +147,9 @@ def _print(
     if len(results) > 1:
         import_results.show_many(results)
     elif stored := results[0].stored:
-        import_results.show_single(stored, results[0].was_here)
+        import_results.show_single(stored, results[0].was_here, results[0].derived.lines)
     imported = [result.stored for result in results if result.stored and result.stored.manifest.imported]
     if imported:
-        here, known = readable(workbench.workspace.adapters), registry.names(workbench.task_folders)
+        here = workbench.workspace.origins.in_service(readable(workbench.workspace.adapters))
+        known = registry.names(workbench.task_folders)
         next_steps.print_next(after_import.commands(imported, here, known, workspace, folders))

@@ -14,13 +14,13 @@ import typer
 from experiments.answers.foreign_sources import foreign_sources
 from experiments.answers.naming import adapter_id
 from experiments.cli import _champions, _comparing, _importing, _testing
-from experiments.reporting.wording import megabytes, score
+from experiments.reporting.wording import DASH, megabytes, score
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import ADAPTER, Adapter, Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
-from workbench.adapters.ids import short_ids
+from workbench.adapters.ids import certain_id, short_ids
 from workbench.adapters.manifest import AGAIN
 from workbench.adapters.name_resolution import readable
 from workbench.adapters.stored_adapter import StoredAdapter
@@ -28,17 +28,47 @@ from workbench.errors import InputError, IntegrityError, Problem, WorkbenchError
 from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from experiments.workspace import Workspace
+    from experiments.workspace.origins import Origin
     from workbench.adapters.manifest import Manifest
 
-OWN_ROWS = {"fit", "files", "metrics", "config", "elsewhere", "linked"}  # of a manifest's parts, by `adapters show`
+OWN_ROWS = {
+    "id",
+    "fit",
+    "files",
+    "metrics",
+    "config",
+    "elsewhere",
+    "linked",
+    "made_by",
+    "choice",
+}  # of a manifest's parts, by `adapters show`
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.command("list")
-def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
-    """List the adapters of the workspace, the newest of each task last; ★ marks the champions."""
+def list_(
+    task: Annotated[
+        str | None,
+        typer.Option("--task", metavar="TASK", help="Only adapters of this task.", autocompletion=completion.task),
+    ] = None,
+    made_by: Annotated[
+        str | None,
+        typer.Option(
+            "--made-by", metavar="X", help="Only what this made: train, add, update, fuse, import, run, or 'run NAME'."
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: Json = False,
+) -> None:
+    """List the adapters of the workspace, the newest of each task last; ★ marks the champions.
+
+    `made by` says which command made an adapter, or which experiment left it. Those of experiments do not answer under
+    the name of their task; `workbench adapters promote ID` takes one over.
+    """
     chosen_workspace = find_workspace(workspace)
     champions = {champion.adapter for champion in chosen_workspace.champions.current().values()}
     adapters = [
@@ -48,22 +78,49 @@ def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
     adapters.sort(key=lambda adapter: (adapter.manifest.task.name, adapter.manifest.since, adapter.id))
     if damaged := sorted({*chosen_workspace.adapters.ids()} - {adapter.id for adapter in adapters}):
         stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify` says what is wrong.")
+    origins = chosen_workspace.origins.of(adapter.manifest for adapter in adapters)
+    short = dict(zip(origins, short_ids([*origins]), strict=True))  # among all, whichever are shown
+    shown = [
+        adapter
+        for adapter in adapters
+        if (task is None or adapter.manifest.task.name == task)
+        and (made_by is None or origins[adapter.id].is_of(made_by))
+    ]
     if as_json:
-        emit([_as_json(chosen_workspace, adapter, adapter.id in champions) for adapter in adapters])
+        emit([_as_json(chosen_workspace, adapter, origins[adapter.id], adapter.id in champions) for adapter in shown])
         return
     if not adapters:
         stdout.print("No adapters yet. Make one: workbench train bbc-news --method lora")
         return
-    ids = [adapter.id for adapter in adapters]
-    columns = ["id", "task", "method", "seed", "validation", "size", "made"]
+    if not shown:
+        tasks, makers = {adapter.manifest.task.name for adapter in adapters}, {*map(str, origins.values())} - {""}
+        made = f" They were made by {', '.join(sorted(makers))}." if makers else ""
+        stdout.print(f"None is like that. The adapters here are of {', '.join(sorted(tasks))}.{made}")
+        return
     table(
-        columns,
+        ["id", "task", "method", "seed", "validation", "size", "made", "made by"],
         [
-            _table_row(chosen_workspace, adapter, short, adapter.id in champions)
-            for adapter, short in zip(adapters, short_ids(ids), strict=True)
+            [
+                *_table_row(chosen_workspace, adapter, short[adapter.id], adapter.id in champions),
+                str(origins[adapter.id]) or None,
+            ]
+            for adapter in shown
         ],
     )
+    _print_notes(chosen_workspace, shown, origins, champions)
+
+
+def _print_notes(
+    chosen_workspace: Workspace,
+    adapters: Sequence[StoredAdapter],
+    origins: Mapping[str, Origin],
+    champions: Collection[str],
+) -> None:
+    """Print what the signs and words in a list of adapters mean, as far as they are in it."""
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
+    if any(not origins[adapter.id].in_service for adapter in adapters):
+        taking_over = "To take it over: workbench adapters promote ID"
+        stdout.print(f"“run …” alone: an experiment left it, and it does not answer under the name. {taking_over}")
     crowned = Counter(adapter.manifest.task.name for adapter in adapters if adapter.id in champions)
     if several := [task for task, number in crowned.items() if number > 1]:
         stdout.print(
@@ -81,22 +138,23 @@ def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
 
 @app.command()
 def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = False) -> None:
-    """Show an adapter's manifest: where it comes from, and its scores."""
+    """Show an adapter's scores, and its manifest: where it comes from."""
     chosen_workspace = find_workspace(workspace)
     stored = chosen_workspace.adapters.get(adapter_id(chosen_workspace, adapter, Messages()))
     manifest = stored.manifest.model_dump(mode="json")
     tested, failure = _test_scores(chosen_workspace, stored)
     counted = chosen_workspace.score(stored.manifest)
+    origin = chosen_workspace.origins.of([stored.manifest])[stored.id]
     foreign = foreign_sources(stored.manifest, chosen_workspace.adapters)
     if as_json:
         known = {"test": tested, "learned_nothing": failure, "validation": counted and asdict(counted)}
         known |= {"sources_elsewhere": foreign} if foreign else {}
-        emit({**manifest, **known, "path": str(stored.folder)})
+        emit({**manifest, **_origin_as_json(origin), **known, "path": str(stored.folder)})
         return
     from experiments.reporting.learned_nothing import advice
 
     rows = [(name, _in_words(value)) for name, value in manifest.items() if name not in OWN_ROWS]
-    rows += _origin_rows(stored.manifest)
+    rows += _origin_rows(stored.manifest) + _choice_rows(stored.manifest)
     sources = ", ".join(f"{source} ({program})" for source, program in foreign.items())
     rows.append(("made of", f"{sources}: trained elsewhere, their data are not known" if foreign else ""))
     whose = "" if stored.manifest.imported is None else "sender's "
@@ -110,7 +168,8 @@ def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = Fa
     rest = [("fit", took), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
     if linked := stored.manifest.linked:
         rest.append(("linked", f"{', '.join(linked.files)} in {linked.folder}"))
-    table(["", ""], [row for row in [*rows, *scores, *rest] if row[1]])
+    made = str(origin) if origin.in_service else f"{origin}; to take it over: workbench adapters promote {stored.id}"
+    table(["", ""], [row for row in [*scores, ("made by", made), *rows, *rest] if row[1]], stored.id)
     if failure is not None:
         stdout.print(f"\n{advice(stored.manifest, failure)}")
 
@@ -279,6 +338,8 @@ def remove(
     It cannot be undone, but the command that trained it makes the same adapter again. MLflow keeps its copy.
     """
     chosen_workspace = find_workspace(workspace)
+    adapter = certain_id(adapter, chosen_workspace.adapters.ids())
+    chosen_workspace.origins.forget(adapter)  # first: a run may make the same adapter again, for which nobody asks then
     removed = chosen_workspace.adapters.remove(adapter)
     stdout.print(f"Removed {removed}")
     with suppress(WorkbenchError):  # it is removed, whether or not its registered name can be said
@@ -315,7 +376,25 @@ def _origin_rows(manifest: Manifest) -> list[tuple[str, str]]:
     return [*rows, ("sender's base model", sender.base or ""), ("sender's label order", order)]
 
 
-def _as_json(chosen_workspace: Workspace, stored: StoredAdapter, champion: bool) -> dict[str, object]:
+def _origin_as_json(origin: Origin) -> dict[str, object]:
+    return {"made_by": origin.made_by, "asked_by": origin.asked_by, "in_service": origin.in_service}
+
+
+def _choice_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    """Return rows about why a fuse kept this adapter, and why ``auto:K`` took its sources; none for any other."""
+    choice = manifest.choice
+    if choice is None:
+        return []
+    by = ", ".join(f"{label} {100 * score:.1f} %" for label, score in choice.validation.items())
+    why = "a person named it" if choice.by == "a person" else "validation puts it first"
+    rows = [("kept of a fuse", f"{choice.label}: {why}{f' ({by})' if by else ''}")]
+    if choice.ranking:
+        scores = [f"{name} {DASH if value is None else f'{value:.4g}'}" for name, value in choice.ranked.items()]
+        rows.append(("candidates as sources", f"{', '.join(scores)} (by {choice.ranking})"))
+    return rows
+
+
+def _as_json(chosen_workspace: Workspace, stored: StoredAdapter, origin: Origin, champion: bool) -> dict[str, object]:
     manifest, counted = stored.manifest, chosen_workspace.score(stored.manifest)
     fit = manifest.fit
     made = f"trained elsewhere ({manifest.elsewhere.program})" if manifest.elsewhere else f"seed {manifest.seed}"
@@ -329,6 +408,7 @@ def _as_json(chosen_workspace: Workspace, stored: StoredAdapter, champion: bool)
         "created": manifest.created,
         "imported": manifest.imported,
         "trained_by": manifest.elsewhere and manifest.elsewhere.program,
+        **_origin_as_json(origin),
         "champion": champion,
         "validation": counted and round(counted.validation, 4),
         "sender_validation": None

@@ -8,7 +8,7 @@ import typer
 
 from experiments.terminal import completion, next_steps
 from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
-from experiments.terminal.bounds import MinMacroF1, MinScore, MinWorstLabel
+from experiments.terminal.bounds import AcceptLoss, MinMacroF1, MinScore, MinWorstLabel
 from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
 from experiments.terminal.output import Json
 from workbench.settings.bounds import LARGEST_SEED
@@ -27,7 +27,8 @@ def add(
     min_score: MinScore = None,
     min_macro_f1: MinMacroF1 = None,
     min_worst_label: MinWorstLabel = None,
-    margin: MarginBelow = 0.0,
+    margin: MarginBelow = 2.0,
+    accept_loss: AcceptLoss = False,
     max_leakage: MaxLeakage = 1.0,
     assignments: Assignments = None,
     workspace: WorkspaceOption = None,
@@ -37,10 +38,11 @@ def add(
     """Train an adapter for TASK, check it, and let it answer under the task's name if all checks pass.
 
     First the data are checked: texts of validation and test must not be in an earlier split. Then the adapter is
-    trained and tested, and its validation scores are compared with the bounds and with the champion's. Every other
-    adapter is verified to be unchanged, and the new one is registered. If the champion is better or cannot be compared,
-    the new version does not answer, and the command says which adapter does. If a bound is broken, the exit code is 3
-    and nothing is registered. The same command again repeats nothing that is done. To undo it: `workbench adapters
+    trained and tested, and held against the bounds and the champion: it may not lose on validation rows whose label
+    both know, nor be lower on test rows (--accept-loss accepts it). Every other adapter is verified to be unchanged,
+    and the new one is registered. If it learned the same version of the task as the champion and is not better, the new
+    version does not answer, and the command says which adapter does. If a bound is broken, the exit code is 3 and
+    nothing is registered. The same command again repeats nothing that is done. To undo it: `workbench adapters
     rollback`.
     """
     from experiments.api import Workbench
@@ -48,7 +50,13 @@ def add(
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.terminal.progress import progress
 
-    bounds = AdapterBounds(min_score, margin, min_macro_f1=min_macro_f1, min_worst_label=min_worst_label)
+    bounds = AdapterBounds(
+        min_score,
+        margin,
+        min_macro_f1=min_macro_f1,
+        min_worst_label=min_worst_label,
+        accept_loss=accept_loss,
+    )
     workbench = Workbench(workspace, tasks)
     lesson = workbench.lesson_from(task, method, backbone, seed, assignments or [])
     with progress(task, Work(updates=workbench.updates(lesson))) as listener:

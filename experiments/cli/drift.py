@@ -62,6 +62,10 @@ def drift(
             help="With --label-column: the points of right answers that may be lost, in place of a test.",
         ),
     ] = None,
+    max_foreign: Annotated[
+        float,
+        typer.Option(metavar="X", help="Percent of rows that may be unlike the task's own before the exit code is 3."),
+    ] = 0.0,
     backbone: Annotated[
         str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
     ] = None,
@@ -74,7 +78,9 @@ def drift(
     Without --label-column: the shares of the answers, the confidence, the texts' features, the share that a router
     would send to another task, and the share that looks like nothing known. With --label-column also: right answers,
     and the shares of right labels. Each has a test whose p is adjusted for their number, so that rows of the task are
-    called drifted with a chance of at most --level. At most 2,000 rows are compared; of more, so many are drawn.
+    called drifted with a chance of at most --level. How much: the share of rows that is unlike the test rows, beyond
+    chance; below 20 % it is somewhat, from 50 % on it is no longer this task. The exit code is 3 for any drift, or from
+    --max-foreign on. At most 2,000 rows are compared; of more, so many are drawn.
     Nothing is trained.
 
     With --server, the answers that the adapter gave there are compared: their shares, and how many are how confident.
@@ -95,7 +101,7 @@ def drift(
     workbench = Workbench(workspace, tasks, Messages())
     predictor = workbench.predictor(adapter or task, backbone)
     _require_task(task, adapter, predictor)
-    bounds = DriftBounds(level, max_lost)
+    bounds = DriftBounds(level, max_lost, max_foreign)
     bounds.require_possible(predictor.task, label is not None)
     if file is not None:
         named = NamedColumns(column, pair, label)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.terminal import next_steps
-from experiments.terminal.options import Adapter, Folders, WorkspaceOption, path_option
-from experiments.terminal.output import Json, emit, stdout
+from experiments.terminal.options import Adapter, Folders, Overwrite, WorkspaceOption, out_option, path_option
+from experiments.terminal.output import ANSWERS, DOCUMENT, Json, as_document, emit, require_out, stdout
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,12 +47,10 @@ def evaluate(
     ] = 10,
     out: Annotated[
         Path | None,
-        path_option("FILE", "Write all columns of the file and the answers to a CSV, TSV, JSONL or Parquet file."),
+        out_option("Write all columns of the file and the answers, or with .json what --json prints", *ANSWERS),
     ] = None,
     figure: Annotated[Path | None, path_option("FILE", "Draw the confusion matrix: a PNG, SVG or PDF file.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="With --out and --figure: replace an existing file.")
-    ] = False,
+    overwrite: Overwrite = False,
     prefix: Annotated[str, typer.Option(help="With --out: put this before the names of the new columns.")] = PREFIX,
     backbone: Annotated[
         str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
@@ -72,23 +70,26 @@ def evaluate(
     from experiments.terminal.asking import labelled_table
     from experiments.terminal.progress import Messages
     from tasks.rows.table_form import NamedColumns, expected_columns
-    from workbench.files.atomic import require_new
+    from workbench.files.atomic import require_new, write_whole
 
     path = _required_file(adapter, file)
+    _require_out(out, overwrite, prefix, path)
     workbench = Workbench(workspace, tasks, Messages())
     predictor = workbench.predictor(adapter, backbone)
     named, task = NamedColumns(column, pair, label_column), workbench.task_file(predictor.task.name)
     rows = labelled_table(path, expected_columns(task, named), workbench.known_dialect(predictor.task.name))
     require_columns(predictor.task, task, rows.columns, named, str(path))
     writers = [*_writers(out, prefix, rows, path, predictor), *_drawers(figure, predictor.task.kind)]
-    for target in (out, figure):
-        if target is not None:
-            require_new(target, overwrite)
+    if figure is not None:
+        require_new(figure, overwrite)
     result = evaluate_table(predictor, task, table_of(rows), named, str(path))
     for write in writers:
         write(result)
+    files = {"file": str(path), "out": out and str(out), "figure": figure and str(figure)}
+    if out is not None and out.suffix.lower() == DOCUMENT:
+        write_whole(out, as_document({**result.as_json(wrong), **files}))
     if as_json:
-        emit({**result.as_json(wrong), "file": str(path), "out": out and str(out), "figure": figure and str(figure)})
+        emit({**result.as_json(wrong), **files})
         return
     given = [("--column", column), ("--label-column", label_column), ("--pair", pair), ("--backbone", backbone)]
     _print(result, wrong, out, figure)
@@ -111,16 +112,21 @@ def _required_file(adapter: str, file: Path | None) -> Path:
     return file
 
 
+def _require_out(out: Path | None, overwrite: bool, prefix: str, source: Path) -> None:
+    """Raise InputError where nothing can be written to ``--out``, or there is no column to put a prefix before."""
+    ending = None if out is None else require_out(out, ANSWERS, overwrite, source=source)
+    if prefix != PREFIX and ending in (None, DOCUMENT):
+        raise InputError("--prefix needs --out with a table", hint="Add --out answers.csv.")
+
+
 def _writers(out: Path | None, prefix: str, rows: FileRows, source: Path, predictor: Predictor) -> Iterator[Write]:
     """Yield what writes the answers to ``out``; raises InputError where that cannot be written."""
     from experiments.terminal.asking import AnswerFile
 
-    if out is not None:
+    if out is not None and out.suffix.lower() != DOCUMENT:
         rest = ("error", "adapter") if predictor.target == "value" else ("confidence", "correct", "adapter")
         columns = {predictor.target: "value", **{name: name for name in rest}}
         yield partial(_write, AnswerFile(out, rows, columns, prefix, source))
-    elif prefix != PREFIX:
-        raise InputError("--prefix needs --out", hint="Add --out answers.csv.")
 
 
 def _drawers(figure: Path | None, kind: str) -> Iterator[Write]:

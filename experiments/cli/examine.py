@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, DryRun, Folders, WorkspaceOption, listed
-from experiments.terminal.output import Json, emit
+from experiments.terminal.options import Assignments, DryRun, Folders, Overwrite, WorkspaceOption, listed, out_option
+from experiments.terminal.output import REPORTS, Json, emit, report_content, require_out, stdout
+from workbench.errors import InputError
 
 app = typer.Typer(add_completion=False)
 
@@ -91,6 +93,8 @@ def examine(
     name: Annotated[
         str | None, typer.Option(help="Name of the experiment.", show_default="that of the last checkpoint")
     ] = None,
+    out: Annotated[Path | None, out_option("Write the report", *REPORTS)] = None,
+    overwrite: Overwrite = False,
     assignments: Assignments = None,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
@@ -109,9 +113,14 @@ def examine(
     from experiments.answers.import_options import labels_by_task
     from experiments.api import Workbench
     from experiments.gating.stream_bounds import StreamBounds
+    from experiments.studies import present
     from experiments.terminal import experiment
     from experiments.terminal.bounds import print_gate
+    from workbench.files.atomic import write_whole
 
+    if overwrite and out is None:
+        raise InputError("--overwrite needs --out", hint="Add --out report.html.")
+    ending = None if out is None else require_out(out, REPORTS, overwrite)
     workbench = Workbench(workspace, tasks)
     wanted = None if probes is None else [probe for probe in listed(probes) if probe != "none"]
     plan = workbench.examination_plan(
@@ -132,6 +141,8 @@ def examine(
         experiment.dry_run(workbench, plan, as_json, jobs=1, cluster=None, measure=False)
         return
     report = experiment.carry_out(workbench, plan, jobs=1, cluster=None)
+    if out is not None and ending:
+        write_whole(out, report_content(present(report), ending))
     gate = workbench.release.gate_experiment(plan.name, bounds) if max_forgetting is not None else None
     if as_json:
         emit({**report.as_json(), **({"gate": gate.as_json()} if gate else {})})
@@ -139,5 +150,7 @@ def examine(
         experiment.print_report(report, workbench, plan, workspace)
         if gate:
             print_gate(gate)
+    if out is not None and not as_json:
+        stdout.print(f"\nWritten: {out}")
     if gate:
         gate.require()

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion, next_steps
+from experiments.terminal.bounds import AcceptLoss
 from experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
-from experiments.terminal.output import Json, emit, from_here, stdout
+from experiments.terminal.output import Json, emit, stdout
+from workbench.errors import InputError
 from workbench.settings.bounds import LARGEST_SEED, MOST_EXAMPLES
 
 app = typer.Typer(add_completion=False)
@@ -56,6 +58,21 @@ def fuse(
             "shuffled answers), or none. If left out: random, where the method trains.",
         ),
     ] = None,
+    keep: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What is kept: `validation` (what validation rows put first), `fusion`, or a name in the table.",
+        ),
+    ] = "validation",
+    register: Annotated[
+        bool,
+        typer.Option(
+            "--register",
+            help="Make what is kept the champion of TARGET.METHOD, if it holds beside the champion that answers now.",
+        ),
+    ] = False,
+    accept_loss: AcceptLoss = False,
     backbone: Annotated[
         str | None,
         typer.Option(help="Where the sources' backbone is now, if it has moved; for auto:K also which, if several."),
@@ -65,19 +82,22 @@ def fuse(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Compose adapters for TARGET, keep the result, and compare it with the plain alternatives.
+    """Compose adapters for TARGET beside the plain alternatives, and keep what validation puts first.
 
     These are a fresh adapter and full fine-tuning on the same examples, each source alone with a fitted head, a head on
     frozen features, the uniform average, and, where the method trains, random adapters in place of the sources. A
-    second table shows how well the result still does the sources' own tasks. Settings of the method are given by name
-    (--set density=0.3), settings of the budget with a prefix (--set budget.epochs=5).
+    second table shows how well the result still does the sources' own tasks. The fusion itself is kept with
+    --keep fusion. With --register it becomes the champion, unless it loses against the one that there is: the exit code
+    is 3 then (--accept-loss accepts it). Settings of the method are given by name (--set density=0.3), settings of the
+    budget with a prefix (--set budget.epochs=5).
     """
     from experiments.api import Workbench
-    from experiments.reporting.terminal import show
-    from experiments.studies import present
     from experiments.terminal.experiment import command_given
+    from experiments.terminal.fused import print_fused
     from experiments.terminal.progress import Messages, progress
 
+    if accept_loss and not register:
+        raise InputError("--accept-loss needs --register", hint="Without it, no champion changes.")
     workbench = Workbench(workspace, tasks, Messages())
     plan = workbench.fusion_plan(
         target,
@@ -92,17 +112,19 @@ def fuse(
         controls=None if controls is None else [kind for kind in listed(controls) if kind != "none"],
     )
     with progress(target) as workbench.listener:
-        fused = workbench.fuse(plan, command_given())
-    adapter = fused.adapter
+        fused = workbench.fuse(plan, command_given(), keep)
     if as_json:
-        document = fused.report.as_json()
-        (standing,) = document["contestants"][plan.reference]["standings"].values()  # of its one K
-        metrics = {"test_score": standing["score"], "validation": standing["validation"]}
-        emit({"adapter": adapter.id, "path": str(adapter.folder), "metrics": metrics, "evidence": document})
+        adapter, document = fused.adapter, fused.report.as_json()
+        chosen = {"ranking": plan.ranking.as_json()} if plan.ranking else {}
+        kept = {"adapter": adapter.id, "path": str(adapter.folder), "metrics": fused.metrics}
+        registered = workbench.release.promote(adapter.id, None, accept_loss).as_json() if register else None
+        emit({**kept, "kept": fused.kept.as_json(), **chosen, "registered": registered, "evidence": document})
         return
-    presentation, where = present(fused.report), next_steps.options(workspace)
-    show(presentation, stdout)
-    stdout.print(f"\nAdapter: {adapter.id}   (its sources and weights: workbench adapters show {adapter.id}{where})")
-    stdout.print(f"Report:  {from_here(workbench.workspace.experiment(plan.name) / 'report.html')}")
-    ui = f"workbench ui{where}   (the report in MLflow: experiment {presentation.tracked!r})"
-    next_steps.print_next([ui, next_steps.predicting(adapter.id, adapter.manifest.task.pair, where)])
+    given = [("--from", sources), ("--method", method), ("--shots", None if shots is None else str(shots))]
+    given += [("--ranking", None if ranking == "logme" else ranking), ("--controls", controls)]
+    given += [("--backbone", backbone)]
+    again = f"workbench fuse {target}{next_steps.named(given)}{'' if full else ' --no-full'}"
+    print_fused(fused, plan, workbench, again, workspace, tasks, assignments)
+    if register:
+        change = workbench.release.promote(fused.adapter.id, None, accept_loss)
+        stdout.print(f"\nRegistered as {change.name} version {change.now.number}, the champion: {change.compared}.")

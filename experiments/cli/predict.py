@@ -16,11 +16,23 @@ from experiments.terminal.options import (
     Folders,
     MaxFalseRejections,
     MinRoutingScore,
+    Overwrite,
     WorkspaceOption,
     listed,
+    out_option,
     path_option,
 )
-from experiments.terminal.output import Json, emit, shortened, stdout, table
+from experiments.terminal.output import (
+    ANSWERS,
+    DOCUMENT,
+    Json,
+    as_document,
+    emit,
+    require_out,
+    shortened,
+    stdout,
+    table,
+)
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,9 +73,9 @@ def predict(
     ] = None,
     out: Annotated[
         Path | None,
-        path_option("FILE", "Write all columns of the file and the answers to a CSV, TSV, JSONL or Parquet file."),
+        out_option("Write all columns of the file and the answers, or with .json what --json prints", *ANSWERS),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --out: replace an existing file.")] = False,
+    overwrite: Overwrite = False,
     prefix: Annotated[str, typer.Option(help="With --out: put this before the names of the new columns.")] = "",
     for_spreadsheets: Annotated[
         bool,
@@ -106,7 +118,6 @@ def predict(
     from experiments.terminal.progress import Messages, progress
     from fusion.routing.rejection import rejection
     from tasks.rows.table_form import NamedColumns
-    from workbench.files.atomic import require_new
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     rejected = rejection(min_routing_score, max_false_rejections)
@@ -115,7 +126,8 @@ def predict(
     if router is None and (among or assignments or (tasks and file is None)):
         hint = "Give router:NAME in place of the id; --tasks also goes with --file."
         raise InputError("--among, --set and --tasks need a router", hint=hint)
-    _require_out(out, {"--for-spreadsheets": for_spreadsheets, "--overwrite": overwrite, "--prefix": prefix})
+    ending = None if out is None else require_out(out, ANSWERS, overwrite, source=file)
+    _require_out(ending, {"--for-spreadsheets": for_spreadsheets, "--prefix": prefix}, overwrite)
     workbench = Workbench(workspace, tasks, Messages())
 
     def route(items: Sequence[Any]) -> Sequence[Any]:
@@ -129,13 +141,11 @@ def predict(
         new_columns = {**ROUTED, **NEAREST} if rejected else ROUTED
     else:
         rows, known, new_columns = _for_adapter(workbench, adapter, backbone, file, texts, named)
-    if out is not None:
-        answers = AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets)
-        require_new(out, overwrite)
-        _write(answers, known, router, as_json)
+    if out is not None and ending != DOCUMENT:
+        _write(AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets), known, router, as_json)
         return
-    _print(rows, known, router, as_json)
-    if not as_json:
+    _print(rows, known, router, as_json, out)
+    if not as_json and out is None:
         given = next_steps.options(workspace, tasks, assignments)
         steps = [next_steps.predicting_file(adapter, pair is not None, given, among, backbone)]
         if file is not None and known.accuracy:
@@ -179,10 +189,13 @@ def _for_adapter(
     return rows, KnownLabels(text_of, predictor, predictor.task, task_file, column), predictor.answer_columns
 
 
-def _require_out(out: Path | None, options: Mapping[str, object]) -> None:
-    """Raise InputError where an option says how to write a file, and none is to be written."""
-    if out is None and (given := [name for name, value in options.items() if value]):
-        raise InputError(f"{given[0]} needs --out", hint="Add --out answers.csv.")
+def _require_out(ending: str | None, of_tables: Mapping[str, object], overwrite: bool) -> None:
+    """Raise InputError where an option says how to write a file, and none is to be written, or not a table."""
+    needing = of_tables if ending in (None, DOCUMENT) else {}
+    if given := [name for name, value in needing.items() if value]:
+        raise InputError(f"{given[0]} needs --out{' with a table' if ending else ''}", hint="Add --out answers.csv.")
+    if overwrite and ending is None:
+        raise InputError("--overwrite needs --out", hint="Add --out answers.csv.")
 
 
 def _entries(texts: Sequence[Any], predictions: Sequence[Any], right: Sequence[str | None]) -> list[dict[str, Any]]:
@@ -194,14 +207,20 @@ def _entries(texts: Sequence[Any], predictions: Sequence[Any], right: Sequence[s
     return [{**entry, "right": label} for entry, label in zip(entries, right, strict=True)]
 
 
-def _print(rows: Rows, known: KnownLabels, router: str | None, as_json: bool) -> None:
-    """Ask about the rows, and print the answers."""
+def _print(rows: Rows, known: KnownLabels, router: str | None, as_json: bool, out: Path | None) -> None:
+    """Ask about the rows, and print the answers; ``out`` is a file for what --json prints."""
+    from workbench.files.atomic import write_whole
+
     texts = [known.text_of(row) for row in rows]
     predictions = known.ask([text for text in texts if text is not None])
-    if as_json:
+    if as_json or out:
         right = [text if text is None else known.right_of(row) for text, row in zip(texts, rows, strict=True)]
-        emit(_entries(texts, predictions, right))
-        return
+        entries = _entries(texts, predictions, right)
+        if out:
+            write_whole(out, as_document(entries))
+        if as_json:
+            emit(entries)
+            return
     columns = ["label", "confidence", "adapter", *(["routing score"] if router else []), "text"]
     table(columns, [_table_row(prediction, router is not None) for prediction in predictions])
     if rejected := sum(prediction.label is None for prediction in predictions):
@@ -210,6 +229,8 @@ def _print(rows: Rows, known: KnownLabels, router: str | None, as_json: bool) ->
         stdout.print(f"\n{rows.count:,} rows{_without_answer(empty)}.")
     if known.accuracy:
         stdout.print(f"\n{known}")
+    if out:
+        stdout.print(f"\nWrote {out}: {rows.count:,} rows.")
 
 
 def _table_row(prediction: Any, routed: bool) -> list[str]:

@@ -9,8 +9,19 @@ import typer
 
 from experiments.cli._history import presentation_of, print_runs
 from experiments.terminal import completion
-from experiments.terminal.options import WorkspaceOption, listed, path_option
-from experiments.terminal.output import Json, emit, listing, page_of, stderr, stdout
+from experiments.terminal.options import Overwrite, WorkspaceOption, listed, out_option, path_option
+from experiments.terminal.output import (
+    DOCUMENT,
+    REPORTS,
+    Json,
+    emit,
+    listing,
+    page_of,
+    report_content,
+    require_out,
+    stderr,
+    stdout,
+)
 from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -32,7 +43,7 @@ def report(
             autocompletion=completion.experiment,
         ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="With --json: also the values of every seed.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="In JSON: also the values of every seed.")] = False,
     html: Annotated[
         Path | None,
         path_option("FILE", "Write the report as one self-contained page."),
@@ -45,6 +56,7 @@ def report(
         Path | None,
         path_option("DIR", "Write its tables as CSV, one file each, numbers not rounded."),
     ] = None,
+    out: Annotated[Path | None, out_option("Write the report", *REPORTS)] = None,
     figures: Annotated[
         Path | None,
         path_option("DIR", "Write its figures, one file each."),
@@ -53,13 +65,13 @@ def report(
         Literal["png", "svg", "pdf"] | None,
         typer.Option("--format", help="With --figures: which format; pdf if left out."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    overwrite: Overwrite = False,
     columns: Annotated[
         str | None,
         typer.Option(
             metavar="A,B,…",
-            help="Show only these columns, in every table that has them; also in --latex and --csv. A wrong name "
-            "lists all names.",
+            help="Show only these columns, in every table that has them; also in LaTeX and CSV. A wrong name lists all "
+            "names.",
         ),
     ] = None,
     runs: Annotated[
@@ -88,8 +100,8 @@ def report(
     from workbench.files.atomic import require_new, write_whole
 
     chosen_workspace = find_workspace(workspace)
-    written_to = {"html": html, "latex": latex, "csv": csv, "figures": figures, "format": form, "log": log}
-    written_to |= {"overwrite": overwrite}
+    written_to: dict[str, object] = {"html": html, "latex": latex, "csv": csv, "out": out, "figures": figures}
+    written_to |= {"format": form, "log": log, "overwrite": overwrite}
     shown = {"run": run, "against": against, "columns": columns, "full": full}
     if experiment is None:
         hint = "workbench report EXPERIMENT …; `workbench report` lists them."
@@ -101,11 +113,15 @@ def report(
         _require_none({**shown, **written_to}, "--runs only lists the runs of an experiment", "Leave one out.")
         print_runs(chosen_workspace, experiment, workspace, as_json)
         return
-    _require_together(form and not figures, columns and (as_json or html), against and log, full and not as_json)
-    _require_targets([path for path in (html, latex, csv, figures) if path], overwrite)
+    ending = None if out is None else require_out(out, REPORTS, overwrite, "--csv and --figures write folders.")
+    has_all, has_seeds = as_json or html or ending in (".html", ".json"), as_json or ending == DOCUMENT
+    _require_together(form and not figures, columns and has_all, against and log, full and not has_seeds)
+    _require_targets([path for path in (html, latex, csv, out, figures) if path], overwrite)
     presentation = presentation_of(chosen_workspace, experiment, run, against)
     tables = presentation if columns is None else with_columns(presentation, listed(columns))
     written = dict(_exports(presentation, tables, html, latex, csv, figures, form or "pdf"))
+    if out is not None and ending:
+        written[out] = report_content(tables if ending == ".tex" else presentation, ending, full)
     for path in written:  # before any is written: those in folders have the names of tables and figures
         require_new(path, overwrite)
     for path, content in written.items():
@@ -135,12 +151,12 @@ def _require_together(
     if form_alone:
         raise InputError("--format needs --figures DIR", hint="It is the format of the figures.")
     if columns_of_all:
-        hint = "It chooses columns for the terminal, --latex and --csv; --json and --html have all of them."
+        hint = "It chooses columns for the terminal, --latex and --csv; JSON and the page have all of them."
         raise InputError("--columns cannot be combined with --json or --html", hint=hint)
     if difference_logged:
         raise InputError("--log cannot be combined with --against", hint="MLflow holds experiments, not differences.")
     if full_alone:
-        raise InputError("--full needs --json", hint="It adds the values of every seed to the JSON document.")
+        raise InputError("--full needs --json", hint="It adds the values of every seed; --out FILE.json has them too.")
 
 
 def _require_targets(targets: Sequence[Path], overwrite: bool) -> None:
@@ -148,7 +164,7 @@ def _require_targets(targets: Sequence[Path], overwrite: bool) -> None:
     from workbench.files.atomic import require_folder_of, require_new
 
     if overwrite and not targets:
-        raise InputError("--overwrite needs a file to write", hint="Add --html, --latex, --csv or --figures.")
+        raise InputError("--overwrite needs a file to write", hint="Add --out, --html, --latex, --csv or --figures.")
     for path in targets:
         require_folder_of(path)
         require_new(path, overwrite)

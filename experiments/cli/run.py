@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -92,7 +94,7 @@ def run(
             looks_ahead.dry_run(workbench, whole, as_json, jobs, cluster, measure)
             return
         report, plan = looks_ahead.carry_out(workbench, whole, jobs, cluster)
-        _show(report, workbench, plan, workspace, as_json)
+        _show(report, workbench, plan, as_json, recipe, workspace, tasks, assignments)
         return
     plan = workbench.plan(recipe, assignments or [])
     if seeds_for is not None:
@@ -110,16 +112,39 @@ def run(
         experiment.dry_run(workbench, plan, as_json, jobs, cluster, measure)
         return
     report = experiment.carry_out(workbench, plan, jobs, cluster)
-    _show(report, workbench, plan, workspace, as_json)
+    _show(report, workbench, plan, as_json, recipe, workspace, tasks, assignments)
 
 
-def _show(report: Report, workbench: Workbench, plan: Plan, workspace: Path | None, as_json: bool) -> None:
-    from experiments.terminal import experiment
+def _show(
+    report: Report,
+    workbench: Workbench,
+    plan: Plan,
+    as_json: bool,
+    recipe: str,
+    workspace: Path | None,
+    tasks: list[Path] | None,
+    assignments: list[str] | None,
+) -> None:
+    from experiments.studies.core.report import StudyReport
+    from experiments.terminal import experiment, next_steps
 
     if as_json:
         emit(report.as_json())
-    else:
-        experiment.print_report(report, workbench, plan, workspace)
+        return
+    experiment.print_report(report, workbench, plan, workspace)
+    if isinstance(report, StudyReport) and report.complete:
+        again = f"workbench run {shlex.quote(recipe)}{next_steps.options(workspace, tasks, assignments)}"
+        can_have_more = workbench.can_have_more_seeds(plan)
+        following = next_steps.after_report(report, partial(_until_decided, again) if can_have_more else None)
+        if following:
+            next_steps.print_next(following)
+
+
+def _until_decided(again: str, seeds: int) -> str:
+    """Return the command that adds seeds until it is decided, up to so many."""
+    from experiments.engine.until_decided import MOST_SEEDS
+
+    return f"{again} --until-decided{f' --most-seeds {seeds}' if seeds > MOST_SEEDS else ''}"
 
 
 def _require_one_way(until_decided: bool, most_seeds: int | None, seeds_for: float | None) -> None:

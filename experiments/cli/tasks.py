@@ -113,6 +113,14 @@ def new(
     separator: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Text between several labels in one string.")
     ] = None,
+    format: Annotated[  # noqa: A002 - the key's name in a task file
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Format of the files: csv, tsv, txt, jsonl, json, conll, …; their suffix decides if left out.",
+            autocompletion=completion.file_format,
+        ),
+    ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(metavar="CHARACTER", help="Character between two fields of a text file; guessed if left out."),
@@ -148,12 +156,15 @@ def new(
     from tasks.drafting.found_data import data_at
     from tasks.drafting.guess import GivenColumns
     from tasks.reading.dialect import DialectSettings
+    from tasks.reading.formats import known_format
 
     folder = registry.writable_folder(tasks)
     require_new(name, folder, force=force)
     given = GivenColumns(kind, text, pair, tuple(label or ()), answer, separator)
     dialect = {"delimiter": delimiter, "quotes": quotes, "header": header, "encoding": encoding, "decimal": decimal}
-    data = data_at(origin, folder, Document(dialect, "command line").parse(DialectSettings))
+    overrides = Document(dialect, "command line").parse(DialectSettings)
+    file_format = known_format(format, "--format") if format else None
+    data = data_at(origin, folder, overrides, format=file_format, option="--format NAME")
     talking = given == GivenColumns() and description is None and not yes and drafting.somebody_there()
     if talking:
         given, description = drafting.converse(name, data)

@@ -8,9 +8,17 @@ import typer
 
 from experiments.terminal import completion, next_steps
 from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
-from experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinMacroF1, MinNewLabel, MinScore, MinWorstLabel
-from experiments.terminal.candidate import Html, Overwrite, require_page, write_page
-from experiments.terminal.options import Assignments, DryRun, Folders, TaskName, WorkspaceOption
+from experiments.terminal.bounds import (
+    AcceptLoss,
+    MaxFlips,
+    MaxLostOnOld,
+    MinMacroF1,
+    MinNewLabel,
+    MinScore,
+    MinWorstLabel,
+)
+from experiments.terminal.candidate import Html, require_page, write_page
+from experiments.terminal.options import Assignments, DryRun, Folders, Overwrite, TaskName, WorkspaceOption
 from experiments.terminal.output import Json, emit, stdout
 from workbench.settings.bounds import LARGEST_SEED
 
@@ -42,7 +50,8 @@ def update(
     min_score: MinScore = None,
     min_macro_f1: MinMacroF1 = None,
     min_worst_label: MinWorstLabel = None,
-    margin: MarginBelow = 0.0,
+    margin: MarginBelow = 2.0,
+    accept_loss: AcceptLoss = False,
     max_leakage: MaxLeakage = 1.0,
     max_lost_on_old: MaxLostOnOld = None,
     max_flips: MaxFlips = None,
@@ -59,9 +68,10 @@ def update(
 
     Method, backbone, settings and budget are the champion's; --set changes them, and settings of the way have a prefix
     (--set way.memory=200). Every way takes as many steps. The new adapter is checked, tested, compared with the
-    champion on the newest validation rows, and registered as `workbench add` does it. The report says what it lost and
-    won against the champion on old and new test rows and label by label, with the answers that changed. If a bound is
-    broken, the exit code is 3 and the champion stays. The same command again repeats nothing that is done. To undo it:
+    champion, and registered as `workbench add` does it. The report says what it lost and won against the champion on
+    old and new test rows and label by label, with the answers that changed. If it loses on validation rows whose label
+    both know, or the report calls anything lower, or a bound is broken, the exit code is 3 and the champion stays
+    (--accept-loss accepts what is lost). The same command again repeats nothing that is done. To undo it:
     `workbench adapters rollback`. For the report on adapters that exist: `workbench adapters compare`.
     """
     from experiments.api import Workbench
@@ -70,7 +80,13 @@ def update(
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.terminal.progress import Messages, progress
 
-    bounds = AdapterBounds(min_score, margin, min_macro_f1=min_macro_f1, min_worst_label=min_worst_label)
+    bounds = AdapterBounds(
+        min_score,
+        margin,
+        min_macro_f1=min_macro_f1,
+        min_worst_label=min_worst_label,
+        accept_loss=accept_loss,
+    )
     beside = CandidateBounds(max_lost_on_old, max_flips, min_new_label)
     require_page(html, overwrite)
     workbench = Workbench(workspace, tasks, Messages())
@@ -92,4 +108,5 @@ def update(
 def _print_plan(plan: UpdatePlan) -> None:
     lesson = plan.lesson
     name, count = lesson.task.name, len(lesson.new_rows)
-    stdout.print(f"{name}@{plan.older} → {name}@{plan.newer}: {count} new training rows; {lesson.way}.", markup=False)
+    versions = f"{name}@{plan.older} → {name}@{plan.newer}"
+    stdout.print(f"{versions}: {count} new training rows, with --how {lesson.way}.", markup=False)

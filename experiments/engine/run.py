@@ -9,6 +9,7 @@ from experiments.engine.provenance import provenance
 from experiments.engine.workers.inline import Inline
 from experiments.workspace import PieceReference, RecordDocument
 from experiments.workspace.damage import READ_ONLY
+from experiments.workspace.origins import left_by
 from experiments.workspace.records import identity
 from workbench.errors import IntegrityError, UnwritableError
 from workbench.machine.processes import is_first
@@ -60,8 +61,9 @@ def run(
     """
     pieces = [*(study.pieces(plan) if pieces is None else pieces)]
     record = new_record(study, plan, pieces, command, looks)
+    made_here = workspace.mending(listener).making_for(left_by(plan.name))
     try:
-        return _run(plan.name, pieces, record, workspace.mending(listener), listener, workers or Inline(), on_done)
+        return _run(plan.name, pieces, record, made_here, listener, workers or Inline(), on_done)
     except UnwritableError:
         stored = workspace.records.get(plan.name)
         if stored is None or stored.keys != record.keys or not all(piece.is_done(workspace) for piece in pieces):

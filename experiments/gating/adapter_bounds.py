@@ -14,12 +14,14 @@ class AdapterBounds:
 
     Attributes:
         min_score: percent; its validation score that counts here.
-        below_champion: points by which that score may be below the registered champion's; None where it is not asked.
+        below_champion: points that may be lost against the registered champion
+            (:mod:`experiments.gating.takeover`); None where it is not asked.
         min_agreement: percent of the validation examples to which the adapter ``against`` gives the same answer.
         against: what that adapter is called.
         min_macro_f1: percent; the mean F1 of the labels on the validation examples.
         min_worst_label: percent; the F1 of the label that is answered worst there.
         max_ece: points; the expected calibration error on the validation examples, see the probe ``calibration``.
+        accept_loss: whether a person accepts what is lost against the champion.
     """
 
     min_score: float | None = None
@@ -29,6 +31,7 @@ class AdapterBounds:
     max_ece: float | None = None
     min_macro_f1: float | None = None
     min_worst_label: float | None = None
+    accept_loss: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; raises InputError."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.answers.made_adapters import Trained
+    from experiments.gating.contest import Contest
     from experiments.gating.registry import Registration
     from workbench.adapters.store import AdapterStore
     from workbench.adapters.stored_adapter import StoredAdapter
@@ -30,6 +31,7 @@ class AddedTask:
         champion_of: the registered name whose champion the adapter is; None where it is none. It may be one where a
             bound is broken: it became champion under others.
         has_before: whether that name has a champion before, to which a rollback would lead.
+        beside: how the adapter compares with the champion that there was; None where that was not asked.
     """
 
     gate: Gate
@@ -38,6 +40,7 @@ class AddedTask:
     answering: str | None = None
     champion_of: str | None = None
     has_before: bool = False
+    beside: Contest | None = None
 
     @property
     def answers(self) -> bool:

@@ -27,6 +27,8 @@ class Check:
         interval: the 95 % interval of ``value`` over seeds; None where there is none.
         whole: whether the whole interval has to hold; without an interval the bound is broken then.
         note: what else is to be said.
+        accepted: whether a person accepts it if it is broken: it holds then.
+        listed: whether ``value`` is how many things there are, which ``note`` lists.
     """
 
     what: str
@@ -36,6 +38,8 @@ class Check:
     interval: tuple[float, float] | None = None
     whole: bool = False
     note: str = ""
+    accepted: bool = False
+    listed: bool = False
 
     if not TYPE_CHECKING:  # for mypy, every attribute would be there
 
@@ -45,7 +49,12 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether the bound holds; what cannot be compared does not hold."""
+        """Whether the bound holds, or is accepted as it is; what cannot be compared does not hold."""
+        return self.accepted or self.is_kept
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the bound holds, whatever a person accepted."""
         if self.bound is None:
             return self._judged is not None
         return self.missing is not None and self.missing <= ROUNDING
@@ -60,10 +69,12 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """Return ``yes``, or ``NO`` and by how much, and the note."""
-        if self.holds:
+        """Return ``yes``, or ``NO`` and by how much, or that it is accepted so, and the note."""
+        if self.is_kept:
             answer = "yes"
-        elif self.missing is None:
+        elif self.accepted:
+            answer = "accepted"
+        elif self.missing is None or self.listed:
             answer = "NO"
         else:
             answer = f"NO: {points(self.missing)} too {'low' if self.limit == 'at least' else 'high'}"
@@ -73,8 +84,8 @@ class Check:
     def cells(self) -> list[str | None]:
         """Return what stands in a table: what, bound, found, ok."""
         sign = "≥" if self.limit == "at least" else "≤"
-        bound = None if self.bound is None else f"{sign}{points(self.bound)}"
-        shown = None if self.value is None else points(self.value)
+        bound = None if self.bound is None else "none" if self.listed else f"{sign}{points(self.bound)}"
+        shown = None if self.value is None else f"{self.value:.0f}" if self.listed else points(self.value)
         if shown and self.interval:
             low, high = self.interval
             shown += f" [{points(low)}, {points(high)}]"
@@ -91,6 +102,7 @@ class Check:
             "low": low,
             "high": high,
             "holds": self.holds,
+            "accepted": self.accepted and not self.is_kept,
             "missing": None if self.missing is None else max(0.0, self.missing),
             "note": self.note,
         }

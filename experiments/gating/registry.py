@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from experiments.answers.tracked import run_of, test_scores
 from experiments.gating import succession
-from experiments.gating.earlier_version import scored_beside
+from experiments.gating.contest import Contest, contest
+from experiments.gating.takeover import HOW_TO_ACCEPT, Takeover
 from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
-from workbench.errors import InputError, TrackingError
+from workbench.adapters.manifest import AcceptedLoss
+from workbench.adapters.name_resolution import adapter_for_task, readable, registered_name
+from workbench.errors import GateError, InputError, TrackingError
 from workbench.mlflow.address import printable_address
-from workbench.mlflow.registration import CHAMPION
+from workbench.mlflow.registration import CHAMPION, Version
 
 MOST_NAMED = succession.MOST_NAMED
 
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
-    from workbench.mlflow.registration import Version
     from workbench.mlflow.tracker import Tracker
 
 
@@ -70,42 +73,74 @@ class ChampionChange:
     now: Version
     compared: str
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``workbench adapters promote --json``."""
+        champions = {"was": self.was and _fields(self.was), "now": _fields(self.now)}
+        return {"name": self.name, **champions, "compared": self.compared}
+
+
+def _fields(version: Version) -> dict[str, object]:
+    return {"version": version.number, "adapter": version.adapter, "validation": version.validation}
+
 
 def register(
-    stored: StoredAdapter, workspace: Workspace, listener: Listener, task_folders: Sequence[Path] = ()
+    stored: StoredAdapter,
+    workspace: Workspace,
+    listener: Listener,
+    task_folders: Sequence[Path] = (),
+    beside: Contest | None = None,
+    accepted: bool = False,
 ) -> Registration:
     """Log an adapter where it is not logged yet, enter it into MLflow's registry, and decide whether it is champion.
 
-    ``task_folders`` are those of the person's own tasks: a champion of an earlier version of the task is scored on the
-    validation examples of the adapter.
+    Args:
+        stored: the adapter.
+        workspace: where it is.
+        listener: hears of MLflow.
+        task_folders: of the person's own tasks, whose validation and test rows the adapter and the champion answer.
+        beside: how it compares with the champion, where that is known already.
+        accepted: whether a person accepts what it loses; this is written into its manifest.
 
     Raises:
         TrackingError: the server does not answer, or cannot register models; the champion is the one before then.
         IntegrityError: ``champions.json`` is damaged.
     """
-    tracker = tracker_here(workspace, listener.say)
+    name, tracker = registered_name(stored.manifest), tracker_here(workspace, listener.say)
+    now = workspace.champions.names().get(name, RegisteredName()).champion
+    beside = beside or contest(workspace, stored, now, task_folders)
+    if accepted and not beside.holds:
+        stored = accept_loss(stored, beside, workspace)
     run = run_of(stored, workspace)
     entered = entry(stored, workspace.score(stored.manifest), test_scores(stored, workspace))
     with workspace.champions.changing(listener) as registered:
         model = tracker.register(EXPERIMENT, run, entered)
-        known = (
-            registered[entered.name].with_versions_of(model) if entered.name in registered else name_from_mlflow(model)
-        )
-        known, was = known.with_facts_of(entered), succession.succession_of(registered, entered.name) or known.champion
+        known = registered[name].with_versions_of(model) if name in registered else name_from_mlflow(model)
+        known, was = known.with_facts_of(entered), succession.succession_of(registered, name) or known.champion
         version, tracked = known.version_of(entered.version), model.version_of(entered.version)
         if version is None or tracked is None:
             raise RuntimeError("a version that MLflow names is not among those taken from it")
         own = known.champion
-        crowned = None if own is None else scored_beside(own, version, stored, workspace, task_folders)
-        wins, decision = succession.by_score(entered.name, version, None if crowned is None else crowned.version)
-        if crowned is not None and crowned.note:
-            decision = f"{decision} ({crowned.note})"
+        if own is not None and (beside.champion is None or not own.is_of(beside.champion)):
+            beside = contest(workspace, stored, own, task_folders)  # of MLflow's, or another command made it champion
+        wins, decision = succession.decide(name, version, own, beside.outcome, accepted)
         if wins and known.champion != version:
-            known = known.with_champion(version, known.line, decision, aside=False)
-        registered[entered.name] = known
+            on_rows = isinstance(beside.outcome, Takeover) and own is not None
+            comparison = succession.beside(version, own, beside.outcome) if on_rows and own else ""
+            known = known.with_champion(version, known.line, decision, aside=False, compared=comparison)
+        registered[name] = known
         workspace.champions.save(registered)
-        _follow(tracker, registered, {entered.name: was}, listener.say)
-    return Registration(entered.name, version.number, wins, decision, tracked.number, known.before is not None)
+        _follow(tracker, registered, {name: was}, listener.say)
+    return Registration(name, version.number, wins, decision, tracked.number, known.before is not None)
+
+
+def accept_loss(stored: StoredAdapter, beside: Contest, workspace: Workspace) -> StoredAdapter:
+    """Write into an adapter's manifest that a person accepted what it loses against the champion."""
+    outcome, champion = beside.outcome, beside.champion
+    loss = outcome.sentence() if isinstance(outcome, Takeover) else f"not compared: {outcome}"
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    return workspace.adapters.accept(
+        stored.id, AcceptedLoss(champion=(champion.adapter if champion else None) or "", loss=loss, when=when)
+    )
 
 
 def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> ChampionChange:
@@ -113,9 +148,83 @@ def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listene
     return _change_champion(name, workspace, listener, lambda full, known: succession.back(full, known, to))
 
 
-def promote(name: str, to: str | None, workspace: Workspace, listener: Listener) -> ChampionChange:
-    """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`."""
-    return _change_champion(name, workspace, listener, lambda full, known: succession.promote(full, known, to))
+def promote(
+    name: str,
+    to: str | None,
+    workspace: Workspace,
+    listener: Listener,
+    task_folders: Sequence[Path] = (),
+    accepted: bool = False,
+) -> ChampionChange:
+    """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`.
+
+    Raises:
+        GateError: it loses against the champion, and that is not ``accepted``; nothing was changed.
+    """
+    registered = dict(workspace.champions.names())
+    full = _known_name(name, tracker_here(workspace, listener.say), registered)
+    version, was = succession.promoted(full, registered[full], to), registered[full].champion
+    beside = _contest_of(version, was, workspace, task_folders)
+    if beside is not None:
+        _require(beside, accepted, full, version)
+    if beside is not None and not beside.holds:
+        accept_loss(workspace.adapters.verify(version.adapter or ""), beside, workspace)
+
+    def change(full: str, known: RegisteredName) -> RegisteredName:
+        if known.champion != was:
+            raise InputError(f"{known.champion} became champion meanwhile", where=full, hint="Call the command again.")
+        return succession.promote(known, succession.promoted(full, known, to), beside.outcome if beside else None)
+
+    return _change_champion(full, workspace, listener, change)
+
+
+def _contest_of(
+    version: Version, champion: Version | None, workspace: Workspace, task_folders: Sequence[Path]
+) -> Contest | None:
+    """Return how a version compares with the champion; None where one of them is not here."""
+    if champion is None or version.adapter is None or version.adapter not in workspace.adapters:
+        return None
+    return contest(workspace, workspace.adapters.verify(version.adapter), champion, task_folders)
+
+
+def _require(beside: Contest, accepted: bool, name: str, version: Version | None = None) -> None:
+    """Raise GateError where an adapter loses against the champion, and nobody ``accepted`` it."""
+    if beside.holds or accepted or beside.champion is None:
+        return
+    comparison = succession.beside(version or beside.version, beside.champion, beside.outcome)
+    raise GateError(f"{beside.champion.adapter} stays champion: {comparison}", where=name, hint=HOW_TO_ACCEPT)
+
+
+def take_over(
+    stored: StoredAdapter,
+    workspace: Workspace,
+    listener: Listener,
+    task_folders: Sequence[Path],
+    accepted: bool = False,
+) -> ChampionChange:
+    """Make an adapter the champion of its registered name, of which it becomes a version where it is none yet.
+
+    A version of a registered name is in service, so that nothing is lost where this is stopped half-way. One that loses
+    is not even registered. Raises as :func:`register` and :func:`promote`.
+    """
+    name = registered_name(stored.manifest)
+    known = workspace.champions.names().get(name, RegisteredName())
+    version = known.version_of(Version.of(stored))
+    if version is not None:
+        change = promote(name, version.number, workspace, listener, task_folders, accepted)
+    else:
+        beside = contest(workspace, stored, rival(stored, workspace, listener), task_folders)
+        _require(beside, accepted, name)
+        registration = register(stored, workspace, listener, task_folders, beside, accepted)
+        now = workspace.champions.names()[name].version(registration.version)
+        assert now is not None
+        change = (
+            ChampionChange(name, known.champion, now, registration.decision)
+            if registration.champion
+            else promote(name, now.number, workspace, listener, task_folders, accepted)
+        )
+    workspace.origins.ask(stored.id, "promote")
+    return change
 
 
 def champion(name: str, workspace: Workspace, listener: Listener) -> Version | None:
@@ -129,6 +238,28 @@ def champion(name: str, workspace: Workspace, listener: Listener) -> Version | N
         return registered[name].champion
     model = tracker_here(workspace, listener.say).registered_model(name)
     return name_from_mlflow(model).champion if model else None
+
+
+def rival(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Version | None:
+    """Return the champion that an adapter has to hold beside: that of its registered name.
+
+    Where this has none, it is the champion that answers under the name of the task, of another method: the task's name
+    could mean the new champion then.
+
+    Raises:
+        TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
+    """
+    name = registered_name(stored.manifest)
+    own = champion(name, workspace, listener)
+    if own is not None:
+        return own
+    task, registered = name.rpartition(".")[0], workspace.champions.names()
+    champions = [known.champion for full, known in registered.items() if full.rpartition(".")[0] == task]
+    others = {version.adapter: version for version in champions if version is not None}
+    manifests = [manifest for manifest in readable(workspace.adapters) if manifest.id in others]
+    if not manifests:
+        return None
+    return others[adapter_for_task(task, manifests, workspace.champions.current(), workspace.score).id]
 
 
 def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
@@ -171,7 +302,8 @@ def _change_champion(
         raise RuntimeError("a change of the champion left none")
     if now.adapter not in workspace.adapters.ids():
         listener.say(f"{now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
-    return ChampionChange(full, was, now, "there was no champion" if was is None else succession.compared(now, was))
+    comparison = "there was no champion" if was is None else succession.comparison_of(registered[full], now, was)
+    return ChampionChange(full, was, now, comparison)
 
 
 def _known_name(name: str, tracker: Tracker, registered: dict[str, RegisteredName]) -> str:
@@ -193,8 +325,6 @@ def _known_name(name: str, tracker: Tracker, registered: dict[str, RegisteredNam
 
 def _unknown(workspace: Workspace, tracker: Tracker, registered: Mapping[str, RegisteredName]) -> list[str]:
     """Return the names that MLflow knows and the workspace does not, as far as it has adapters for them."""
-    from workbench.adapters.name_resolution import readable, registered_name
-
     of_adapters = {registered_name(manifest) for manifest in readable(workspace.adapters)}
     return sorted(of_adapters & {name for name in tracker.aliases() if name not in registered})
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.answers.naming import adapter_id
+from workbench.adapters.ids import certain_id
+from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.machine.processes import is_first
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from experiments.gating.adding import AddedTask
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.candidate.report import CandidateReport
+    from experiments.gating.contest import Contest
     from experiments.gating.gate import Check, Gate
     from experiments.gating.registry import ChampionChange, Registration
     from experiments.gating.stream_bounds import StreamBounds
@@ -62,13 +65,27 @@ class Release:
         data = check_data(lesson.task, leakage)
         if not data.passed:
             return AddedTask(data)
-        result = trained(self.workspace, lesson, self.listener)
-        return self._entered(result, (*data.checks, *self.gate_adapter(result.adapter.id, bounds).checks))
+        result = trained(self.workspace, lesson, self.listener, "add")
+        beside = self._contest(result.adapter, bounds)
+        checks = self._gate(result.adapter, bounds, beside).checks
+        return self._entered(result, (*data.checks, *checks), beside, bounds.accept_loss)
 
-    def _entered(self, result: Trained, checks: Sequence[Check], champion: StoredAdapter | None = None) -> AddedTask:
+    def _entered(
+        self,
+        result: Trained,
+        checks: Sequence[Check],
+        beside: Contest | None,
+        accepted: bool,
+        champion: StoredAdapter | None = None,
+    ) -> AddedTask:
         """Return a new adapter, registered if it passes ``checks`` and all other adapters are as they were.
 
-        ``champion`` is the adapter that answered at the beginning: it has to be the same still, and champion still.
+        Args:
+            result: the adapter, with its test scores.
+            checks: the bounds so far.
+            beside: how it compares with the champion; None where that was not asked.
+            accepted: whether a person accepts what it loses.
+            champion: the adapter that answered at the beginning: it has to be the same still, and champion still.
         """
         from experiments.gating.adding import AddedTask, check_compared, check_others
         from experiments.gating.gate import Gate
@@ -83,12 +100,12 @@ class Release:
             now = self.workspace.champions.names().get(name, RegisteredName()).champion
             checks = (*checks, *check_compared(now, adapter, champion))
         gate = Gate("adapter", adapter.id, checks)
-        registered = self.register(adapter.id) if gate.passed and is_first() else None
+        registered = self.register(adapter.id, beside, accepted) if gate.passed and is_first() else None
         answering = adapter_id(self.workspace, task, Silent(), self.task_folders)
         known = self.workspace.champions.names().get(name, RegisteredName())
         if known.champion is None or not known.champion.is_of(Version.of(adapter)):
-            return AddedTask(gate, result, registered, answering)
-        return AddedTask(gate, result, registered, answering, name, known.before is not None)
+            return AddedTask(gate, result, registered, answering, beside=beside)
+        return AddedTask(gate, result, registered, answering, name, known.before is not None, beside)
 
     def update(
         self, plan: UpdatePlan, bounds: AdapterBounds, leakage: float = 1.0, beside: CandidateBounds | None = None
@@ -125,11 +142,14 @@ class Release:
         data = check_data(lesson.task, leakage)
         if not data.passed:
             return UpdatedTask(plan, AddedTask(data))
-        result = trained(self.workspace, lesson, self.listener)
-        own = self.gate_adapter(result.adapter.id, bounds)
-        report = compare_candidate(lesson.champion, result.adapter, versions, bounds_beside)
+        result = trained(self.workspace, lesson, self.listener, "update")
+        beside_champion = self._contest(result.adapter, bounds)
+        own = self._gate(result.adapter, bounds, beside_champion)
+        known = self.workspace.evaluations
+        report = compare_candidate(lesson.champion, result.adapter, versions, bounds_beside, known)
         compared = report.gate.checks if report.gate else ()
-        added = self._entered(result, (*data.checks, *own.checks, *compared), lesson.champion)
+        checks = (*data.checks, *own.checks, *compared)
+        added = self._entered(result, checks, beside_champion, bounds.accept_loss, lesson.champion)
         report = report.with_gate(added.gate)
         log_or_say(report, self.workspace, self.listener)
         return UpdatedTask(plan, added, report)
@@ -143,17 +163,31 @@ class Release:
             IntegrityError: its files are damaged.
             TrackingError: the server does not answer, and has to say who is champion of a name that is not known here.
         """
+        stored = self._verify(adapter, champions=False)
+        return self._gate(stored, bounds, self._contest(stored, bounds))
+
+    def _gate(self, stored: StoredAdapter, bounds: AdapterBounds, beside: Contest | None) -> Gate:
         from experiments.gating.adapter_gate import gate_adapter
 
         other = self._verify(bounds.against) if bounds.against else None
-        stored = self._verify(adapter, champions=False)
-        return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, self.listener)
+        return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, beside)
+
+    def _contest(self, stored: StoredAdapter, bounds: AdapterBounds) -> Contest | None:
+        """Return how an adapter compares with the champion of its registered name; None where that is not asked."""
+        from experiments.gating.contest import contest
+        from experiments.gating.registry import rival
+
+        if bounds.below_champion is None:
+            return None
+        now = rival(stored, self.workspace, self.listener)
+        return contest(self.workspace, stored, now, self.task_folders, bounds.below_champion)
 
     def compare(self, champion: str, candidate: str, bounds: CandidateBounds | None = None) -> CandidateReport:
         """Return what a candidate answers beside a champion, on test rows of the candidate's version of the task.
 
         The champion was trained on the same version of the task, or an earlier one: its answers are read in the newest
-        labels. Bounds are held against validation rows. Nothing is stored or logged, and the champion stays what it is.
+        labels. Bounds are held against validation rows. Nothing is logged, and the champion stays what it is; answers
+        are kept in the workspace, so that nobody is asked twice.
 
         Args:
             champion: the adapter that answers now, or any other to compare with.
@@ -171,7 +205,7 @@ class Release:
 
         first, second = self._verify(champion), self._verify(candidate)
         versions = version_pair(first, second, self.task_folders)
-        return compare_candidate(first, second, versions, bounds or CandidateBounds())
+        return compare_candidate(first, second, versions, bounds or CandidateBounds(), self.workspace.evaluations)
 
     def gate_experiment(self, experiment: str, bounds: StreamBounds) -> Gate:
         """Check bounds on a finished stream, by what is stored; no model is needed.
@@ -184,11 +218,17 @@ class Release:
 
         return gate_experiment(self.workspace, experiment, bounds)
 
-    def register(self, adapter: str) -> Registration:
+    def register(self, adapter: str, beside: Contest | None = None, accepted: bool = False) -> Registration:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
 
-        It becomes the champion of that name where it beats the one before on the same validation examples. The
-        workspace keeps the champion; MLflow's alias is a copy of that.
+        It becomes the champion of that name where there is none, or where it holds beside the champion
+        (:mod:`experiments.gating.takeover`) and is better or of a later version of the task. The workspace keeps the
+        champion; MLflow's alias is a copy of that.
+
+        Args:
+            adapter: its name.
+            beside: how it compares with the champion, where that is known already.
+            accepted: whether a person accepts what it loses against the champion.
 
         Raises:
             UnknownNameError: no such adapter.
@@ -197,23 +237,33 @@ class Release:
         """
         from experiments.gating.registry import register
 
-        return register(self._verify(adapter, champions=False), self.workspace, self.listener, self.task_folders)
+        stored = self._verify(adapter, champions=False)
+        return register(stored, self.workspace, self.listener, self.task_folders, beside, accepted)
 
-    def promote(self, name: str, to: str | None) -> ChampionChange:
-        """Make a registered version the champion, whatever it scores.
+    def promote(self, name: str, to: str | None, accepted: bool = False) -> ChampionChange:
+        """Make a registered version the champion, or take over an adapter, registered or not.
+
+        It has to hold beside the champion where the two can be compared. What an experiment left answers under its
+        task's name only once a person has asked for it.
 
         Args:
-            name: ``TASK.METHOD``, or a task with one registered model.
-            to: number of the version, or the id of its adapter; None is an error that lists the versions.
+            name: ``TASK.METHOD``, or a task with one registered model; or, without ``to``, the id of an adapter.
+            to: number of the version, or the id of its adapter; None is an error that lists the versions, where
+                ``name`` is not an adapter's id.
+            accepted: whether a person accepts what it loses; this is written into its manifest.
 
         Raises:
+            GateError: it loses against the champion, and that is not ``accepted``; nothing was changed.
             UnknownNameError: no such name is registered.
             InputError: there is no version ``to``, or it is the champion; nothing was changed.
             TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
         """
-        from experiments.gating.registry import promote
+        from experiments.gating.registry import promote, take_over
 
-        return promote(name, to, self.workspace, self.listener)
+        stored = self._identified(name) if to is None else None
+        if stored is not None:
+            return take_over(stored, self.workspace, self.listener, self.task_folders, accepted)
+        return promote(name, to, self.workspace, self.listener, self.task_folders, accepted)
 
     def roll_back(self, name: str, to: str | None = None) -> ChampionChange:
         """Make the version of a registered name its champion that was champion before.
@@ -230,6 +280,14 @@ class Release:
         from experiments.gating.registry import roll_back
 
         return roll_back(name, to, self.workspace, self.listener)
+
+    def _identified(self, name: str) -> StoredAdapter | None:
+        """Return the adapter of which ``name`` is the id, or its key; None where it is another name, or unknown."""
+        try:
+            adapter = certain_id(name, self.workspace.adapters.ids())
+        except InputError:  # a registered name, or nothing that is known
+            return None
+        return self.workspace.adapters.verify(adapter)
 
     def _verify(self, adapter: str, champions: bool = True) -> StoredAdapter:
         chosen = adapter_id(self.workspace, adapter, self.listener, self.task_folders, champions)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from experiments.gating.takeover import ACCEPT, Takeover
 from workbench.adapters.ids import by_id
 from workbench.errors import InputError, UnknownNameError
 
@@ -17,11 +18,22 @@ MOST_NAMED = 8  # versions that a message lists
 REGISTER = "Register one: workbench adapters register ID"
 
 
-def by_score(name: str, version: Version, champion: Version | None) -> tuple[bool, str]:
+def decide(
+    name: str, version: Version, champion: Version | None, outcome: Takeover | str | None = None, accepted: bool = False
+) -> tuple[bool, str]:
     """Return whether a version that was registered is the champion now, and why: the reason says what was compared.
 
-    A version becomes the champion where there is none, or where it beats the champion on the same validation examples.
-    One whose score is its sender's, and one that a person took the place from, does so only by a person's word.
+    A version becomes the champion where there is none. Else it has to hold beside the champion
+    (:mod:`experiments.gating.takeover`), and to score higher on the rows that both answered, unless it learned a later
+    version of the task. Where the rows cannot be asked, it has to score higher on the same validation examples. One
+    whose score is its sender's, and one that a person took the place from, does so only by a person's word.
+
+    Args:
+        name: ``TASK.METHOD``.
+        version: that was registered.
+        champion: None where there is none.
+        outcome: how the two compare on rows, or why they cannot be compared so.
+        accepted: whether a person accepted what is lost.
     """
     called = f"version {version.number}"
     if champion is not None and champion.number == version.number:
@@ -35,10 +47,25 @@ def by_score(name: str, version: Version, champion: Version | None) -> tuple[boo
         return False, f"{stays}: {called} came from elsewhere, and no score of it counts here; {measured}"
     if champion is None:
         return True, f"{called} is the champion: there was none"
+    comparison = beside(version, champion, outcome)
+    wins = is_better(version, champion, outcome)
+    if wins is None and not accepted:
+        return False, f"{stays}: {comparison}; {promotion} decides without a score"
+    if accepted and not wins and not (isinstance(outcome, Takeover) and outcome.holds):
+        return True, f"{called} is the champion: {comparison}; accepted with {ACCEPT}"
+    return bool(wins), f"{f'{called} is the champion' if wins else stays}: {comparison}"
+
+
+def is_better(version: Version, champion: Version, outcome: Takeover | str | None) -> bool | None:
+    """Return whether a version takes the champion's place; None where nothing can be compared.
+
+    One of the same version of the task has to score higher on the same rows; one of a later version has to hold.
+    """
+    if isinstance(outcome, Takeover):
+        return outcome.holds and (outcome.later or (outcome.difference.mean or 0.0) > 0)
     if not comparable(version, champion):
-        return False, f"{stays}: {compared(version, champion)}; {promotion} decides without a score"
-    wins = champion.validation is None or version.validation > champion.validation
-    return wins, f"{f'{called} is the champion' if wins else stays}: {compared(version, champion)}"
+        return None
+    return version.validation is not None and version.validation > (champion.validation or 0.0)
 
 
 def comparable(version: Version, other: Version) -> bool:
@@ -104,17 +131,52 @@ def back(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
     return known.with_champion(known.before, known.line[:-2], "rolled back", aside=True)
 
 
-def promote(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
-    """Return a name whose champion is the version that ``to`` means; the next rollback leads back to the one before.
+def promoted(name: str, known: RegisteredName, to: str | None) -> Version:
+    """Return the version that ``to`` means.
 
     Raises:
         InputError: ``to`` is None, there is no such version, or it is the champion.
     """
     if to is None:
         raise InputError("--to VERSION is missing", where=name, hint=_choices(known))
-    version, was = _meant(name, known, to), known.champion
-    why = "promoted: there was no champion" if was is None else f"promoted; {compared(version, was)}"
-    return known.with_champion(version, known.line, why, aside=True)
+    return _meant(name, known, to)
+
+
+def promote(known: RegisteredName, version: Version, outcome: Takeover | str | None) -> RegisteredName:
+    """Return a name whose champion is ``version``; the next rollback leads back to the one before.
+
+    ``outcome`` is how it compares with the champion on rows, or why it cannot be compared so.
+    """
+    was = known.champion
+    if was is None:
+        return known.with_champion(version, known.line, "promoted: there was no champion", aside=True)
+    comparison = beside(version, was, outcome)
+    on_rows = comparison if isinstance(outcome, Takeover) else ""
+    return known.with_champion(version, known.line, f"promoted; {comparison}", aside=True, compared=on_rows)
+
+
+def beside(version: Version, champion: Version, outcome: Takeover | str | None) -> str:
+    """Return how a version compares with a champion: on rows, else by their scores, else why neither is known."""
+    if isinstance(outcome, Takeover):
+        called = f"version {version.number}" if version.number else f"{version.adapter}"
+        return outcome.sentence(called, f"version {champion.number}")
+    why = f" ({outcome})" if outcome and not comparable(version, champion) else ""
+    return f"{compared(version, champion)}{why}"
+
+
+def comparison_of(known: RegisteredName, now: Version, was: Version) -> str:
+    """Return how two champions of a name compare, as it was said when one of them followed the other.
+
+    Where it was not, the two validation scores are compared.
+    """
+    pair = {now.number, was.number}
+    newest = known.history[-1] if known.history else None
+    for change in reversed(known.history):
+        if change.compared and {change.version, change.before} == pair:
+            if change is newest:
+                return change.compared
+            return f"as compared when version {change.version} followed version {change.before}: {change.compared}"
+    return compared(now, was)
 
 
 def _meant(name: str, known: RegisteredName, to: str) -> Version:

@@ -43,7 +43,7 @@ def require_answers(stored: StoredAdapter, other: StoredAdapter | None, bounds: 
     reference = other.manifest.task
     if other.id == stored.id:
         raise InputError(f"{stored.id} always agrees with itself", where="--against", hint="Name another adapter.")
-    if not _same_questions(reference, task):
+    if not same_questions(reference, task):
         message = f"{other.id} answers for {reference.name}, with other data or labels than {stored.id} for {task.name}"
         raise InputError(message, where="--against")
 
@@ -74,7 +74,7 @@ def check_answers(
         yield Check("validation calibration error", "at most", bounds.max_ece, error, note=note)
 
 
-def _same_questions(task: TaskReference, other: TaskReference) -> bool:
+def same_questions(task: TaskReference, other: TaskReference) -> bool:
     """Return whether two adapters answer the same examples with the same labels.
 
     Where the data of one are unknown, both answer those of the task as it is here.

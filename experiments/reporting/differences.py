@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.wording import bounds, number, probability
+from experiments.reporting.wording import adjusted_in_words, bounds, number, probability
 from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def gap_in_words(difference: Difference, below: str, above: str, compared: str) 
     """
     if difference.seeds.holds_zero is None:
         return _amount(difference.seeds, below, above)
-    family = f" after Holm for {difference.family} {compared}" if difference.family > 1 else ""
+    family = adjusted_in_words(difference.family, compared=compared)
     limits = f"95 % interval {_limits(difference.seeds)}, {probability(difference.chance, difference.level)}{family}"
     return _with_reading(difference, _amount(difference.seeds, below, above), limits)
 
@@ -307,7 +307,8 @@ def tested_over(differences: Iterable[Difference]) -> str:
 
 def _adjusted(measured: Sequence[Difference]) -> str:
     family = max(difference.family for difference in measured)
-    return f", adjusted after Holm for {family} differences," if family > 1 else ""
+    words = adjusted_in_words(family, compared="differences")
+    return words and f"{words},"
 
 
 def _level(measured: Sequence[Difference]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = "report"  # of a run's artifacts
 PREVIEWS = f"{FOLDER}/previews"
+PAGE = "report.html"  # stands above that folder too: the UI opens no folder by itself
 WIDEST = 700  # pixels of a picture in a description; beside 500 of the UI's own, the page has 1,200
 GAP = "&emsp;"  # before a cell: the UI leaves no room between two
 FRACTIONS = "MLflow's metrics are the same numbers as fractions: 93.1 here is 0.931 in its columns and charts."
@@ -36,10 +37,12 @@ def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = N
     tracking = presentation.tracking()
     run = tracking.run
     tags = {NOTE_TAG: note(presentation, tracking, files or {}), **run.tags}
+    run = run if run.finished else replace(run, title="")
     if files is None:
         children = tuple(replace(child, models=()) for child in run.children)
         return replace(run, tags=tags, children=children)
     artifacts = {f"{FOLDER}/{name}": content for name, content in files.items()}
+    artifacts |= {name: content for name, content in files.items() if name == PAGE}
     return replace(run, tags=tags, artifacts=artifacts | _previews(files, exhibited_pictures(tracking, files)))
 
 
@@ -50,7 +53,7 @@ def progress(presentation: Presentation) -> RunRecord:
     """
     run = presentation.tracking().run
     children = tuple(replace(child, models=()) for child in run.children)
-    return replace(run, metrics=(), children=children, finished=False)
+    return replace(run, metrics=(), children=children, finished=False, title="")
 
 
 def note(presentation: Presentation, tracking: Tracking, files: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words, test_in_words
-from experiments.reporting.wording import begun, number, probability, some
+from experiments.reporting.wording import adjusted_in_words, begun, number, probability, some
 from workbench.measures.statistics import MOST_SEEDS
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class ComparisonInWords:
         equal = difference.reading == EQUAL
         test = f"{'two one-sided tests, ' if equal else ''}{test_in_words([difference])}"
         chance = probability(difference.p_equal if equal else difference.chance, difference.level)
-        family = f" after Holm for {difference.family} comparisons" if difference.family > 1 else ""
+        family = adjusted_in_words(difference.family)
         gap = f"difference {number(difference.shown.mean, signed=True)} points"
         return f"{test}: {chance}{family}; {gap}" + (f", 95 % interval {limits}" if limits else "")
 
@@ -176,8 +176,10 @@ def small_prints(planned: Sequence[ComparisonInWords]) -> list[str]:
     tested = [comparison for comparison in planned if comparison.small_print]
     if len(tested) <= FEW:
         return [f"{test.entry.label} − {test.against.label}: {test.small_print}." for test in tested]
+    if all(comparison.difference.chance is None for comparison in tested):
+        return ["95 % intervals over test examples (bootstrap), which say nothing about other seeds."]
     family = max(comparison.difference.family for comparison in tested)
-    holm = f", p after Holm for {family} comparisons" if family > 1 else ""
+    holm = adjusted_in_words(family, ", p")
     test = begun(test_in_words(comparison.difference for comparison in tested))
     return [f"{test}{holm}; the tables have each interval and p."]
 

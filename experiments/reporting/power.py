@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MOST = 200  # seeds that a run is planned with
 NAMED = 4  # undecided comparisons that a paragraph lists
 ADDED_LATER = (
-    "and then to test old and new ones together as if there had been no look before, has a type I error of 0.06 to "
-    "0.12 instead of 0.05."
+    "and then to test old and new ones together as if there had been no look before, takes chance for a difference in "
+    "6 to 12 % of cases instead of 5 %."
 )
 CONTINUED = (
     f"`workbench run RECIPE --until-decided` adds seeds only where they are needed, up to {LOOKS[-1]}, or up to N with "

@@ -24,6 +24,14 @@ def number(value: float | None, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def adjusted_in_words(family: int, before: str = "", compared: str = "comparisons") -> str:
+    """Return ``, adjusted for 4 comparisons (Holm)`` for the size of a family; nothing where p is of one comparison.
+
+    ``before``: what is adjusted, if that has not been said: ``, p``.
+    """
+    return f"{before or ','} adjusted for {family} {compared} (Holm)" if family > 1 else ""
+
+
 def decimal(value: float, digits: int) -> str:
     """Return a number with so many decimals, a proper minus, and none before a zero: ``−0.012``, ``0.000``."""
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")

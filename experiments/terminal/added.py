@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from experiments.gating.candidate.sentences import refusal
 from experiments.reporting.wording import baseline
 from experiments.terminal import next_steps
 from experiments.terminal.bounds import print_gate
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 MarginBelow = Annotated[
     float,
-    typer.Option(min=0, metavar="X", help="Points by which its validation score may be below the champion's."),
+    typer.Option(
+        min=0,
+        metavar="X",
+        help="Points that may be lost against the champion, if there are validation rows enough to show that no more "
+        "are; else none may.",
+    ),
 ]
 MaxLeakage = Annotated[
     float,
@@ -63,9 +69,8 @@ def print_added(
         print_gate(added.gate)
     if added.trained is not None and not added.gate.passed:
         stderr.print(_kept(added, added.trained.adapter.id, task, where), markup=False)
-    if report is not None and report.refusal:
-        stays = report.candidate if added.champion_of else report.champion
-        raise GateError(f"{stays} stays champion: {report.refusal}", where=task)
+    if not added.gate.passed and (stays := _stays(added)):
+        raise GateError(f"{stays} stays champion: {refusal(added.gate.checks)}", where=task, hint=_accepting(added))
     added.gate.require()
     if document is not None or added.registered is None or added.trained is None:
         return
@@ -77,6 +82,22 @@ def print_added(
     if not added.answers:
         stdout.print(f"This version does not answer: {task!r} means {added.answering}.")
     next_steps.print_next(_next(added, added.trained, registered, task, where))
+
+
+def _stays(added: AddedTask) -> str | None:
+    """Return the id of the adapter that stays champion; None where there is none, or where that was not asked."""
+    if added.champion_of and added.trained:
+        return added.trained.adapter.id
+    champion = added.beside.champion if added.beside else None
+    return champion.adapter if champion else None
+
+
+def _accepting(added: AddedTask) -> str | None:
+    """Return how to accept what the adapter loses; None where other bounds are broken too, or it is champion."""
+    from experiments.gating.takeover import ABOUT_CHAMPION, HOW_TO_ACCEPT
+
+    broken = {check.what for check in added.gate.checks if not check.holds}
+    return None if added.champion_of or broken - {*ABOUT_CHAMPION} else HOW_TO_ACCEPT
 
 
 def _kept(added: AddedTask, adapter: str, task: str, where: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.terminal.output import stderr
 from experiments.terminal.progress import counting
-from tasks.reading import delimited, formats
+from tasks.reading import conll, delimited, formats
 from tasks.reading.dialect import DialectSettings, in_words, unusual
 from tasks.reading.encodings import encoding_of
 from tasks.reading.known_dialect import KnownDialect, dialect_of
@@ -19,7 +19,7 @@ from tasks.rows import row_files
 from tasks.rows.row_files import FileRows, ListedRows, Row, Rows
 from tasks.rows.table_form import PAIR, TEXT, TextForm, expected_columns, text_form
 from workbench.errors import DataError, InputError
-from workbench.files.atomic import file_written_whole, require_folder_of
+from workbench.files.atomic import file_written_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,7 +97,13 @@ def _open(path: Path, expected: Sequence[str], known: KnownDialect | None) -> Fi
 
 
 def _is_table(path: Path, expected: Sequence[str], known: KnownDialect | None) -> bool:
-    """Return whether a file is a table: by its suffix; a .txt is one if it has an expected column."""
+    """Return whether a file is a table: by its suffix; a .txt is one if it has an expected column.
+
+    Of a task whose own files are CoNLL, a file of any name is one that begins as they do.
+    """
+    is_open = suffix_of(path) == ".txt" or not formats.is_known(path)
+    if known is not None and known.format == "conll" and is_open and path.is_file():
+        return conll.is_tagged(path, known.dialect.encoding)
     if suffix_of(path) != ".txt":
         return formats.is_known(path)
     try:
@@ -174,7 +180,7 @@ class AnswerFile:
         """Make sure, before a model is opened, that ``path`` can be written.
 
         Args:
-            path: csv, tsv, jsonl or parquet, by its suffix.
+            path: a table by its ending, one of :data:`experiments.terminal.output.ANSWERS`.
             rows: what is asked about.
             new_columns: those of an answer → the attribute of an answer that stands there.
             prefix: stands before their names.
@@ -182,19 +188,12 @@ class AnswerFile:
             for_spreadsheets: whether no text may begin as a formula does.
 
         Raises:
-            InputError: its folder is missing, it is the file that is read, its suffix is not a known format, or the
-                rows have such a column already.
+            InputError: it is not for spreadsheets, or the rows have such a column already.
         """
-        row_files.require_writable(path)
-        require_folder_of(path)
         if for_spreadsheets and path.suffix.lower() not in row_files.DELIMITERS:
             hint = f"Spreadsheets open {' and '.join(row_files.DELIMITERS)}."
             raise InputError("--for-spreadsheets is not for this format", where=str(path), hint=hint)
         self.for_spreadsheets = for_spreadsheets
-        if source is not None and path.exists() and path.samefile(source):
-            raise InputError(
-                "answers cannot replace the file that is read", where=str(path), hint="Give --out another name."
-            )
         self.path, self.rows, self.plain = path, rows, tuple(new_columns)
         self.new_columns = {f"{prefix}{name}": attribute for name, attribute in new_columns.items()}
         if existing := [name for name in self.new_columns if name in rows.columns]:

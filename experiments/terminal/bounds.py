@@ -36,14 +36,21 @@ NotBelowChampion = Annotated[
     bool,
     typer.Option(
         "--not-below-champion",
-        help="Adapter: its validation score must not be below the champion's. Without a champion the bound holds; with "
-        "scores on other examples, which cannot be compared, it is broken.",
+        help="Adapter: it must be shown to lose less than the margin on validation rows whose label the champion knows "
+        "too, and nothing of it may be lower on test rows. Without a champion the bound holds; if the two cannot be "
+        "compared, it is broken.",
     ),
 ]
 Margin = Annotated[
     float | None,
+    typer.Option("--margin", metavar="X", help="With --not-below-champion: points that may be lost.", show_default="2"),
+]
+AcceptLoss = Annotated[
+    bool,
     typer.Option(
-        "--margin", metavar="X", help="With --not-below-champion: points by which it may be lower.", show_default="0"
+        "--accept-loss",
+        help="Make it the champion although it loses against the one before; what it loses is written into its "
+        "manifest.",
     ),
 ]
 MaxLostOnOld = Annotated[
@@ -73,15 +80,19 @@ MinNewLabel = Annotated[
 
 
 def below_champion(not_below: bool, margin: float | None) -> float | None:
-    """Return how far a score may be below the champion's, in points; None without this bound.
+    """Return how many points may be lost against the champion; None without this bound.
 
     Raises:
         InputError: a margin without the bound.
     """
     if margin is not None and not not_below:
-        hint = "It says by how many points a score may be below the champion's."
+        hint = "It says how many points may be lost against the champion."
         raise InputError("--margin needs --not-below-champion", hint=hint)
-    return (margin or 0.0) if not_below else None
+    if not not_below:
+        return None
+    from experiments.gating.takeover import MARGIN
+
+    return MARGIN if margin is None else margin
 
 
 def print_gate(gate: Gate) -> None:

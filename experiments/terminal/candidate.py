@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from experiments.terminal.options import path_option
 from experiments.terminal.output import from_here, stdout
 from workbench.errors import InputError
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from experiments.gating.candidate.report import CandidateReport
 
 Html = Annotated[Path | None, path_option("FILE", "Write the report as one self-contained page.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 
 
 def require_page(html: Path | None, overwrite: bool) -> None:

@@ -75,6 +75,12 @@ def _experiments(ctx: typer.Context) -> Iterable[str]:
     return find_workspace(ctx.params.get("workspace")).records.names()
 
 
+def _formats(ctx: typer.Context) -> Iterable[str]:
+    from tasks.reading.formats import FORMATS
+
+    return FORMATS
+
+
 def folder(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the folders that a path begins; hub ids are not to be known."""
     try:
@@ -89,6 +95,7 @@ def folder(ctx: typer.Context, incomplete: str) -> list[str]:
 
 task, recipe, experiment = completes(_tasks), completes(_recipes), completes(_experiments)
 tasks_listed = completes(_tasks, listed=True)
+promoted = completes(lambda ctx: [*_registered(ctx), *_adapters(ctx)])
 registered, gated = completes(_registered), completes(lambda ctx: [*_named(ctx), *_experiments(ctx)])
 adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)
 method = completes(_entries("workbench.methods.methods", "METHODS"))
@@ -98,4 +105,5 @@ probes = completes(_entries("workbench.probes", "PROBES"), listed=True)
 composition = completes(_entries("fusion.methods", "COMPOSITIONS"))
 way = completes(_entries("experiments.ways", "WAYS"))
 kind = completes(_entries("workbench.methods.kinds", "KINDS"))
+file_format = completes(_formats)
 backbone = completes(_entries("workbench.backbone.names", "BACKBONES"))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from experiments.answers.drift.result import Drift
     from experiments.answers.drift.signals import Signal
 
+LEAST_SHOWN = 0.005  # what rounds to a percent
+HALF = 0.5
 TITLES = {
     "answers": "answers",
     "confidence": "confidence",
@@ -35,7 +37,7 @@ def print_drift(drift: Drift) -> None:
     if drift.may_have_seen:
         stdout.print(may_have_seen("the test rows"))
     stdout.print()
-    table(["", "test rows", "new rows", "adjusted p", ""], [_row(signal, drift) for signal in drift.signals])
+    table(["", "test rows", "new rows", "unlike", "adjusted p", ""], [_row(signal, drift) for signal in drift.signals])
     if change := next((signal.change for signal in drift.signals if signal.change), None):
         interval = f"95 % interval {bounds(change)}, not adjusted"
         stdout.print(f"\nAnswered rightly: {number(change.mean, signed=True)} points ({interval}).")
@@ -48,11 +50,22 @@ def print_drift(drift: Drift) -> None:
 def sentence(drift: Drift) -> str:
     """Return what a layman reads first."""
     if drift.beyond:
-        return f"Drifted: these rows are no longer {drift.task}. {' '.join(map(_finding, drift.beyond))}"
+        return f"{_graded(drift)} {' '.join(map(_finding, drift.beyond))}"
     if drift.verdict == "still the task":
         return f"Still the task: nothing tells these {drift.rows:,} rows from test rows of {drift.task}."
     few = min((drift.rows, "new"), (drift.held_out, "test"))
     return f"Too few rows to say: {few[0]:,} {_rows(*few)}, and with fewer than {FEWEST} most changes are not found."
+
+
+def _graded(drift: Drift) -> str:
+    """Return how much it has drifted."""
+    begins = {"somewhat": "Somewhat drifted", "clearly": "Clearly drifted"}.get(
+        drift.grade or "", f"No longer {drift.task}"
+    )
+    effect = drift.effect or 0.0
+    much = f"at least about {share(effect)}" if effect >= LEAST_SHOWN else "hardly any"
+    within = f" That is within --max-foreign {drift.bounds.max_foreign:g}." if not drift.alarms else ""
+    return f"{begins}: {much} of these rows are unlike test rows of {drift.task}.{within}"
 
 
 def _rows(number: int, kind: str) -> str:
@@ -78,7 +91,8 @@ def _finding(signal: Signal) -> str:
         "unknown": "look like nothing known",
         "accuracy": "are answered rightly",
     }[signal.name]
-    return f"{number(new)} % {what}, {number(old)} % of the test rows."
+    known = " (so the router hardly knows this task)" if signal.name == "elsewhere" and (old or 0.0) >= HALF else ""
+    return f"{number(new)} % {what}, {number(old)} % of the test rows{known}."
 
 
 def _row(signal: Signal, drift: Drift) -> list[str]:
@@ -96,7 +110,8 @@ def _row(signal: Signal, drift: Drift) -> list[str]:
         bound = f"≤ {drift.bounds.max_lost:g} points"
     else:
         bound = probability(signal.adjusted, drift.bounds.level).removeprefix("p = ").removeprefix("p ")
-    return [TITLES[signal.name], *cells, bound, "beyond" if signal.beyond else ""]
+    unlike = DASH if signal.effect is None else share(signal.effect)
+    return [TITLES[signal.name], *cells, unlike, bound, "beyond" if signal.beyond else ""]
 
 
 def _words(value: object) -> str:

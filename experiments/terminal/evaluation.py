@@ -19,6 +19,8 @@ from experiments.reporting.wording import (
 from experiments.terminal.output import shortened, stdout, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from experiments.answers.evaluated import Evaluated, JudgedRow
     from workbench.measures.statistics import Interval
 
@@ -64,7 +66,9 @@ def _print_labels(evaluated: Evaluated) -> None:
     labels, title = list(evaluated.labels or ()), "Labels"
     if len(labels) > MOST_LABELS:
         there = sorted((label for label in labels if label.count), key=lambda label: label.f1 or 0.0)
-        labels, title = there[:MOST_LABELS], f"Labels: the {MOST_LABELS} worst of {len(labels):,}; --json has all"
+        which = f"the {MOST_LABELS} worst of {len(there):,}" if len(there) > MOST_LABELS else f"the {len(there)}"
+        title = f"Labels: {which} in the file; --json has all {len(labels):,}"
+        labels = there[:MOST_LABELS]
     rows = [
         [
             shortened(label.label),
@@ -98,6 +102,9 @@ def _print_confusion(evaluated: Evaluated) -> None:
         for given, count in enumerate(row)
         if count and right != given
     ]
+    if not pairs:
+        stdout.print("No label was taken for another.")
+        return
     pairs.sort(key=lambda pair: -pair[0])
     title = f"Confusions: the {CONFUSIONS} commonest of {len(pairs):,}; --json has all"
     shown = [[names[right], names[given], count] for count, right, given in pairs[:CONFUSIONS]]
@@ -109,7 +116,7 @@ def _print_wrong(evaluated: Evaluated, most: int) -> None:
     if not wrong or not most:
         return
     number_like = wrong[0].error is not None
-    first = "Largest errors" if number_like else "Wrong answers, the surest first"
+    first = "Largest errors" if number_like else f"Wrong answers{_order(wrong)}"
     more = f": {most:,} of {len(wrong):,}" if len(wrong) > most else ""
     stdout.print()
     last = "error" if number_like else "confidence"
@@ -118,6 +125,13 @@ def _print_wrong(evaluated: Evaluated, most: int) -> None:
         [_line(row, evaluated.task.kind) for row in wrong[:most]],
         f"{first}{more}",
     )
+
+
+def _order(wrong: Sequence[JudgedRow]) -> str:
+    """Return by what :attr:`Evaluated.wrong` puts them in order, for a title; nothing if by nothing."""
+    if any(row.score for row in wrong):
+        return ", the lowest scores first"
+    return ", the surest first" if any(row.confidence is not None for row in wrong) else ""
 
 
 def _line(row: JudgedRow, kind: str) -> list[object]:

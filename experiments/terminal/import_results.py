@@ -16,19 +16,21 @@ if TYPE_CHECKING:
 
 def document(results: Sequence[ImportResult]) -> dict[str, Any]:
     """Return what `adapters import --json` prints: what came in, what was refused; a single adapter also by itself."""
-    imported = [_imported(result.source.name, result.stored, result.was_here) for result in results if result.stored]
+    imported = [_imported(result, result.stored) for result in results if result.stored]
     refused = [_refusal(result.source.name, result.error) for result in results if result.error]
     single = imported[0] if len(results) == 1 and imported else {}
     return {**single, "adapters": imported, "refused": refused}
 
 
-def show_single(stored: StoredAdapter, was_here: bool) -> None:
-    """Print what came in, or that it was there."""
+def show_single(stored: StoredAdapter, was_here: bool, derived: Sequence[str] = ()) -> None:
+    """Print what came in, or that it was there, and what was told from data, a line each."""
     manifest = stored.manifest
     if was_here:
         stdout.print(f"{stored.id} came in before, and stays as it is{_linked(stored)}")
     else:
         stdout.print(f"Imported {stored.id}{_backbone(stored)}")
+    for line in derived:
+        stdout.print(line)
     if manifest.elsewhere:
         labels = f": {', '.join(manifest.task.labels)}" if manifest.task.labels else ""
         program = manifest.elsewhere.program
@@ -67,6 +69,8 @@ def show_many(results: Sequence[ImportResult]) -> None:
         columns = ["from", "id", "task", "kind", "method", *[""] * bool(earlier)]
         table(columns, [row[: len(columns)] for row in rows])
         stdout.print()
+        if lines := [f"{result.source.name}: {line}" for result in imported for line in result.derived.lines]:
+            stdout.print("\n".join([*lines, ""]))
     if refused:
         table(["refused", "why"], [[name, _why(name, error)] for name, error in refused])
         stdout.print()
@@ -87,10 +91,10 @@ def _why(name: str, error: WorkbenchError) -> str:
     return "\n".join(part for part in (f"{where}{error.what}", error.hint) if part)
 
 
-def _imported(name: str, stored: StoredAdapter, was_here: bool) -> dict[str, Any]:
+def _imported(result: ImportResult, stored: StoredAdapter) -> dict[str, Any]:
     manifest = stored.manifest
     return {
-        "from": name,
+        "from": result.source.name,
         "adapter": stored.id,
         "path": str(stored.folder),
         "task": manifest.task.name,
@@ -100,9 +104,13 @@ def _imported(name: str, stored: StoredAdapter, was_here: bool) -> dict[str, Any
         "backbone": manifest.backbone.name,
         "linked": manifest.linked.folder if manifest.linked else None,
         "program": manifest.elsewhere.program if manifest.elsewhere else "workbench",
-        "was_here": was_here,
+        "was_here": result.was_here,
+        **result.derived.as_json(),
     }
 
 
 def _refusal(name: str, error: WorkbenchError) -> dict[str, Any]:
-    return {"from": name, "what": error.what, "where": error.where, "hint": error.hint}
+    from experiments.answers.found_order import UndecidedOrderError  # numpy comes with it
+
+    orders = {"labels_found": error.orders.as_json()} if isinstance(error, UndecidedOrderError) else {}
+    return {"from": name, "what": error.what, "where": error.where, "hint": error.hint, **orders}

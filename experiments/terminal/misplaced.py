@@ -1,4 +1,4 @@
-"""Hints for options written before their command, and for files written without ``--file``."""
+"""Hints for options before their command, files without ``--file``, and options that were given to ``--set``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from typer import BadParameter
 
-from workbench.errors import InputError
+from workbench.errors import InputError, Problem, SettingsError
 
 UsageError: Any = BadParameter.__base__  # typer brings a click of its own, and names only this child of it
 
@@ -36,6 +37,38 @@ def hints_on_order(given: Sequence[str]) -> Iterator[None]:
             raise
         hint = f"Write it after the command: workbench {shlex.join(words)}"
         raise InputError(f"{option} stands before the command that takes it", hint=hint) from None
+
+
+@contextmanager
+def hints_on_settings(context: Any) -> Iterator[None]:
+    """Name an option of the command that a group runs, where ``--set`` gives what is no setting, but has an option.
+
+    Args:
+        context: of the group.
+
+    Raises:
+        SettingsError: the same problems; the hint on ``--set seed=1`` is ``--seed 1``.
+    """
+    try:
+        yield
+    except SettingsError as error:
+        name = context.invoked_subcommand
+        command = context.command.get_command(context, name) if name else context.command
+        raise SettingsError(_with_option(problem, command) for problem in error.problems) from None
+
+
+def _with_option(problem: Problem, command: Any) -> Problem:
+    """Return a problem, its hint the command's option if an unknown key is called like one."""
+    assignment = (problem.where or "").removeprefix("--set ")
+    if assignment == problem.where or not problem.what.startswith("unknown key"):
+        return problem
+    name, _, value = assignment.partition("=")
+    option = f"--{name.rpartition('.')[2].replace('_', '-')}"
+    parameter = next((parameter for parameter in command.params if option in parameter.opts), None)
+    if parameter is None:
+        return problem
+    written = option if parameter.is_flag else f"{option} {shlex.quote(value)}"
+    return replace(problem, hint=f"This is an option of its own: {written}")
 
 
 def _without_option(error: Any) -> str:

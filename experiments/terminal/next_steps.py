@@ -1,12 +1,19 @@
-"""The command that comes next, as every command prints it: options that were given are repeated."""
+"""The command that comes next, as every command prints it: options that were given are repeated.
+
+What follows from a comparison is made in :mod:`experiments.reporting.advice`, from the readings that its verdict has.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.terminal.output import stdout
+
+if TYPE_CHECKING:
+    from experiments.studies.core.report import StudyReport
 
 DEFAULT = "minilm"
 BACKBONES = {"causal-lm": "smollm2", "seq2seq": "google/flan-t5-small"}  # for kinds that the default one cannot do
@@ -63,3 +70,24 @@ def predicting_file(
     routed = named([("--among", among), ("--backbone", backbone)])
     second = " --pair COLUMN" if pair else ""
     return f"workbench predict {adapter} --file FILE --column COLUMN{second} --out answers.csv{routed}{further}"
+
+
+def after_report(
+    report: StudyReport, with_seeds: Callable[[int], str] | None, uses: Mapping[str, Callable[[], str]] | None = None
+) -> list[str]:
+    """Return what follows from a report on a comparison, a command a line; nothing that its verdict speaks against.
+
+    Args:
+        report: on whatever study.
+        with_seeds: returns the command with so many seeds; None where the comparison has no seeds of its own.
+        uses: label → the command that uses this entry's result; the likeliest first.
+    """
+    from experiments.reporting.advice import Step, advised, seeds_that_decide
+
+    standing, declared = report.standing, [*report.declared.values()]
+    deciding = None
+    main = [of for of in report.planned if any(of.difference is own for own in declared)]
+    if with_seeds and (needed := seeds_that_decide(main, standing, len(report.seeds))):
+        deciding = Step(with_seeds(needed[0]), "", needed[1])
+    using = [Step(command(), label) for label, command in (uses or {}).items() if not standing.is_beaten(label)]
+    return [step.line for step in advised(standing, using[:1], deciding)]

@@ -23,6 +23,15 @@ def path_option(metavar: str, text: str) -> Any:
     return typer.Option(metavar=metavar, parser=path_of, help=text)
 
 
+def out_option(text: str, *endings: str) -> Any:
+    """Return the option ``--out FILE`` of a command; ``text`` says what it writes, ``endings`` in which formats.
+
+    Whoever takes it checks the path with :func:`experiments.terminal.output.require_out`.
+    """
+    return path_option("FILE", f"{text}, by the file's ending: {', '.join(endings)}.")
+
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option(

@@ -9,16 +9,21 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from experiments.reporting.grid import grid, printable_lines
+from workbench.errors import InputError
 from workbench.errors.printable import printable
+from workbench.files.atomic import require_folder_of, require_new
+
+if TYPE_CHECKING:
+    from experiments.reporting.presentation import Presentation
 
 
 class Screen(Console):
@@ -50,6 +55,52 @@ def emit(document: Any) -> None:
     """
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write(re.sub(r"[^\n -~]", _escaped, text) + "\n")
+
+
+def as_document(document: Any) -> str:
+    """Return what :func:`emit` prints, as the content of a file."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def require_out(
+    path: Path, endings: Collection[str], overwrite: bool, also: str = "", source: Path | None = None
+) -> str:
+    """Return the ending of ``--out FILE``, which says in which format a command writes there.
+
+    Args:
+        path: the file.
+        endings: those that the command knows, in lower case.
+        overwrite: whether it may exist.
+        also: where else the command writes something that has no ending here.
+        source: the file that the command reads.
+
+    Raises:
+        InputError: another ending; its folder is missing; it exists and may not be replaced, or is the ``source``.
+    """
+    ending = path.suffix.lower()
+    if ending not in endings:
+        hint = f"Known: {', '.join(endings)}.{also and f' {also}'}"
+        raise InputError("cannot tell the format to write", where=str(path), hint=hint)
+    require_folder_of(path)
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        hint = "Give --out another name."
+        raise InputError("answers cannot replace the file that is read", where=str(path), hint=hint)
+    require_new(path, overwrite)
+    return ending
+
+
+DOCUMENT = ".json"  # what --json prints, as a file
+ANSWERS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", DOCUMENT)  # the forms of answers to the rows of a file
+REPORTS = (".html", ".json", ".tex")  # the forms of a report on an experiment that are one file
+
+
+def report_content(presentation: Presentation, ending: str, full: bool = False) -> str:
+    """Return a report as a file with one of the endings :data:`REPORTS`; ``full``: as ``--json --full`` prints it."""
+    from experiments.reporting import files, latex, page
+
+    if ending == DOCUMENT:
+        return as_document(presentation.document(full))
+    return latex.latex(presentation) if ending == ".tex" else page.page(presentation, files.figures(presentation))
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -95,7 +95,7 @@ def preview(
     stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{steps_in_words}. Nothing was trained.")
     stdout.print(MEMORY)
     workers.show()
-    _say_time(expected, todo, workers.processes)
+    _say_time(expected, todo, workers.processes, estimator.measure)
 
 
 def _table(ahead: Sequence[Ahead]) -> None:
@@ -151,12 +151,15 @@ def _total(values: Sequence[float | None]) -> float | None:
     return math.fsum(known_values) if len(known_values) == len(values) else None
 
 
-def _say_time(seconds: float | None, todo: Sequence[Ahead], processes: int) -> None:
+def _say_time(seconds: float | None, todo: Sequence[Ahead], processes: int, measured: bool) -> None:
+    """Print how long it takes; where that is not known, what tells: ``measured`` is whether steps were timed."""
     unknown = [entry.piece.label for entry in todo if entry.seconds is None]
     several = f" with {processes} processes" if processes > 1 else ""
     if seconds is None:
         names = ", ".join(dict.fromkeys(unknown[:3])) + (f", and {len(unknown) - 3} more" if len(unknown) > 3 else "")
         stdout.print(f"Time: not known until similar work was done in this workspace: {names}.", markup=False)
+        if not measured and any(entry.piece.effort.steps for entry in todo if entry.seconds is None):
+            stdout.print("With --dry-run --measure, ten training steps of each kind are timed for it, and thrown away.")
     elif any(entry.expected.measured for entry in todo):
         stdout.print(f"Time: {in_words(seconds)}{several} for the optimiser steps that were timed; tests come on top.")
     else:

@@ -19,6 +19,8 @@ from experiments.workspace.evaluations import Evaluations
 from experiments.workspace.known import Known
 from experiments.workspace.layout import FOLDERS, SWEPT
 from experiments.workspace.measured_scores import FOLDER, MeasuredScore
+from experiments.workspace.origins import FOLDER as ASKED
+from experiments.workspace.origins import Asked, Origins
 from experiments.workspace.pace import Pace
 from experiments.workspace.records import Records
 from tasks.reading.text_files import path_of
@@ -42,20 +44,27 @@ T = TypeVar("T")
 class Workspace:
     """Everything below one folder."""
 
-    def __init__(self, root: Path, access: Access | None = None, known: Known | None = None) -> None:
+    def __init__(
+        self, root: Path, access: Access | None = None, known: Known | None = None, made_by: str | None = None
+    ) -> None:
         """Use ``root``; it is made when something is first written.
 
         Args:
             root: the folder.
             access: how things are read; by default nothing is fetched, and damage is an error.
             known: what this command has read already.
+            made_by: what the adapters that are made here are made by, see :mod:`.origins`.
         """
-        self.root, self.access = root, access or Access()
+        self.root, self.access, self.made_by = root, access or Access(), made_by
         self.known = known or Known()
 
     def mending(self, listener: Listener) -> Workspace:
         """Return the same workspace for a run, which makes damaged things again; ``listener`` hears of each."""
-        return Workspace(self.root, replace(self.access, damage=DamagePolicy(listener)), self.known)
+        return Workspace(self.root, replace(self.access, damage=DamagePolicy(listener)), self.known, self.made_by)
+
+    def making_for(self, made_by: str) -> Workspace:
+        """Return the same workspace, in which adapters are ``made_by`` a command, or by ``run NAME``."""
+        return Workspace(self.root, self.access, self.known, made_by)
 
     def require_elsewhere(self, target: Path) -> None:
         """Raise InputError where ``target`` is in a folder that only the workspace writes."""
@@ -72,7 +81,7 @@ class Workspace:
     @cached_property
     def adapters(self) -> AdapterStore:
         """The adapter store."""
-        return AdapterStore(self.root / "adapters", self.access.fetch)
+        return AdapterStore(self.root / "adapters", self.access.fetch, self.made_by)
 
     @cached_property
     def records(self) -> Records:
@@ -88,6 +97,11 @@ class Workspace:
     def champions(self) -> Champions:
         """The champion of each registered name."""
         return Champions(self.root)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """What made each adapter, and which of them a person asked for."""
+        return Origins(self.documents(ASKED, Asked), self.champions, self.records, self.known)
 
     @cached_property
     def measured_scores(self) -> Documents[MeasuredScore]:

@@ -17,6 +17,7 @@
     routers/KEY/                    what a router knows of one adapter, or how it scores the validation texts of several
     damaged/ID-xxxxxxxx/            an adapter that was damaged or imported, moved aside when it was trained here
     measured/ID.json                the validation score of an imported adapter, measured here
+    asked/ID.json                   which command of a person asked for an adapter, whatever made it
     champions.json                  which version of each registered name is the champion, and which were before
     claims/KEY                      an empty file that is locked while a process does the piece
     pace.jsonl                      durations of earlier pieces
@@ -40,6 +41,7 @@ SWEPT = (  # patterns of the folders in which a killed process may leave somethi
     "pieces",
     "repairs",
     "measured",
+    "asked",
     "costs",
     "trials",
     "evaluations",

@@ -19,6 +19,7 @@ class Change:
         before: number of the version that was champion until then; None where there was none.
         when: the time, UTC, in ISO format.
         why: who or what decided, in words, with the scores and the examples that were compared.
+        compared: how the two did on the rows that both answered, in words; empty where they were not asked.
     """
 
     version: str
@@ -26,6 +27,7 @@ class Change:
     before: str | None
     when: str
     why: str
+    compared: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ class RegisteredName:
         )
         return replace(self, versions=tuple(versions))
 
-    def with_champion(self, version: Version, line: tuple[str, ...], why: str, aside: bool) -> RegisteredName:
+    def with_champion(
+        self, version: Version, line: tuple[str, ...], why: str, aside: bool, compared: str = ""
+    ) -> RegisteredName:
         """Return the same with another champion.
 
         Args:
@@ -100,6 +104,7 @@ class RegisteredName:
             why: see :class:`Change`.
             aside: whether a person replaced the champion before, and those that are no longer in the line: none of them
                 becomes champion again by itself.
+            compared: see :class:`Change`.
         """
         before = self.champion
         replaced = {*self.line} - {*line, version.number} if aside else set()
@@ -109,7 +114,8 @@ class RegisteredName:
             for known in self.versions
         )
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        change = Change(version.number, version.adapter, None if before is None else before.number, now, why)
+        number = None if before is None else before.number
+        change = Change(version.number, version.adapter, number, now, why, compared)
         return RegisteredName(versions, (*line, version.number), (*self.history, change))
 
 

@@ -12,7 +12,7 @@ from fusion.methods import COMPOSITIONS
 from fusion.target.composition import HEAD_REVISION, Composed, Purpose
 from fusion.target.source_tasks import task_of
 from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.manifest import CompositionReference
+from workbench.adapters.manifest import ChoiceReference, CompositionReference
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.evaluation import evaluate_split
 from workbench.errors import InputError
@@ -246,8 +246,11 @@ def keep_composition(
     request: Request,
     settings: CompositionSettings,
     store: AdapterStore,
+    choice: ChoiceReference | None = None,
 ) -> StoredAdapter:
     """Put a fused model into the store; its manifest names sources, weights, method, rank and truncation error.
+
+    ``choice`` says why it is kept, where other models were tried beside it.
 
     Raises:
         InputError: it is larger than an adapter may be, so that nothing would read it again; nothing is stored.
@@ -271,8 +274,26 @@ def keep_composition(
     )
     parents = tuple(source.id for source in request.sources)
     code = manifest.code | composition_code(name, settings)
-    made = manifest.model_copy(update={"composition": reference, "parents": parents, "code": code})
+    made = manifest.model_copy(update={"composition": reference, "parents": parents, "code": code, "choice": choice})
     return keep(fused.model, adaptation, made, store)
+
+
+def keep_uncomposed(
+    adapter_id: str, tried: ComposedModel, request: Request, store: AdapterStore, choice: ChoiceReference
+) -> StoredAdapter:
+    """Put a model that has no source into the store: one of :func:`from_scratch`, or a head on frozen features.
+
+    Raises:
+        IntegrityError: it changed the backbone, although its method does not train it.
+    """
+    from workbench.methods.adaptation import Adaptation
+
+    composed = tried.composed
+    if composed.fit is None:
+        tried.model.body.requires_grad_(False)  # it was read only, and no weight of it is the adapter's
+    adaptation = Adaptation(request.backbone, composed.method, composed.settings, request.precision)
+    manifest = describe(adapter_id, _target(request), adaptation, request.budget, request.seed, tried.record)
+    return keep(tried.model, adaptation, manifest.model_copy(update={"choice": choice}), store)
 
 
 def _require_readable(composed: Composed) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.drafting.template import quote
 from tasks.reading import formats, label_folders
-from tasks.reading.dialect import USUAL, Dialect, DialectSettings, in_words, unusual
+from tasks.reading.dialect import USUAL, DialectSettings, in_words, unusual
 from tasks.reading.known_dialect import KnownDialect, dialect_of
 from tasks.reading.sniffing import is_ascii
 from tasks.reading.text_files import exists, path_of, require_readable, require_utf_8
@@ -74,18 +74,22 @@ def data_at(
     known: KnownDialect | None = None,
     *,
     needs_train: bool = True,
+    format: formats.Format | None = None,  # noqa: A002 - the key's name in a task file
+    option: str | None = None,
 ) -> RawData:
     """Return the data at ``origin``.
 
     Args:
-        origin: a csv, tsv, txt, jsonl, parquet or xlsx file (text also as .gz or .bz2), a folder of such files called
-            train, dev, test …, a folder of ``<label>/<name>``, or of such folders, a folder laid out like a repository
-            of the hub, or a hub id (``owner/name``, ``owner/name:config``).
+        origin: a csv, tsv, txt, jsonl, conll, parquet or xlsx file (text also as .gz or .bz2), a folder of such files
+            called train, dev, test …, a folder of ``<label>/<name>``, or of such folders, a folder laid out like a
+            repository of the hub, or a hub id (``owner/name``, ``owner/name:config``).
         folder: where the task file will lie; paths in it are relative to this folder.
         overrides: what a person has said of how text files are written; the rest is told from the files.
         expected: columns of the task that the data come to.
         known: how its own files are written; None where that is not known.
         needs_train: whether rows to train on have to be there.
+        format: of the file, or of the files of a folder; None: as their names say.
+        option: what names a format to whoever has given ``origin``; None where nothing does.
 
     Raises:
         InputError: no such data, or none to train on where those are needed.
@@ -95,11 +99,16 @@ def data_at(
     repository, _, config = origin.partition(":")
     read_as, encoding = "", None
     if exists(path):
-        tables, source, read_as, encoding = _from_path(path, folder, overrides, expected, known)
+        how = _How(overrides, expected, known, format, option)
+        tables, source, read_as, encoding = _from_path(path, folder, how)
+    elif format:
+        raise no_such_file(path, "no such file or folder, and a format can be named for those alone")
     elif config and exists(path_of(repository)):
         tables, source = _from_repository(path_of(repository), folder, config)
     else:
         tables, source = _from_hub(origin)
+    if format and not any(line.startswith("files:") for line in source):
+        raise InputError("a format can be named for files only", where=option or origin, hint="Leave it out.")
     if overrides.set_values() and not read_as:
         raise InputError(f"{', '.join(overrides.set_values())} can be set for text files only", where=origin)
     trained = ("train", "data") if needs_train else ("train", "data", *tables)
@@ -109,15 +118,29 @@ def data_at(
     return RawData(origin, tuple(source), tables, frame_of(tables[split]), read_as, encoding or "utf-8")
 
 
-def _from_path(
-    path: Path, folder: Path, overrides: DialectSettings, expected: Collection[str], known: KnownDialect | None
-) -> tuple[Mapping[str, Table], list[str], str, str | None]:
+@dataclass(frozen=True)
+class _How:
+    """How files are to be read, as :func:`data_at` was told."""
+
+    overrides: DialectSettings
+    expected: Collection[str]
+    known: KnownDialect | None
+    format: formats.Format | None
+    option: str | None
+
+    def format_of(self, file: Path) -> formats.Format:
+        """Return the format of a file: the one that was named, else that of its name."""
+        return self.format or formats.format_of(file, self.option)
+
+
+def _from_path(path: Path, folder: Path, how: _How) -> tuple[Mapping[str, Table], list[str], str, str | None]:
     require_readable(path, folder=True)
-    files = {"data": path} if path.is_file() or _holds_labels(path) else _split_files(path)
+    files = {"data": path} if path.is_file() or _holds_labels(path) else _split_files(path, how.format)
     if files:
-        format, dialect = _format_and_dialect(files, overrides, expected, known)  # noqa: A001
-        tables: dict[str, Table] = {split: formats.read(file, None, dialect) for split, file in files.items()}
+        format, dialect = _format_and_dialect(files, how)  # noqa: A001
+        tables: dict[str, Table] = {split: formats.read(file, how.format, dialect) for split, file in files.items()}
         lines = ["files:", *(f"  {split}: {quote(_relative(file, folder))}" for split, file in files.items())]
+        lines += [f"  format: {how.format}"] if how.format else []
         return tables, [*lines, *_keys(dialect)], _in_words(format, dialect), dialect.encoding
     if _is_repository(path):
         return *_from_repository(path, folder, ""), "", None
@@ -127,11 +150,10 @@ def _from_path(
     raise InputError("no data in this folder", where=str(path), hint=hint)
 
 
-def _format_and_dialect(
-    files: Mapping[str, Path], overrides: DialectSettings, expected: Collection[str], known: KnownDialect | None
-) -> tuple[str, DialectSettings]:
+def _format_and_dialect(files: Mapping[str, Path], how: _How) -> tuple[str, DialectSettings]:
     """Return the format of the first file, and the dialect settings that a task file needs for all of them."""
-    file_formats = [formats.format_of(file) for file in files.values()]
+    overrides, expected, known = how.overrides, how.expected, how.known
+    file_formats = [how.format_of(file) for file in files.values()]
     first = file_formats[0]
     if first == "folders":
         likeliest = next(filter(None, map(label_folders.encoding_of_texts, files.values())), None)
@@ -178,7 +200,9 @@ def _in_words(format: str, dialect: DialectSettings) -> str:  # noqa: A002
         return in_words(dialect.dialect(format))
     if format == "xlsx":
         return f"the first sheet, {'no header' if dialect.header is False else 'a header'}"
-    encoding = Dialect(encoding=dialect.encoding or "utf-8").encoding
+    encoding = dialect.encoding or "utf-8"
+    if format == "conll":
+        return f"a word and its tag on each line, a blank line between sentences, {encoding}"
     return f"texts in {encoding}" if format in {"folders", "jsonl"} else ""
 
 
@@ -208,13 +232,14 @@ def _relative(path: Path, folder: Path) -> str:
     return relative
 
 
-def _split_files(path: Path) -> dict[str, Path]:
+def _split_files(path: Path, format: formats.Format | None = None) -> dict[str, Path]:  # noqa: A002
+    """Return split → the file that its name says; of any suffix where a ``format`` was named."""
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         words = re.split(r"[^a-z]+", file.stem.lower())
         splits = [SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES]
         split = next((split for split in splits if split != "data"), "data" if splits else None)  # data_test is test
-        if split and (formats.is_known(file) if file.is_file() else _holds_labels(file)):
+        if split and (bool(format) or formats.is_known(file) if file.is_file() else _holds_labels(file)):
             if split in files:
                 raise InputError(f"two files for {split}: {files[split].name}, {file.name}", where=str(path))
             if file.is_symlink() and file.is_dir():

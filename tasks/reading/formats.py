@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tasks.reading import delimited, json_documents, label_folders, labelled_lines, sheets
+from tasks.reading import conll, delimited, json_documents, label_folders, labelled_lines, sheets
 from tasks.reading.dialect import KEYS, USUAL, Dialect, DialectSettings
 from tasks.reading.raw_values import restore_whole_numbers
 from tasks.reading.table_size import require_bounded
@@ -20,7 +20,7 @@ from tasks.reading.text_files import (
     require_readable,
     suffix_of,
 )
-from workbench.errors import DataError, InputError, opening
+from workbench.errors import DataError, InputError, opening, suggest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,10 @@ Format = Literal[
     "folders",
     "orange-tab",
     "labelled-lines",
+    "conll",
 ]
 
+FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -48,13 +50,19 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
     ".xlsx": "xlsx",
     ".tab": "orange-tab",
+    ".conll": "conll",
+    ".iob": "conll",
+    ".iob2": "conll",
+    ".bio": "conll",
+    ".bioes": "conll",
 }
+IN_TASK_FILE = "format: …"
 READABLE = f"{', '.join(SUFFIXES)}, and {' or '.join(UNPACKED)} of those that are text"
 PACKED_ALREADY = (".parquet", ".xlsx")
 DOCUMENTS = ("json", json_documents.NATURAL)
 FITTING = {
     **dict.fromkeys(USUAL, KEYS),
-    **dict.fromkeys(("jsonl", *DOCUMENTS, "labelled-lines", "folders"), ("encoding",)),
+    **dict.fromkeys(("jsonl", *DOCUMENTS, "labelled-lines", "folders", "conll"), ("encoding",)),
     "xlsx": ("header",),
 }
 TYPE_LINES = 2  # of Orange's tables, after the names: types and roles
@@ -66,8 +74,12 @@ def is_known(path: Path) -> bool:
     return suffix in SUFFIXES and not (is_packed(path) and suffix in PACKED_ALREADY)
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path, option: str | None = None) -> Format:
     """Return the format that a path's suffix stands for; a folder is ``folders``.
+
+    Args:
+        path: a file or a folder.
+        option: what names a format to whoever has given the path; None where nothing does.
 
     Raises:
         InputError: an unknown suffix.
@@ -76,7 +88,16 @@ def format_of(path: Path) -> Format:
         return "folders"
     if is_known(path):
         return SUFFIXES[suffix_of(path)]
-    raise InputError(f"cannot tell the format of {path.name}", hint=f"Name it (format: …), or use one of {READABLE}.")
+    named = f"Name it ({option}), or use" if option else "Rename it: use"
+    raise InputError(f"cannot tell the format of {path.name}", hint=f"{named} one of {READABLE}.")
+
+
+def known_format(name: str, where: str) -> Format:
+    """Return the format that a person named; raises InputError where there is none of that name."""
+    for known in FORMATS:
+        if name == known:
+            return known
+    raise InputError(f"there is no format {name!r}", where=where, hint=suggest(name, FORMATS))
 
 
 def read(path: Path, format: Format | None = None, overrides: DialectSettings | None = None) -> pd.DataFrame:  # noqa: A002
@@ -94,7 +115,7 @@ def read(path: Path, format: Format | None = None, overrides: DialectSettings | 
         DataError: the file is not what its format says, with the line where that is known.
     """
     require_readable(path, folder=True)
-    format, overrides = format or format_of(path), overrides or DialectSettings()  # noqa: A001
+    format, overrides = format or format_of(path, IN_TASK_FILE), overrides or DialectSettings()  # noqa: A001
     if foreign := [key for key in overrides.set_values() if key not in FITTING.get(format, ())]:
         raise InputError(f"{' and '.join(foreign)} have no meaning for {format}: leave them out", where=str(path))
     require_readable(path, folder=format == "folders")
@@ -129,6 +150,8 @@ def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any
             yield from (dict(zip(names, row, strict=True)) for row in cells)
     elif format == "parquet":
         yield from _parquet_rows(path)
+    elif format == "conll":
+        yield from conll.rows(path, dialect.encoding)
     else:
         yield from json_rows(path, dialect.encoding)
 
@@ -144,6 +167,8 @@ def _read(path: Path, format: Format, overrides: DialectSettings) -> pd.DataFram
         return delimited.frame_of(path, overrides.dialect(format), TYPE_LINES if format == "orange-tab" else 0)
     if format == "labelled-lines":
         return labelled_lines.frame_of(path, overrides.encoding or "utf-8")
+    if format == "conll":
+        return conll.frame_of(path, overrides.encoding or "utf-8")
     if format == "jsonl":
         return _jsonl(path, overrides.encoding or "utf-8")
     if format in DOCUMENTS:

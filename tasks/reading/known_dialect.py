@@ -56,7 +56,7 @@ def dialect_of(
     if format == "xlsx" and not own.header:
         with sheets.open_sheet(path) as (names, _):
             return replace(own, header=bool({*names} & {*expected}))
-    return replace(own, encoding=encoding_in(path, own.encoding)) if format == "jsonl" else own
+    return replace(own, encoding=encoding_in(path, own.encoding)) if format in {"jsonl", "conll"} else own
 
 
 def _like(path: Path, own: Dialect, expected: Collection[str]) -> Dialect | None:

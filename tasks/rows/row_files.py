@@ -17,7 +17,7 @@ from tasks.reading.dialect import DialectSettings
 from tasks.reading.formulas import literal
 from tasks.reading.known_dialect import KnownDialect, dialect_of
 from tasks.reading.table_size import require_bounded
-from tasks.reading.text_files import require_readable
+from tasks.reading.text_files import require_readable, suffix_of
 from tasks.rows.label_sets import is_list
 from workbench.errors import InputError
 
@@ -102,7 +102,7 @@ class FileRows(Rows):
             DataError: the file has no rows, or is not what its suffix says, with the line.
         """
         require_readable(path)
-        self.path, self.format = path, formats.format_of(path)
+        self.path, self.format = path, _format_of(path, known)
         self.dialect = dialect_of(path, self.format, DialectSettings(), expected, known)
         columns: dict[str, None] = {}
         self.count = 0
@@ -126,10 +126,13 @@ class FileRows(Rows):
         return pq.read_schema(self.path)
 
 
-def require_writable(target: Path) -> None:
-    """Raise InputError unless rows can be written in the format that the suffix of ``target`` stands for."""
-    if target.suffix.lower() not in WRITTEN:
-        raise InputError("cannot tell the format to write", where=str(target), hint=f"Known: {', '.join(WRITTEN)}.")
+def _format_of(path: Path, known: KnownDialect | None) -> formats.Format:
+    """Return the format of a file by its name; by that of the task's own files, where they are known and are CoNLL.
+
+    Such files have any name: ``eng.testb``, ``test.txt``.
+    """
+    is_open = not formats.is_known(path) or suffix_of(path) == ".txt"
+    return "conll" if known is not None and known.format == "conll" and is_open else formats.format_of(path)
 
 
 @contextmanager

@@ -76,7 +76,8 @@ def available(settings: FilesSettings, folder: Path) -> Availability:
 
 def known_dialect(settings: FilesSettings, folder: Path) -> KnownDialect:
     """Return how the files are written; raises InputError where their name does not tell the format."""
-    format = settings.format or formats.format_of(next(iter(settings.paths(folder).values())))  # noqa: A001
+    first = next(iter(settings.paths(folder).values()))
+    format = settings.format or formats.format_of(first, formats.IN_TASK_FILE)  # noqa: A001
     return KnownDialect(format, settings.dialect(format))
 
 

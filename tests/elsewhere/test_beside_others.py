@@ -93,7 +93,9 @@ def test_rows_of_one_batch_are_answered_as_alone(original: Shop, backbone: Backb
         alone = serving.SingleAdapter(adapter, backbone).answers(rows_of(TEXTS), [adapter.id] * len(TEXTS))
         beside = mixed[row * len(TEXTS) :][: len(TEXTS)]
         assert [answer.words for answer in beside] == [answer.words for answer in alone]
-        assert [answer.confidence for answer in beside] == pytest.approx([answer.confidence for answer in alone])
+        assert [answer.confidence for answer in beside] == pytest.approx(
+            [answer.confidence for answer in alone], rel=1e-5
+        )
     wanted = original.logits[original.few].softmax(-1).max(-1).values
     assert [answer.confidence for answer in mixed[: len(TEXTS)]] == pytest.approx(wanted.tolist(), rel=1e-5)
 

@@ -86,7 +86,7 @@ def test_it_is_gated_registered_and_rolled_back(counted: Shop, call: Call) -> No
     counted.bench.exchange.test(again.id)
     document = json.loads(done(call, "adapters", "register", again.id, "--json"))
     champion, other = (again.id, counted.few) if document["champion"] else (counted.few, again.id)
-    done(call, "adapters", "promote", "animals", "--to", other)
+    done(call, "adapters", "promote", "animals", "--to", other, "--accept-loss")
     assert other in done(call, "predict", "animals", "the cat", "--json")
     done(call, "adapters", "rollback", "animals")
     assert champion in done(call, "predict", "animals", "the cat", "--json")

@@ -49,9 +49,20 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     hardly = ("--set", "learning_rate=1e-7", "--margin", "100")
     code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, *hardly)
     (second,) = {*bench.workspace.adapters.ids()} - before
-    assert (code, f"does not answer: 'animals' means {first}." in " ".join(out.split())) == (0, True), out
-    commands = [line.removeprefix("Next:").strip() for line in out[out.index("Next:") :].splitlines()]
-    assert commands == [f'workbench predict {second} "some text"', "workbench adapters promote animals.lora --to 2"]
+    refused = " ".join(err.split())
+    assert (code, "Registered" in out, bench.chosen("animals")) == (3, False, first), "whatever the margin is"
+    assert f"{first} stays champion: called lower on test rows: label first −100.0 points" in refused
+    assert "The same command with --accept-loss makes it the champion" in refused
+    assert bench.workspace.adapters.get(second).manifest.accepted == ()
+    code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, *hardly, "--accept-loss")
+    assert (code, "accepted with --accept-loss" in " ".join(out.split()), bench.chosen("animals")) == (0, True, second)
+    (accepted,) = bench.workspace.adapters.verify(second).manifest.accepted
+    assert (accepted.champion, "label first −100.0 points" in accepted.loss) == (first, True)
+    assert call("add", "animals", "--backbone", str(bert), *SETTINGS, *hardly, "--accept-loss")[0] == 0
+    assert len(bench.workspace.adapters.get(second).manifest.accepted) == 1, "the same command again adds nothing"
+    code, out, err = call("adapters", "rollback", "animals")
+    assert (code, bench.chosen("animals")) == (0, first)
+    assert "As compared when version 2 followed version 1: on 16 validation rows" in " ".join(out.split())
 
     code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, "--json")
     document = json.loads(out)

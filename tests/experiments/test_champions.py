@@ -82,7 +82,7 @@ def require_champion_everywhere(made: ScoredAdapters, call: Call, champion: str)
     assert select(workspace, [], None, made.bench.task_folders, Silent()).by_task == {"animals": champion}
     assert source_ids(workspace, ["animals"], Silent(), (), ("peft",).__contains__) == [champion]
     code, out, _ = call("gate", made.ids[0], "--not-below-champion", "--json")
-    assert (code, json.loads(out)["bounds"][0]["bound"]) == (3, 75.0)
+    assert (code, json.loads(out)["bounds"][0]["found"]) == (3, -25.0)
 
 
 def test_the_list_says_what_a_name_with_several_champions_stands_for(
@@ -250,7 +250,9 @@ def test_an_alias_that_was_moved_in_mlflow_is_told_and_can_be_adopted(copy: Scor
     code, _, err = call("adapters", "register", copy.ids[0])
     assert (code, f"`workbench adapters promote {NAME} --to {copy.ids[0]}`" in err) == (0, True)
     assert alias(copy) == "2"
-    assert call("adapters", "promote", NAME, "--to", copy.ids[0])[0] == 0
+    assert call("adapters", "promote", NAME, "--to", copy.ids[0])[0] == 3, "it loses"
+    assert alias(copy) == "2"
+    assert call("adapters", "promote", NAME, "--to", copy.ids[0], "--accept-loss")[0] == 0
     assert (answering(call), alias(copy)) == (copy.ids[0], "1")
 
 
@@ -276,7 +278,8 @@ def test_a_new_workspace_takes_over_what_the_registry_knows(
     job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
     adapter = job.learn(str(bert), 3, 0.625)
     (check,) = job.bench.release.gate_adapter(adapter, AdapterBounds(below_champion=0.0)).checks
-    assert (check.bound, check.holds) == (75.0, False), "the champion of the registry is the bound"
+    assert (check.bound, check.value, check.holds) == (0.0, -12.5, False), "the champion of the registry is the bound"
+    assert "by the two scores alone, since animals-lora-" in check.note
     registered = job.bench.release.register(adapter)
     assert (registered.version, registered.champion) == ("4", False)
     assert job.bench.release.roll_back(NAME).now.adapter == copy.ids[0]
@@ -296,7 +299,7 @@ def test_the_champion_s_id_with_other_files_is_another_adapter(
     readme.write_text(readme.read_text() + "other files", encoding="utf-8")
     sealed(readme.parent)
     (check,) = job.bench.release.gate_adapter(adapter, AdapterBounds(below_champion=0.0)).checks
-    assert (check.bound, check.value, check.holds) == (75.0, 62.5, False)
+    assert (check.bound, check.value, check.holds) == (0.0, -12.5, False)
     registered = job.bench.release.register(adapter)
     assert (registered.version, registered.champion) == ("4", False)
     model = copy.tracker.registered_model(NAME)
@@ -306,16 +309,22 @@ def test_the_champion_s_id_with_other_files_is_another_adapter(
 
 def test_a_promotion_says_what_was_compared(copy: ScoredAdapters, call: Call) -> None:
     code, out, err = call("adapters", "promote", "animals", "--to", "1")
+    assert (code, out, answering(call)) == (3, "", copy.ids[1])
+    scores = "version 1 has 50.0 %, version 2 75.0 %: −25.0 points [−49.5, −0.8]"
+    told = f"on 16 validation rows whose label both know, {scores}"
+    assert lacks(" ".join(err.split()), f"{copy.ids[1]} stays champion: {told}", "--accept-loss") == []
+    code, out, err = call("adapters", "promote", "animals", "--to", "1", "--accept-loss")
     assert code == 0, err
     lines = out.splitlines()
     assert lines[2].split() == ["was", "champion", "2", copy.ids[1], "0.7500"]
     assert lines[3].split() == ["is", "champion", "1", copy.ids[0], "0.5000"]
-    compared = " ".join(lines[5:7])
-    assert compared.startswith("On 16 validation examples of animals (data ")
-    assert "version 1 has 0.5000, version 2 0.7500." in compared
+    assert told.removeprefix("on ") in " ".join(" ".join(lines[5:]).split())
+    assert told in copy.bench.workspace.adapters.get(copy.ids[0]).manifest.accepted[0].loss.replace(
+        "the candidate", "version 1"
+    ).replace("the champion", "version 2")
     assert answering(call) == copy.ids[0]
     known = copy.bench.workspace.champions.names()[NAME]
-    assert known.history[-1].why.startswith("promoted; on 16 validation examples")
+    assert known.history[-1].why.startswith("promoted; on 16 validation rows")
     assert (known.history[-1].version, known.history[-1].before) == ("1", "2")
     code, out, err = call("adapters", "promote", "animals", "--to", "9")
     assert (code, out, "there is no version 9" in err) == (2, "", True)
@@ -334,16 +343,14 @@ def test_a_damaged_file_is_one_message_that_says_what_to_do(copy: ScoredAdapters
     assert answering(call) == copy.ids[1]
 
 
-def test_versions_of_other_examples_are_not_compared(copy: ScoredAdapters, bert: Path, call: Call) -> None:
+def test_versions_of_other_examples_are_compared_on_the_same_rows(copy: ScoredAdapters, bert: Path, call: Call) -> None:
     budget = BUDGET | {"eval_examples": 8}
     lesson = copy.bench.lesson("animals", "lora", str(bert), 4, learning_rate=0.02, budget=budget)
     other = copy.bench.workspace.trained_adapter(lesson, Silent(), "").id
     code, out, err = call("adapters", "register", other)
     assert code == 0, err
     text = " ".join(out.split())
-    assert "version 2 stays champion: not compared: version 4 " in text
-    assert "on 8 validation examples of animals" in text
-    assert "`workbench adapters promote animals.lora --to 4`" in text
+    assert "on 8 validation rows whose label both know, version 4 has" in text
 
 
 def test_who_removes_a_champion_is_told(copy: ScoredAdapters, call: Call) -> None:

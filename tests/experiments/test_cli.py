@@ -23,6 +23,7 @@ from tasks.loading.registry import writable_folder
 from tests.conftest import Call
 from tests.messages import lacks
 
+RECOMPUTE = Path(__file__).parents[2] / "docs" / "recompute.py"
 LISTS = ("backbones", "compositions", "methods", "probes", "recipes", "routers", "scenarios", "strategies", "tasks")
 
 
@@ -74,6 +75,29 @@ def test_lists_are_json_for_scripts_and_tables_for_people(command: str, call: Ca
     assert entries[0]["name"] in out
 
 
+@pytest.mark.parametrize(
+    ("command", "setting", "meant"),
+    [
+        ("train animals --method lora", "seed=1", "--seed 1"),
+        ("train animals --method lora", "method=full", "--method full"),
+        ("train animals --method lora", "budget.backbone=bert", "--backbone bert"),
+        ("add animals", "register=true", None),  # an option of another command
+        ("fuse animals --from a,b --method ties", "shots=8", "--shots 8"),
+        ("train animals --method lora", "register=true", "--register"),
+        ("train animals --method lora", "budgets.epochs=2", "Did you mean budget?"),
+        ("run stream.yaml --dry-run", "budgets.epochs=2", "Did you mean budget?"),
+        ("run stream.yaml --dry-run", "seed=1", "Did you mean seeds?"),
+    ],
+)
+def test_set_names_the_option_that_was_meant(
+    command: str, setting: str, meant: str | None, recipe: Path, call: Call
+) -> None:
+    code, out, err = call(*command.split(), "--tasks", "tasks", "--set", setting)
+    assert (code, out) == (2, "")
+    assert not lacks(err, f"--set {setting}", "unknown key", meant or "Available: ")
+    assert meant or "option of its own" not in err
+
+
 def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None:
     code, out, err = call("run", str(recipe), "--dry-run", "--json")
     assert code == 0, err
@@ -92,6 +116,10 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert isolated["metrics"]["forgetting"]["mean"] == 0.0
     assert sequential["metrics"]["forgetting"]["mean"] > 0.0
     assert isolated["matrix"][0] == [None, None, None]
+    (tmp_path / "report.json").write_text(call("report", "stream", "--json")[1])
+    again = subprocess.run([sys.executable, RECOMPUTE, "report.json"], capture_output=True, text=True)
+    assert (again.returncode, again.stderr) == (0, ""), again.stdout
+    assert "0 differ; 0 need what this file does not have." in again.stdout
     assert isolated["cells"] == {"measured": 3, "verified": 2, "carried": 1}
     assert "<html" in (tmp_path / "page.html").read_text()
     assert set(document) >= {"experiment", "tasks", "reference", "strategies"}
@@ -101,8 +129,17 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert "Written: tables/strategies.csv" in out
     assert (tmp_path / "tables.tex").read_text().count(r"\toprule") == len([*(tmp_path / "tables").iterdir()])
     assert (tmp_path / "pictures" / "accuracy-matrices.svg").read_bytes().startswith(b"<?xml")
+    for ending in ("html", "json", "tex"):
+        code, out, err = call("report", "stream", "--out", f"out.{ending}")
+        assert (code, f"Written: out.{ending}" in out) == (0, True), err
+    assert (tmp_path / "out.html").read_bytes() == (tmp_path / "page.html").read_bytes()
+    assert (tmp_path / "out.tex").read_bytes() == (tmp_path / "tables.tex").read_bytes()
+    assert json.loads((tmp_path / "out.json").read_text()) == json.loads(call("report", "stream", "--json")[1])
+    assert call("report", "stream", "--out", "out.json", "--full", "--overwrite")[0] == 0
+    assert json.loads((tmp_path / "out.json").read_text()) == document
     before = files(tmp_path)
     for option, path, refused in (
+        ("--out", "out.json", "out.json"),
         ("--html", "page.html", "page.html"),
         ("--latex", "page.html", "page.html"),
         ("--csv", "tables", "tables/strategies.csv"),
@@ -144,7 +181,31 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert len(client.search_runs([experiment.experiment_id])) == 3
 
 
-@pytest.mark.parametrize("given", ["--html r.html", "--latex t.tex", "--csv t", "--figures f", "--format png", "--log"])
+OUTS = {
+    "report stream": (".html", ".json", ".tex"),
+    "examine bert other": (".html", ".json", ".tex"),
+    "evaluate animals --file rows.csv": (".csv", ".jsonl", ".parquet", ".json"),
+    "predict animals --file rows.csv": (".csv", ".jsonl", ".parquet", ".json"),
+}
+
+
+@pytest.mark.parametrize("command", OUTS)
+def test_out_means_the_same_in_every_command_that_has_it(command: str, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\nthe cat,first\n")
+    (tmp_path / "here.json").write_text("precious")
+    code, out, err = call(*command.split(), "--out", "out.docx")
+    assert (code, out) == (2, "")
+    assert not lacks(err, "out.docx: cannot tell the format to write", "Known: ", *OUTS[command])
+    code, out, err = call(*command.split(), "--out", "here.json")
+    assert (code, out, err) == (2, "", "Error: here.json: this file exists already\n  --overwrite replaces it.\n")
+    code, out, err = call(*command.split(), "--out", "nowhere/out.json")
+    assert (code, out, "there is no folder 'nowhere'" in err) == (2, "", True)
+    assert files(tmp_path) == {"rows.csv", "here.json"}
+
+
+@pytest.mark.parametrize(
+    "given", ["--html r.html", "--out r.html", "--latex t.tex", "--csv t", "--figures f", "--format png", "--log"]
+)
 def test_what_a_report_is_written_to_needs_the_name_of_an_experiment(given: str, call: Call, tmp_path: Path) -> None:
     code, out, err = call("report", *given.split())
     assert (code, out, files(tmp_path)) == (2, "", set())
@@ -233,7 +294,7 @@ MISTAKES = {
     "unknown budget": (["train", "animals", "--method", "lora", "--set", "budget.epoch=4"], "Did you mean epochs"),
     "two of them": (
         ["train", "animals", "--method", "lora", "--set", "rnk=4", "--set", "budget.epoch=4"],
-        "alpha, dropout, learning_rate, optimizer, rank, targets, warmup, weight_decay. --set budget.epoch=4",
+        "alpha, budget, dropout, learning_rate, optimizer, rank, targets, warmup, weight_decay. --set budget.epoch=4",
     ),
     "wrong type": (["train", "animals", "--method", "lora", "--set", "rank=many"], "rank=many"),
     "assignment without a value": (["train", "animals", "--method", "lora", "--set", "rank"], "expected key=value"),

@@ -409,7 +409,9 @@ class TestCommand:
         code, out, err = call("fruits", "--methods", "head,lora")
         assert code == 0, err
         assert {"head", "lora"} <= {line.split(" ")[0] for line in out.splitlines()}
-        assert re.search(r'Next:   workbench predict fruits-\S+ "some text" --workspace', out)
+        commands = [line.strip() for line in out.rpartition("Next: ")[2].splitlines()]
+        assert re.match(r"workbench compare fruits --methods head,lora .*--seeds 3 ", commands[0]), "one seed is few"
+        assert re.match(r'workbench predict fruits-\S+ "some text" --workspace', commands[1])
         code, out, err = call("fruits", "--methods", "head,lora", "--recommend", "--json")
         advised = json.loads(out)
         assert advised["method"] is None

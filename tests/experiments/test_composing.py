@@ -16,6 +16,7 @@ import pytest
 
 from bench.composing_cases import cases
 from experiments.api import Workbench
+from experiments.gating.takeover import Takeover
 from experiments.reporting.differences import Difference
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
@@ -23,10 +24,12 @@ from experiments.studies.compositions import tables
 from experiments.studies.compositions.entry import Source, alternatives
 from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.compositions.figures import scores_by_shots
+from experiments.studies.compositions.keeping import keepable
 from experiments.studies.compositions.pieces import trial_piece
 from experiments.studies.compositions.present import present
 from experiments.studies.compositions.record import CONTROLS, PICKS
 from experiments.studies.compositions.report import FusionReport, Row
+from experiments.studies.compositions.resolved import FusionPlan
 from experiments.studies.compositions.result import Result
 from experiments.studies.compositions.result import results_in as results_of
 from experiments.studies.compositions.summary import summarise
@@ -36,13 +39,14 @@ from experiments.studies.compositions.verdict import headline, of_each
 from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
 from tests.messages import naming
-from tests.runs import assert_as_declared, pieces
+from tests.runs import ask_for_all, assert_as_declared, pieces
 from workbench.adapters.name_resolution import readable_adapters
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.errors import InputError, SettingsError
 from workbench.machine import package_versions
 from workbench.measures.markdown import escape
+from workbench.measures.paired_scores import drop
 from workbench.measures.statistics import interval
 from workbench.methods.methods.lora import Settings as Lora
 from workbench.mlflow.run_record import NOTE_TAG
@@ -498,9 +502,17 @@ def sources(report, bench: Workbench) -> str:
 
 
 @pytest.fixture(scope="module")
+def taken_over(report, bench: Workbench) -> None:
+    """A person asks for the sources that the study left: only such adapters are composed under their tasks' names."""
+    for source in report.record.sources:
+        bench.workspace.origins.ask(source["adapter"], "train")
+
+
+@pytest.fixture(scope="module")
 def fused(bench: Workbench, sources: str):
     few = ["budget.epochs=2", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32"]
-    return bench.fuse(bench.fusion_plan("fruits", sources, "ties", 8, assignments=[*few, "density=0.5"]))
+    plan = bench.fusion_plan("fruits", sources, "ties", 8, assignments=[*few, "density=0.5"])
+    return bench.fuse(plan, keep="fusion")
 
 
 def _verdict_where_all_tie_but(report: FusionReport, likeliest: str) -> str:
@@ -511,10 +523,14 @@ def _verdict_where_all_tie_but(report: FusionReport, likeliest: str) -> str:
         trials = tuple(replace(trial, validation=0.5, validation_log_likelihood=likelihood) for trial in row.trials)
         scores = {shots: replace(own, validation=0.5) for shots, own in row.scores.items()}
         rows.append(replace(row, trials=trials, scores=scores))
-    return " ".join(headline(replace(report, rows=tuple(rows))))
+    return " ".join(of_each(replace(report, rows=tuple(rows))))
 
 
 class TestOneFuse:
+    @pytest.fixture(autouse=True)
+    def _all_are_asked_for(self, bench: Workbench, report) -> None:
+        ask_for_all(bench.workspace)
+
     def test_the_result_is_an_ordinary_lora_that_says_what_it_is_made_of(self, fused, sources: str) -> None:
         manifest = fused.adapter.manifest
         assert manifest.composition.method == "ties"
@@ -557,19 +573,19 @@ class TestOneFuse:
         lost = [label for label, row in rivals.items() if row.scores["8"].gain.reading != "lower"]
         _, said, named = report.verdict.partition("So this fusion does not beat the plain alternatives: ")
         assert bool(said) == bool(lost)
-        assert named == " and ".join(lost) + "." * bool(lost)
+        assert named.partition(". ")[0] == " and ".join(lost)
 
     def test_between_equal_validation_scores_the_likelihood_picks(self, fused) -> None:
         """Where that is equal too, the first: of what lacks the sources a fresh adapter, which is named in any case."""
         own = [row.label for row in fused.report.rows if row.role == "source"]
         controls = [row.label for row in fused.report.rows if row.role in CONTROLS and row.role != "fresh"]
         for label in own:
-            assert f"the source that validation picks, {label}" in _verdict_where_all_tie_but(fused.report, label)
+            assert f"− {label} (the source that validation picks)" in _verdict_where_all_tie_but(fused.report, label)
         for label in controls:
-            picked = f"the model without sources that validation picks, {label}"
+            picked = f"− {label} (the model without sources that validation picks)"
             assert picked in _verdict_where_all_tie_but(fused.report, label)
         equal = _verdict_where_all_tie_but(fused.report, "")
-        assert f"the source that validation picks, {own[0]}" in equal
+        assert f"− {own[0]} (the source that validation picks)" in equal
         assert "the model without sources" not in equal
 
     def test_it_is_of_as_many_examples_as_it_says(self, bench: Workbench, sources: str) -> None:
@@ -591,6 +607,7 @@ class TestOneFuse:
         assert (rates[2]["warm-start"], rates[2]["fresh lora"]) == (0.005, 0.02)
         assert plans[0].name == plans[1].name != plans[2].name
 
+    @pytest.mark.usefixtures("taken_over")
     def test_sources_can_be_chosen_by_themselves(
         self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -608,6 +625,7 @@ class TestOneFuse:
         assert [task.name for task in plan.source_tasks.values()] == [plan.stored[0].manifest.task.name]
         assert len(looked) == 1, "the candidates are looked for once"
 
+    @pytest.mark.usefixtures("taken_over")
     @pytest.mark.parametrize(("lacking", "expected"), [("lora", "pfeiffer"), ("pfeiffer", "lora")])
     def test_sources_chosen_by_themselves_go_together(
         self, bench: Workbench, report, lacking: str, expected: str, monkeypatch: pytest.MonkeyPatch
@@ -656,6 +674,7 @@ class TestOneFuse:
         with pytest.raises(InputError, match=naming(f"--set budget.{name}=9", f"{name} are given by --shots")):
             bench.fusion_plan("fruits", sources, "sum", 8, assignments=[f"budget.{name}=9"])
 
+    @pytest.mark.usefixtures("taken_over")
     def test_sources_chosen_by_themselves_are_on_the_backbone_that_adapters_are_on(
         self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -683,13 +702,14 @@ class TestOneFuse:
         few = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
         given: dict[str, Any] = {"full": False, "assignments": few}
         plan = bench.fusion_plan("fruits", sources, "task-retrieval", 8, **given)
-        manifest = bench.fuse(plan).adapter.manifest
+        manifest = bench.fuse(plan, keep="fusion").adapter.manifest
         assert manifest.method == manifest.composition.method == "task-retrieval"
         for file in (study_folder / "tasks").glob("[fh]*"):  # all but animals
             shutil.copy(file, tmp_path)
         with pytest.raises(InputError, match=naming("'animals' with the data", "animals-lora")):
             Workbench(bench.workspace.root, [tmp_path]).fusion_plan("fruits", sources, "task-retrieval", 8, **given)
 
+    @pytest.mark.usefixtures("taken_over")
     @pytest.mark.parametrize(
         ("given", "method", "message"),
         [
@@ -721,8 +741,136 @@ class TestOneFuse:
         code, out, err = call(*arguments, *flags, *where)
         assert code == 0, err
         document = json.loads(out)
+        kept, contestants = document["kept"], document["evidence"]["contestants"]
+        standing = contestants[kept["label"]]["standings"]["8"]
+        assert kept["by"] == "validation"
+        assert next(iter(kept["validation"])) == kept["label"] == kept["favoured"]
+        assert document["metrics"] == {"test_score": standing["score"], "validation": standing["validation"]}
+        assert Path(document["path"]).name == document["adapter"]
+        code, out, err = call(*arguments, *flags, *where, "--keep", "fusion")
+        assert code == 0, err
+        document = json.loads(out)
         assert document["adapter"].startswith("fruits-average-")
+        assert (document["kept"]["label"], document["kept"]["by"]) == ("average", "a person")
         assert "full fine-tuning" not in document["evidence"]["contestants"]
+        assert document["registered"] is None
+        assert call(*arguments, *flags, *where, "--accept-loss")[0] == 2
+        fused = [*arguments, *flags, *where, "--keep", "fusion", "--register"]
+        registered = json.loads(call(*fused)[1])["registered"]
+        assert (registered["name"], registered["now"]["adapter"]) == ("fruits.average", document["adapter"])
+
+    def test_a_fusion_that_loses_does_not_take_over(
+        self, sources: str, bench: Workbench, study_folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The task's champion is of another method, and the name of the task could mean the fusion from then on."""
+        where = ["--workspace", str(bench.workspace.root), "--tasks", str(study_folder / "tasks")]
+        few = ["--shots", "8", "--no-full", "--set", "budget.max_length=16", "--set", "budget.precision=fp32"]
+        fuse = ["fuse", "fruits", "--from", sources, *few, *where, "--keep", "fusion", "--register", "--method"]
+        code, _, err = call(*fuse, "average")
+        assert code == 0, err
+        champion, worse = bench.chosen("fruits"), np.zeros(16)
+        loses = Takeover(16, 0, (1.0, 0.0), drop(worse, worse + 1), 0.02, 1.0, 0.03)
+        monkeypatch.setattr("experiments.gating.contest.compared_with", lambda *_: loses)
+        code, _, err = call(*fuse, "sum")
+        assert (code, bench.chosen("fruits")) == (3, champion), err
+        assert f"{champion} stays champion: on 16 validation rows" in " ".join(err.split())
+        assert "fruits.sum" not in bench.workspace.champions.names(), "it is not even registered"
+
+
+FEW = ("budget.epochs=2", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32", "density=0.5")
+
+
+@pytest.fixture(scope="module")
+def of_two(bench: Workbench, sources: str) -> FusionPlan:
+    return bench.fusion_plan("fruits", sources, "ties", 8, assignments=FEW)
+
+
+class TestWhatAFuseKeeps:
+    """Of the fusion and its alternatives, what validation puts first, or what a person names."""
+
+    LABELS = (
+        "frozen features",
+        "full fine-tuning",
+        "fresh lora",
+        "animals alone, lora",
+        "halves alone, lora",
+        "average, lora",
+        "ties",
+    )
+
+    @pytest.mark.parametrize("label", LABELS)
+    def test_each_alternative_is_an_adapter_that_answers_as_it_was_measured(
+        self, bench: Workbench, of_two: FusionPlan, label: str
+    ) -> None:
+        assert keepable(of_two) == [*self.LABELS]
+        fused = bench.fuse(of_two, keep=label)
+        assert fused.kept.label == label
+        row, manifest = fused.report.row(label), fused.adapter.manifest
+        standing = row.scores["8"]
+        assert fused.score == standing.score
+        assert manifest.own_fit.validation == standing.validation
+        assert (manifest.choice.label, manifest.choice.by) == (label, "a person")
+        assert (manifest.composition is None) == (row.role in ("frozen", "full", "fresh"))
+        assert manifest.task.name == "fruits"
+        again = bench.fuse(of_two, keep=label).adapter
+        assert again.identity == fused.adapter.identity
+        assert bench.predict(again.id, ["the apple"])
+
+    def test_validation_chooses_and_says_so(self, bench: Workbench, of_two: FusionPlan, call: Call) -> None:
+        fused = bench.fuse(of_two)
+        scores = {label: fused.report.row(label).scores["8"].validation for label in self.LABELS}
+        assert dict(fused.kept.validation) == scores
+        assert fused.kept.favoured == fused.kept.label
+        assert scores[fused.kept.label] == max(scores.values())
+        assert f"Validation puts {fused.kept.label} first" in fused.report.verdict
+        code, out, _ = call("adapters", "show", fused.adapter.id, "--workspace", str(bench.workspace.root))
+        assert code == 0
+        assert fused.kept.label in " ".join(out[out.index("kept of a fuse") :].split())
+
+    def test_what_it_cannot_keep_is_refused_before_anything_is_trained(
+        self, bench: Workbench, of_two: FusionPlan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Workbench, "run", None)
+        with pytest.raises(InputError, match=naming("--keep: 'fresh' is not among", "'fresh lora'", "validation")):
+            bench.fuse(of_two, keep="fresh")
+
+    @pytest.mark.usefixtures("taken_over")
+    def test_why_sources_were_chosen_is_said_and_stored(
+        self, bench: Workbench, report, study_folder: Path, call: Call
+    ) -> None:
+        where = ["--workspace", str(bench.workspace.root), "--tasks", str(study_folder / "tasks")]
+        settings = [part for setting in FEW[:4] for part in ("--set", setting)]
+        asked = ["fuse", "fruits", "--from", "auto:1", "--method", "single", "--shots", "16", "--no-full"]
+        asked += [*settings, *where, "--keep", "fusion"]
+        code, out, err = call(*asked, "--json")
+        assert code == 0, err
+        document = json.loads(out)
+        ranking = document["ranking"]
+        scores = {name: candidate["score"] for name, candidate in ranking["candidates"].items()}
+        assert (ranking["asked"], ranking["ranking"]) == ("auto:1", "logme")
+        assert len(scores) >= 2, "each candidate, not only what was taken"
+        assert ranking["chosen"] == [max(scores, key=lambda name: scores[name])]
+        shown = json.loads(call("adapters", "show", document["adapter"], *where[:2], "--json")[1])
+        assert shown["choice"]["ranking"] == "logme"
+        assert shown["choice"]["ranked"] == pytest.approx(scores)
+        code, out, err = call(*asked)
+        assert code == 0, err
+        assert "auto:1: " in out
+        assert all(name in out for name in scores)
+        assert "Kept:    single" in out
+
+    def test_next_says_that_the_task_has_more_rows(
+        self, bench: Workbench, sources: str, study_folder: Path, call: Call
+    ) -> None:
+        where = ["--workspace", str(bench.workspace.root), "--tasks", str(study_folder / "tasks")]
+        settings = [part for setting in FEW for part in ("--set", setting)]
+        code, out, err = call(
+            "fuse", "fruits", "--from", sources, "--method", "ties", "--shots", "8", *settings, *where
+        )
+        assert code == 0, err
+        following = out.rpartition("Next:")[2]
+        assert "workbench train fruits --method lora" in following
+        assert "(fruits has 64 training rows, and 8 were used)" in following
 
 
 def test_few_examples_are_seen_more_often() -> None:

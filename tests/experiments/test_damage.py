@@ -24,7 +24,7 @@ from tests.ear import Ear
 from tests.experiments.test_strategies import ENTRIES as SHARED
 from tests.messages import naming
 from tests.read_only import read_only
-from tests.runs import done, pending, stream_run
+from tests.runs import ask_for_all, done, pending, stream_run
 from tests.sampled import waiting
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
@@ -350,6 +350,7 @@ def test_a_router_learns_again_what_was_damaged(
     every: bool, finished: dict[str, Finished], call: Call, tmp_path: Path
 ) -> None:
     root = finished["stream"].copy(tmp_path)
+    ask_for_all(Workspace(root))
     command = ["predict", "router:arrow", "the dog sleeps", "--json", "--workspace", str(root)]
     code, sound, err = call(*command)
     assert code == 0, err
@@ -373,6 +374,7 @@ def test_a_router_that_lacks_a_task_says_so_before_it_learns_anything(
     root, some = finished["stream"].copy(tmp_path), tmp_path / "some"
     shutil.copytree(tasks, some)
     (some / "halves.yaml").unlink()
+    ask_for_all(Workspace(root))
     code, _, err = call("predict", "router:mahalanobis", "the dog", "--workspace", str(root), "--tasks", str(some))
     assert code == 2
     assert "no task called 'halves'" in err

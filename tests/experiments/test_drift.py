@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.answers.drift.bounds import DriftBounds
+from experiments.answers.drift.result import Drift
+from experiments.answers.drift.signals import Signal, _higher_share
 from experiments.api import Workbench
+from experiments.terminal.drift import _finding
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from workbench.machine.listener import Silent
 
@@ -98,7 +103,7 @@ def test_rows_of_the_task_are_still_the_task(drift: Call) -> None:
 def test_rows_of_another_task_are_an_alarm_that_says_what_was_found(drift: Call) -> None:
     code, out, err = drift("nouns", "--file", "other.csv", "--label-column", "noun")
     assert code == 3
-    assert out.startswith("Drifted: these rows are no longer nouns.")
+    assert out.startswith("No longer nouns: at least about ")
     assert "would go to another task" in out
     assert "Like nothing known" in out
     assert "features" in err and "elsewhere" in err
@@ -124,13 +129,52 @@ def test_a_label_that_the_task_does_not_have_is_answered_wrongly(drift: Call) ->
     assert document["signals"]["accuracy"]["new"] <= 0.7
     assert {"accuracy", "labels"} <= {*document["beyond"]}
     code, out, _ = drift("nouns", "--file", "stones.csv", "--label-column", "noun", "--max-lost", "100")
-    assert "≤ 100 points" in out
+    assert "≤ 100" in out
     assert "points (95 % interval [−" in out
     bounded = json.loads(
         drift("nouns", "--file", "stones.csv", "--label-column", "noun", "--max-lost", "9", "--json")[1]
     )
     assert bounded["signals"]["accuracy"]["p"] is None, "points that may be lost take the place of a test"
     assert "accuracy" in bounded["beyond"]
+
+
+def test_how_much_has_drifted_is_said_and_may_be_allowed(drift: Call) -> None:
+    """Two in ten rows are of another task, then all: of both an alarm, and of the first none with --max-foreign."""
+    mixed = pd.concat([same()[:80], foreign()[:20].assign(noun="a")])
+    mixed.to_csv("mixed.csv", index=False)
+    code, out, err = drift("nouns", "--file", "mixed.csv")
+    assert (code, out.startswith("Somewhat drifted: at least about ")) == (3, True), out
+    assert "these rows have drifted somewhat" in err
+    document = json.loads(drift("nouns", "--file", "mixed.csv", "--json")[1])
+    assert (document["grade"], document["alarm"]) == ("somewhat", True)
+    assert document["effect"] == max(document["signals"][name]["effect"] for name in document["beyond"])
+    assert 0.05 < document["effect"] < 0.2, "20 % of the rows are of another task, and chance is subtracted"
+    code, out, _ = drift("nouns", "--file", "mixed.csv", "--max-foreign", "25")
+    assert code == 0
+    assert "That is within --max-foreign 25." in out
+    whole = json.loads(drift("nouns", "--file", "other.csv", "--max-foreign", "25", "--json")[1])
+    assert (whole["grade"], whole["alarm"]) == ("no longer this task", True)
+    assert whole["effect"] > 0.5
+    code, _, err = drift("nouns", "--file", "mixed.csv", "--max-foreign", "-1")
+    assert (code, "--max-foreign: percent lie between 0 and 100" in err) == (2, True)
+
+
+def test_a_router_that_sends_test_rows_elsewhere_is_the_baseline() -> None:
+    """83 % of the task's own test rows count for nothing: only what new rows have more is an effect."""
+    signal = _higher_share("elsewhere", np.arange(100) < 90, np.arange(100) < 83)
+    assert signal.effect == pytest.approx(0.07)
+    assert _finding(signal) == (
+        "90.0 % would go to another task, 83.0 % of the test rows (so the router hardly knows this task)."
+    )
+
+
+def test_lost_answers_are_an_alarm_however_many_foreign_rows_are_allowed() -> None:
+    lost = Signal("accuracy", 0.9, 0.75, 1e-5, 1e-5, beyond=True, effect=0.15)
+    others = Signal("unknown", 0.05, 0.15, 1e-5, 1e-5, beyond=True, effect=0.1)
+    drift = Drift(
+        "a-1", "a", "classification", DriftBounds(max_foreign=20), 200, 200, 200, 0, None, (lost, others), (), False
+    )
+    assert [signal.name for signal in drift.alarms] == ["accuracy"]
 
 
 def test_few_rows_say_nothing_unless_they_say_much(drift: Call) -> None:

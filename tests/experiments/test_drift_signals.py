@@ -8,7 +8,14 @@ import pytest
 from experiments.answers.drift.bounds import LEAST_LEVEL, LEVEL, DriftBounds
 from experiments.answers.drift.sample import Sample
 from experiments.answers.drift.signals import NAMES, Signal, compare, deals_at, with_adjusted
-from workbench.measures.relabelled_samples import RESAMPLES
+from workbench.measures.relabelled_samples import (
+    RESAMPLES,
+    contrasts,
+    counts_moved,
+    shares_moved,
+    values_moved,
+    vectors_moved,
+)
 
 
 def sample(label: str, at: float, seed: int) -> Sample:
@@ -22,6 +29,22 @@ def sample(label: str, at: float, seed: int) -> Sample:
 def test_rows_that_have_nothing_in_common_are_beyond_at_each_level(level: float) -> None:
     signals = compare(sample("a", 0.0, 1), sample("b", 5.0, 2), ["a", "b"], DriftBounds(level))
     assert {signal.name for signal in signals if signal.beyond} == {"answers", "features"}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.6])
+def test_the_effect_is_the_share_of_rows_that_are_others(share: float) -> None:
+    """A closed form: rows that differ in everything move a share of a label, a value or a place by just their share."""
+    generator = np.random.default_rng(0)
+    old, new = generator.normal(0, 1, (2, 400, 3)).astype(np.float32)
+    foreign = np.arange(400) < 400 * share
+    dealt = contrasts(400, 400)
+    has = np.stack([~np.concatenate([foreign & False, foreign]), np.concatenate([foreign & False, foreign])], axis=1)
+    values = np.concatenate([old[:, 0], np.where(foreign, 100, new[:, 0])])
+    vectors = new + np.where(foreign, 100, 0)[:, None].astype(np.float32)
+    assert shares_moved(dealt, has) == pytest.approx(share, abs=0.04)
+    assert values_moved(dealt, values) == pytest.approx(share, abs=0.06)
+    assert vectors_moved(old, vectors) == pytest.approx(share, abs=0.1), "chance is subtracted, so it is low"
+    assert counts_moved(has[:400].sum(axis=0), has[400:].sum(axis=0)) == pytest.approx(share, abs=0.04)
 
 
 def test_the_smallest_p_is_below_each_level_with_all_signals() -> None:

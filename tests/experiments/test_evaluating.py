@@ -11,13 +11,19 @@ from datasets import Dataset
 from seqeval.metrics import f1_score as entity_f1
 from sklearn import metrics
 
+from experiments.answers.evaluated import Evaluated, JudgedRow
 from experiments.answers.score_intervals import with_intervals
 from experiments.api import Workbench
+from experiments.terminal.evaluation import print_evaluated
 from experiments.workspace.evaluating import fit_and_evaluate
 from tasks.loading import registry
+from tasks.loading.labelled_table import LeftOut
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
+from tests.messages import lacks
+from workbench.adapters.manifest import TaskReference
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
+from workbench.measures.label_counts import LabelScore
 
 BUDGET = {"epochs": 3, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 TASKS = {  # name → its task file, kind, method
@@ -150,6 +156,47 @@ def test_what_is_printed_has_the_same_and_says_what_was_left_out(evaluate: Call,
         code, out, err = evaluate("evaluate", "nouns", "--file", "labelled.csv", *again)
         assert (code, out, "--overwrite replaces it" in err) == (2, "", True), err
     assert evaluate("evaluate", "nouns", "--file", "labelled.csv", "--figure", "c.png", "--overwrite")[0] == 0
+
+
+def test_out_with_json_is_what_json_prints(evaluate: Call, tmp_path: Path) -> None:
+    asked = ["evaluate", "nouns", "--file", "labelled.csv"]
+    code, out, err = evaluate(*asked, "--out", "a.json")
+    assert (code, "a.json" in out) == (0, True), err
+    printed = json.loads(evaluate(*asked, "--json")[1])
+    assert json.loads((tmp_path / "a.json").read_text()) == {**printed, "out": "a.json"}
+
+
+@pytest.mark.parametrize(("there", "promised"), [(5, "the 5"), (20, "the 20"), (30, "the 20 worst of 30")])
+def test_the_table_of_labels_has_as_many_as_its_title_says(
+    there: int, promised: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = tuple(f"label{number:02}" for number in range(40))
+    scores = [LabelScore(name, 1.0, 0.5, 0.6, int(index < there), 0) for index, name in enumerate(names)]
+    matrix = tuple(tuple(int(row == column) for column in range(40)) for row in range(40))
+    task = TaskReference(name="many", kind="classification", labels=names, fingerprint="f", origin="o")
+    print_evaluated(Evaluated("a", task, "accuracy", 1, LeftOut(), {}, tuple(scores), matrix, ()), 10)
+    out = capsys.readouterr().out
+    assert not lacks(out, f"Labels: {promised} in the file; --json has all 40", "No label was taken for another.")
+    assert len([line for line in out.splitlines() if line.startswith("label") and "60.0 %" in line]) == min(there, 20)
+
+
+@pytest.mark.parametrize(
+    ("score", "confidence", "title"),
+    [
+        (None, None, "Wrong answers: 2 of 3"),
+        (0.4, None, "Wrong answers, the lowest scores first: 2 of 3"),
+        (None, 0.7, "Wrong answers, the surest first: 2 of 3"),
+    ],
+)
+def test_wrong_answers_are_called_by_what_orders_them(
+    score: float | None, confidence: float | None, title: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = TaskReference(name="said", kind="causal-lm", labels=(), fingerprint="f", origin="o")
+    row = JudgedRow(1, "text", None, "right", "wrong", confidence, False, score, None, "a")
+    print_evaluated(Evaluated("a", task, "token-f1", 3, LeftOut(), {}, None, None, (row, row, row)), 2)
+    out = capsys.readouterr().out
+    assert title in out.splitlines()
+    assert len([line for line in out.splitlines() if line.split()[:3] == ["1", "right", "wrong"]]) == 2
 
 
 def test_macro_f1_is_over_the_labels_that_are_there_or_given(evaluate: Call, bench: Workbench) -> None:

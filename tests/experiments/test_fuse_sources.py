@@ -67,7 +67,8 @@ def test_a_ranking_sees_the_rows_that_were_trained_on(monkeypatch: pytest.Monkey
     monkeypatch.setattr(RANKINGS, "get", lambda name: SimpleNamespace(rank=rank))
     target: Any = SimpleNamespace(drawn=None, backbone=None, precision="fp32", budget=BUDGET, seed=0)
     adapters = [source("here"), source("away")]
-    assert ranked(adapters, "auto:1", "sum", "similarity", target, {"here-lora": TASKS["here"]}) == ["here-lora"]
+    known = {"here-lora": TASKS["here"]}
+    assert ranked(adapters, "auto:1", "sum", "similarity", target, known).chosen == ("here-lora",)
     trained = draw(TASKS["here"], BUDGET, 3).splits["train"]
     assert {name: rows["id"][:] for name, rows in asked[0].texts.items()} == {"here-lora": trained["id"][:]}
     assert len(trained) == 8

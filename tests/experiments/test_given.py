@@ -258,8 +258,9 @@ def test_a_command_examines_checkpoints_and_goes_on_where_it_was(
     assert [change["task"] for change in changes] == ["animals", "fruits"]
     assert all(change["low"] <= change["change"] <= change["high"] for change in changes)
     evaluations = {path: path.stat().st_mtime_ns for path in (tmp_path / "ws").rglob("*.parquet")}
-    code, out, err = call(*given, "--max-forgetting", "100")
-    assert code == 0, err
+    code, out, err = call(*given, "--max-forgetting", "100", "--out", "lost.html")
+    assert (code, "Written: lost.html" in out) == (0, True), err
+    assert "<html" in (tmp_path / "lost.html").read_text()
     assert "Lost and gained" in out
     assert "destroyed" in out
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "ws").rglob("*.parquet")} == evaluations

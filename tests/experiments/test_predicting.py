@@ -263,6 +263,17 @@ def prefixed(path: Path) -> None:
     pd.DataFrame({"body": ["the cat"], "label": ["animal"]}).to_csv(path, index=False)
 
 
+def test_out_with_json_is_what_json_prints(predict: Call, tmp_path: Path) -> None:
+    asked = ["classification", "the cat", "a fig"]
+    code, out, err = predict(*asked, "--out", "out.json")
+    assert (code, "Wrote out.json: 2 rows." in out) == (0, True), err
+    written = (tmp_path / "out.json").read_text()
+    assert json.loads(written) == json.loads(predict(*asked, "--json")[1])
+    code, out, err = predict(*asked, "--out", "out.json")
+    assert (code, out, "--overwrite replaces it" in err) == (2, "", True), err
+    assert (tmp_path / "out.json").read_text() == written
+
+
 MISTAKES = {
     "no such column": (["--file", "rows.csv", "--out", "out.csv"], "there is no column 'text'"),
     "no such second column": (["--file", "rows.csv", "--column", "body", "--pair", "bdy"], "Name one with --pair"),
@@ -276,6 +287,7 @@ MISTAKES = {
     ),
     "nothing for a spreadsheet": (["the cat", "--for-spreadsheets"], "--out answers.csv"),
     "nothing to overwrite": (["the cat", "--overwrite"], "--overwrite needs --out\n"),
+    "a prefix in a document": (["the cat", "--prefix", "my_", "--out", "a.json"], "--prefix needs --out with a table"),
     "no names to put a prefix before": (["the cat", "--prefix", "my_"], "--prefix needs --out"),
     "no format": (["--file", "rows.csv", "--column", "body", "--out", "out.xlsx"], "cannot tell the format to write"),
     "no such folder": (

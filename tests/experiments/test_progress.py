@@ -24,6 +24,7 @@ from experiments.terminal.progress import left as told
 from experiments.workspace import Workspace
 from experiments.workspace.pace import Speed
 from tests.conftest import Call
+from tests.messages import lacks
 from tests.toy_pieces import Toy
 from workbench.errors import TrainingError
 from workbench.machine.listener import Silent
@@ -174,7 +175,9 @@ def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path:
     small = ["run", str(recipe), "--set", "tasks=[animals]"]
     code, out, _ = call(*small, "--dry-run", "--json")
     assert (code, json.loads(out)["expected_seconds"]) == (0, None)
-    assert "Time: not known" in call(*small, "--dry-run")[1]
+    out = call(*small, "--dry-run")[1]
+    assert not lacks(out, "Time: not known", "--dry-run --measure"), out
+    assert "--measure" not in call(*small, "--dry-run", "--measure")[1]
     code, _, err = call(*small)
     assert code == 0
     assert "2/2 sequential · seed 0 · stage 1 · animals: 8 steps" in err

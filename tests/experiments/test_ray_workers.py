@@ -26,6 +26,7 @@ from tests.ear import Ear
 from tests.hostile_folder import hostile_folder
 from tests.messages import naming
 from tests.toy_pieces import ToyPiece, log, nothing
+from workbench.adapters.name_resolution import readable
 from workbench.errors import InputError, TrainingError
 from workbench.files import atomic
 from workbench.machine import extras
@@ -214,6 +215,8 @@ def test_commands_take_jobs_and_give_the_same_report(call: Call, recipe: Path, t
         for strategy in document["strategies"].values():
             del strategy["cost"]
     assert report == expected
+    adapters = readable(Workspace(tmp_path / "together").adapters)
+    assert [manifest.made_by for manifest in adapters] == ["run stream"] * 2, "each process knows for whom it works"
 
 
 class Remote:

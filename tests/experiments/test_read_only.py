@@ -46,7 +46,8 @@ def content(root: Path) -> dict[str, str]:
 
 
 def test_what_only_reads_works(finished: Path, call: Call, tmp_path: Path) -> None:
-    adapter, before = AdapterStore(finished / "adapters").ids()[0], content(finished)
+    ids, before = AdapterStore(finished / "adapters").ids(), content(finished)
+    adapter, among = ids[0], ",".join(ids)
     exported = tmp_path / "given" / "exported"
     document = json.loads(call("report", "stream", "--json")[1])
     with read_only(finished):
@@ -60,8 +61,8 @@ def test_what_only_reads_works(finished: Path, call: Call, tmp_path: Path) -> No
             ["adapters", "verify"],
             ["adapters", "export", adapter, str(exported)],
             ["predict", adapter, "the dog sleeps"],
-            ["predict", "router:arrow", "the dog sleeps"],
-            ["predict", "router:prototype", "the dog sleeps"],
+            ["predict", "router:arrow", "the dog sleeps", "--among", among],
+            ["predict", "router:prototype", "the dog sleeps", "--among", among],
             ["gate", adapter, "--min-score", "2", "--max-ece", "100"],
             ["gate", "stream", "--min-average", "2"],
             ["run", "stream.yaml", *SETTINGS, "--dry-run"],

@@ -57,7 +57,7 @@ def test_the_smallest_that_the_test_does_not_put_below_the_reference() -> None:
 
 
 def test_what_only_the_unadjusted_test_puts_below_is_undecided_and_not_recommended() -> None:
-    """p = 0.035 alone, and after Holm for two methods 0.070."""
+    """p = 0.035 alone, and, adjusted for two methods (Holm) 0.070."""
     below = against("below", [-0.04, -0.03, -0.02], 2_000)
     assert below.difference.p == pytest.approx(0.035, abs=0.001)
     assert advice(LORA, below).label == "lora"

@@ -21,6 +21,7 @@ from experiments.workspace import Workspace
 from experiments.workspace.access import Access
 from tests.ear import Ear
 from tests.streams import write_tasks
+from workbench.adapters.name_resolution import readable
 from workbench.settings.base import read
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class TwoMachines:
         machines = [self._machine(name, packed, server) for name in ("first", "second")]
         for number, piece in enumerate(pieces):
             sync, site, own = machines[number % 2]
+            site.workspace.made_by = workspace.made_by  # as a worker is told when it starts
             assert own[number].key == piece.key
             sync.begin()
             do_piece(own[number], site)
@@ -144,6 +146,8 @@ def _compare(recipe: str, bert: Path, folder: Path, monkeypatch: pytest.MonkeyPa
     report = study.report(plan.name, record, together, brief=True).as_json()
     assert _lasting(report) == _lasting(expected)
     assert ears[1].fits == ears[0].fits, "nothing is learned twice"
+    made_by = {manifest.made_by for manifest in readable(together.adapters)}
+    assert made_by <= {f"run {plan.name}"}, "adapters that were made elsewhere bring it home"
     assert _file_counts(together.root) == _file_counts(alone.root), "what is deleted on the way is deleted for all"
 
 

@@ -242,8 +242,9 @@ def test_a_piece_is_free_once_its_end_is_told(
     monkeypatch.chdir(tmp_path)
     piece = ToyPiece(label)
     worker = remote_worker_actor.RemoteWorkerActor(
-        PackedPieces.of([piece]), two.server, "one", tmp_path, lambda: None, 0.0
+        PackedPieces.of([piece]), two.server, "one", tmp_path, lambda: None, 0.0, "run toys"
     )
+    assert worker._actor._site.workspace.made_by == "run toys", "what a piece leaves there says what made it"
     for batch in worker.work(piece.key):
         with Workspace(two.there).claim(piece.key, wait=False) as mine:
             assert mine == batch.over

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.gating.succession import back, by_score, full_name, promote
+from experiments.gating import succession
+from experiments.gating.succession import back, decide, full_name
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
 from tests.messages import naming
 from workbench.errors import InputError, UnknownNameError
@@ -26,9 +27,14 @@ def registered(*scores: float | None, **others: object) -> RegisteredName:
     for number, score in enumerate(scores, 1):
         new = version(number, score, **others)
         known = known.with_versions_of(RegisteredModel("news.lora", (new,)))
-        wins, why = by_score("news.lora", new, known.champion)
+        wins, why = decide("news.lora", new, known.champion)
         known = known.with_champion(new, known.line, why, aside=False) if wins else known
     return known
+
+
+def promote(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
+    """Return the name after a promotion, where the rows cannot be asked."""
+    return succession.promote(known, succession.promoted(name, known, to), None)
 
 
 def champion(known: RegisteredName) -> str:
@@ -37,31 +43,31 @@ def champion(known: RegisteredName) -> str:
 
 
 def test_a_sender_s_name_in_a_command_is_quoted() -> None:
-    _, why = by_score("news; touch x.lora", version(2, None), version(1, 0.75))
+    _, why = decide("news; touch x.lora", version(2, None), version(1, 0.75))
     assert "promote 'news; touch x.lora' --to 2`" in why
 
 
 def test_the_champion_is_the_best_on_the_same_examples_and_the_reason_says_which_these_are() -> None:
     first, second = version(1, 0.75), version(2, 0.875)
-    assert by_score("news.lora", first, None) == (True, "version 1 is the champion: there was none")
-    assert by_score("news.lora", first, first) == (True, "version 1 is the champion already")
-    assert by_score("news.lora", version(2, 0.75), first)[0] is False, "an equal score beats nobody"
-    assert by_score("news.lora", second, first) == (
+    assert decide("news.lora", first, None) == (True, "version 1 is the champion: there was none")
+    assert decide("news.lora", first, first) == (True, "version 1 is the champion already")
+    assert decide("news.lora", version(2, 0.75), first)[0] is False, "an equal score beats nobody"
+    assert decide("news.lora", second, first) == (
         True,
         f"version 2 is the champion: on {EXAMPLES}, version 2 has 0.8750, version 1 0.7500",
     )
-    assert by_score("news.lora", first, second) == (
+    assert decide("news.lora", first, second) == (
         False,
         f"version 2 stays champion: on {EXAMPLES}, version 1 has 0.7500, version 2 0.8750",
     )
     other = version(3, 1.0, measure="others", examples="8 validation examples of news (data 4567cdef)")
-    wins, why = by_score("news.lora", other, first)
+    wins, why = decide("news.lora", other, first)
     assert (wins, why.startswith("version 1 stays champion: not compared: version 3 has 1.0000 on 8 vali")) == (
         False,
         True,
     )
     assert f"version 1 has 0.7500 on {EXAMPLES}; `workbench adapters promote news.lora --to 3`" in why
-    wins, why = by_score("news.lora", version(1, None), None)
+    wins, why = decide("news.lora", version(1, None), None)
     assert (wins, "`workbench adapters test adapter-1` measures it here" in why) == (False, True)
 
 
@@ -121,9 +127,9 @@ def test_what_a_person_took_the_place_from_does_not_come_back_by_itself() -> Non
     for known in (back("news.lora", registered(0.5, 0.75), None), promote("news.lora", registered(0.5, 0.75), "1")):
         again = known.version("2")
         assert again
-        wins, why = by_score("news.lora", again, known.champion)
+        wins, why = decide("news.lora", again, known.champion)
         assert (wins, "`workbench adapters promote news.lora --to 2`" in why) == (False, True)
-        assert by_score("news.lora", version(3, 0.625), known.champion)[0], "another one is compared with the champion"
+        assert decide("news.lora", version(3, 0.625), known.champion)[0], "another one is compared with the champion"
         crowned = promote("news.lora", known, "2").champion
         assert crowned
         assert not crowned.set_aside

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from workbench.training.measured_cost import MeasuredCost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+RECOMPUTE = Path(__file__).parents[2] / "docs" / "recompute.py"
 RECIPE = """name: looked
 backbone: {backbone}
 tasks: [animals]
@@ -321,3 +324,6 @@ def test_a_stream_goes_on_and_crossed_orders_are_refused(bert: Path, tmp_path: P
     assert (report.declared["same"].reading, seeds["same"]) in {("equal", 3), ("undecided", 4)}
     assert report.complete
     assert report.strategies[0].planned == report.strategies[0].finished
+    (tmp_path / "report.json").write_text(json.dumps(report.as_json()))
+    again = subprocess.run([sys.executable, RECOMPUTE, tmp_path / "report.json"], capture_output=True, text=True)
+    assert (again.returncode, again.stderr) == (0, ""), again.stdout

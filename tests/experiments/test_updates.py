@@ -82,7 +82,7 @@ def test_champion_goes_on_and_the_next_version_is_registered(bench: Workbench, c
     ]
     assert bench.workspace.adapters.ids() == adapters
     if document["answering"] == champion:
-        bench.release.promote("nouns", document["adapter"])
+        bench.release.promote("nouns", document["adapter"], accepted=True)
     code, _, err = call("update", "nouns", "--how", "replay", "--margin", "100")
     assert (code, "is of nouns@2 already" in err) == (2, True), "another way would be another update"
 
@@ -90,12 +90,11 @@ def test_champion_goes_on_and_the_next_version_is_registered(bench: Workbench, c
 def test_stricter_bounds_do_not_call_the_new_champion_refused(bench: Workbench, call: Call) -> None:
     """It passed, and is champion: the old one does not stay it, and nobody is told to delete what answers."""
     before = bench.chosen("nouns")
-    update = ["update", "nouns", "--how", "anew", "--margin", "100", "--set", "learning_rate=1e-9"]
+    update = ["update", "nouns", "--how", "anew", "--accept-loss", "--set", "learning_rate=1e-9"]
     code, out, err = call(*update, "--json")
     assert code == 0, err
     made = json.loads(out)["adapter"]
-    if bench.chosen("nouns") == before:
-        bench.release.promote("nouns", made)
+    assert bench.chosen("nouns") == made != before
     code, out, err = call(*update, "--min-score", "99")
     assert (code, bench.chosen("nouns")) == (3, made), err
     told = " ".join(err.split())
@@ -116,7 +115,7 @@ def test_anew_is_what_train_gives(bench: Workbench, call: Call, bert: Path) -> N
 def test_a_broken_bound_leaves_the_champion_and_says_why_in_one_sentence(bench: Workbench, call: Call) -> None:
     """What was hardly trained loses right answers; without the bound the same adapter is registered."""
     champion = bench.chosen("nouns")
-    hardly = ["update", "nouns", "--how", "anew", "--margin", "100", "--set", "learning_rate=1e-9"]
+    hardly = ["update", "nouns", "--how", "anew", "--accept-loss", "--set", "learning_rate=1e-9"]
     assert call(*hardly, "--min-new-label", "50", "--dry-run")[0] == 0, "nothing is measured in a dry run"
     code, _, err = call(*hardly, "--min-new-label", "50")
     assert (code, "none is new" in err, bench.workspace.adapters.ids()) == (2, True, [champion])

@@ -143,7 +143,7 @@ class TestOneFuse:
         row, document = fused.report.row("sum"), fused.report.as_json()
         assert row.scores["0"].score == report.row("sum").scores["0"].score
         assert document["contestants"]["sum"]["standings"]["0"]["validation"] is None
-        assert "The bare backbone and sum are equal" in fused.report.verdict
+        assert "− fresh lora (the bare backbone): 0.0 [0.0, 0.0], equal within 2 points." in fused.report.verdict
         assert bench.predict(fused.adapter.id, ["the otter often"])
         for command in (["list", "--json"], ["list"], ["show", fused.adapter.id], ["test", fused.adapter.id, "--json"]):
             where = ["--workspace", str(bench.workspace.root), "--tasks", str(bench.task_folders[0])]

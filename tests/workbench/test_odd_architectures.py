@@ -103,7 +103,7 @@ def test_s4_needs_layers_with_weights_of_their_own() -> None:
 
 
 def test_a_hypernetwork_needs_matrices_too() -> None:
-    assert "no matrix there has a name that peft would adapt" in objection("hypernetwork", config_of("distilbert"))
+    assert "no matrix there has a name that peft would adapt" in objection("hypernetwork", config_of("xlnet", **XLNET))
 
 
 @pytest.mark.parametrize("method", ["prompt", "p-tuning"])

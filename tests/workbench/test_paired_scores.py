@@ -10,7 +10,15 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm, ttest_1samp
 
-from workbench.measures.paired_scores import Z, chance_of_difference, chance_of_more, chance_of_none, drop
+from workbench.measures.paired_scores import (
+    Z,
+    chance_of_difference,
+    chance_of_loss,
+    chance_of_more,
+    chance_of_none,
+    drop,
+    power_to_rule_out,
+)
 
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -100,3 +108,33 @@ def test_equal_within_a_margin_is_said_where_the_interval_of_90_percent_lies_wit
     assert chance_of_difference(before, after, 2 * limit) < 0.05 < chance_of_difference(before, after, limit / 2)
     assert chance_of_difference(after, before, 0.02) == chance_of_difference(before, after, 0.02)
     assert chance_of_difference(np.ones(1) / 2, np.ones(1), 0.02) is None
+
+
+def test_a_loss_is_ruled_out_where_the_interval_ends_above_it() -> None:
+    before, after = outcomes(20, 22, 1000)
+    interval = drop(before, after)
+    assert interval.high is not None
+    assert chance_of_loss(before, after, interval.high) == pytest.approx(0.025, abs=1e-4)
+    assert chance_of_loss(before, after, interval.high + 0.005) < 0.025 < chance_of_loss(before, after, 0.01)
+
+
+@pytest.mark.parametrize(("changed", "number", "margin"), [(6, 71, 0.02), (30, 300, 0.05), (100, 1000, 0.02)])
+def test_power_is_the_share_of_samples_in_which_a_loss_is_ruled_out(changed: int, number: int, margin: float) -> None:
+    """Held against drawn samples, in which the shares that the power assumes are lost and gained."""
+    before, after = outcomes(changed // 2, changed // 2, number)
+    power, share = power_to_rule_out(before, after, margin, 0.025), (changed + 1) / (number + 2)
+    generator = np.random.default_rng(0)
+    drawn = generator.multinomial(number, [share / 2, share / 2, 1 - share], size=2000)
+    ruled_out = [chance_of_loss(*outcomes(int(lost), int(won), number), margin) < 0.025 for lost, won, _ in drawn]
+    assert power == pytest.approx(np.mean(ruled_out), abs=0.03)
+
+
+def test_power_of_very_many_rows_is_that_of_a_normal_mean() -> None:
+    before, after = outcomes(2_000, 2_000, 40_000)
+    share = 4_001 / 40_002
+    wanted = norm.cdf(0.005 * math.sqrt(40_000 / share) - norm.ppf(0.975))
+    assert power_to_rule_out(before, after, 0.005, 0.025) == pytest.approx(wanted)
+    scores = np.random.default_rng(0).normal(size=(2, 50))
+    error = (scores[0] - scores[1]).std(ddof=1) / math.sqrt(50)
+    assert power_to_rule_out(*scores, 0.5, 0.025) == pytest.approx(norm.cdf(0.5 / error - norm.ppf(0.975)))
+    assert power_to_rule_out(scores[0], scores[0], 0.5) is None

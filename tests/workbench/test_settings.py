@@ -58,6 +58,17 @@ def test_an_unknown_key_is_named_with_its_line_and_its_neighbour(tmp_path: Path)
     assert caught.value.exit_code == 2
 
 
+def test_a_misspelled_part_is_proposed_although_its_model_stands_beside(tmp_path: Path) -> None:
+    class Method(Settings):
+        targets: str = "attention"
+
+    document = Document({}, "command line").set(["budgets.epochs=2"])
+    with pytest.raises(SettingsError) as caught:
+        document.parse_parts(((), document.data, Method), (("budget",), {}, Budget))
+    (problem,) = caught.value.problems
+    assert (problem.what, problem.hint) == ("unknown key 'budgets'", "Did you mean budget?")
+
+
 def test_all_problems_of_a_file_come_in_one_message(tmp_path: Path) -> None:
     path = written(tmp_path, "tsks: [a]\ntasks: 3\nbudget:\n  epochs: 0\n  precision: fp16\nalpha: much\n")
     with pytest.raises(SettingsError) as caught:

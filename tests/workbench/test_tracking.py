@@ -55,6 +55,30 @@ def tracker(database: Path) -> Tracker:
     return Tracker(f"sqlite:///{database}")
 
 
+def test_a_run_is_called_by_what_came_out_unless_a_person_has_called_it_otherwise(tracker: Tracker) -> None:
+    def shown() -> tuple[list[str], str]:
+        client = tracker._client
+        experiment = client.get_experiment_by_name("titled")
+        runs = client.search_runs([experiment.experiment_id], "tags.`workbench.key` = 'abc'")
+        return [run.info.run_name for run in runs], experiment.tags[NOTE_TAG]
+
+    tracker.sync("titled", PARENT, "A stream.")
+    assert shown() == (["quickstart"], "A stream.")
+    for forgot in ("12.9", "8.4"):
+        done = replace(PARENT, finished=True, title=f"full forgot {forgot} · lora 0.0")
+        run = tracker.sync("titled", done, "A stream.")
+        assert shown() == ([done.title], f"**Newest run: full forgot {forgot} · lora 0.0.** A stream.")
+        assert tracker.sync("titled", done, "A stream.") == run, "the same run is found, whatever it is called"
+    tracker.sync("titled", PARENT, "A stream.")
+    assert shown()[0] == [done.title], "while it goes on, the last title stays"
+
+    experiment = tracker._client.get_experiment_by_name("titled").experiment_id
+    tracker._client.update_run(run, name="mine")
+    tracker._client.set_experiment_tag(experiment, NOTE_TAG, "My own words.")
+    assert tracker.sync("titled", replace(done, title="full forgot 7.0"), "A stream.") == run
+    assert shown() == (["mine"], "My own words.")
+
+
 def state(tracker: Tracker, experiment: str) -> dict[str, Any]:
     """Everything stored in an experiment, by run key; histories as (value, step, timestamp)."""
     client = tracker._client

@@ -12,6 +12,7 @@ from workbench.backbone.config import LARGEST
 from workbench.backbone.model_folder import ITSELF
 from workbench.errors import IntegrityError, reason
 from workbench.files import checksummed
+from workbench.files.atomic import flush, folder_beside, move_whole
 from workbench.files.digest import key
 from workbench.settings.base import Budget, Quantization, Settings
 
@@ -135,6 +136,24 @@ class CompositionReference(Settings):
     head: Literal["fitted on frozen features", "trained along", "the backbone's own"]
 
 
+class ChoiceReference(Settings):
+    """Why a fuse kept this adapter, of all that it tried on the same examples.
+
+    ``label`` is what the report calls it, and ``by`` what chose it: validation, or a person. ``validation`` has the
+    validation score of each that could be kept, the best first. ``ranking`` is by what ``auto:K`` chose the sources,
+    None where they were named; ``ranked`` has the ranking's score of each candidate, the best first, and None for one
+    that has none.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
+
+    label: str
+    by: Literal["validation", "a person"]
+    validation: dict[str, float] = Field(default_factory=dict)
+    ranking: str | None = None
+    ranked: dict[str, float | None] = Field(default_factory=dict)
+
+
 class UpdateReference(Settings):
     """How an adapter was made from the champion of an earlier version of its task.
 
@@ -146,6 +165,17 @@ class UpdateReference(Settings):
     settings: dict[str, Any]
     champion: str
     new_rows: int
+
+
+class AcceptedLoss(Settings):
+    """That a person let an adapter take the place of ``champion``, an id, although it loses: what it loses, and when.
+
+    ``loss`` says it in words, with the figures; ``when`` is the time, UTC, in ISO format.
+    """
+
+    champion: str
+    loss: str
+    when: str
 
 
 class Manifest(Settings):
@@ -160,8 +190,12 @@ class Manifest(Settings):
     ``elsewhere`` is None for what the workbench made, here or in another workspace. What another program trained has
     neither seed nor fit nor date, the task has no fingerprint, and of the budget only ``max_length`` is known:
     nothing else is written.
+    ``choice`` is None where it is not what a fuse kept.
     ``update`` is None where it was not made from the champion of an earlier version of its task.
+    ``made_by`` is what made it in this workspace: a command that a person gave, or ``run NAME``, the experiment that
+    left it; None where an earlier version did. Who asked for it since is known beside it, in the workspace.
     ``linked`` is None where all files are in the adapter's own folder.
+    ``accepted`` is written after the adapter was stored, the only part that is: it determines no answer.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
@@ -182,12 +216,15 @@ class Manifest(Settings):
     created: str | None
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None
+    choice: ChoiceReference | None = Field(None, exclude_if=lambda choice: choice is None)
     update: UpdateReference | None = Field(None, exclude_if=lambda update: update is None)
     imported: str | None = Field(None, exclude_if=lambda when: when is None)
+    made_by: str | None = Field(None, exclude_if=lambda maker: maker is None)
     config: dict[str, Any] | None = Field(None, exclude_if=lambda config: config is None)
     head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)
     elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)
     linked: LinkedFiles | None = Field(None, exclude_if=lambda linked: linked is None)
+    accepted: tuple[AcceptedLoss, ...] = Field((), exclude_if=lambda accepted: not accepted)
     files: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -257,8 +294,30 @@ def read_manifest(folder: Path) -> Manifest:
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write the manifest into an adapter's folder; raises IntegrityError where it could not be read again."""
     path = folder / MANIFEST
+    path.write_text(_text_of(manifest, path), encoding="utf-8")
+
+
+def replace_manifest(manifest: Manifest, folder: Path) -> None:
+    """Put another manifest in the place of the one in a stored adapter's folder, in one step.
+
+    The draft lies beside the folder: a file more in it would be taken for damage, also after a kill.
+
+    Raises:
+        IntegrityError: it could not be read again.
+        UnwritableError: the folder cannot be written.
+    """
+    path = folder / MANIFEST
+    text = _text_of(manifest, path)
+    with folder_beside(folder) as beside:
+        draft = beside / MANIFEST
+        draft.write_text(text, encoding="utf-8")
+        flush(draft)
+        move_whole(draft, path)
+
+
+def _text_of(manifest: Manifest, path: Path) -> str:
     try:
         DOCUMENT.validate_json(manifest.model_dump_json())  # where NaN, which JSON does not have, is null
     except ValidationError as error:
         raise IntegrityError(f"no readable manifest: {reason(error)}", where=str(path)) from None
-    path.write_text(checksummed.text_of(DOCUMENT, manifest), encoding="utf-8")
+    return checksummed.text_of(DOCUMENT, manifest)

@@ -55,6 +55,7 @@ def resolve_name(
     champions: Callable[[], Champions] = dict,
     suits: Callable[[Manifest], bool] = lambda manifest: True,
     scoring: Scoring = own_score,
+    in_service: Callable[[Sequence[Manifest]], Sequence[Manifest]] = lambda manifests: manifests,
 ) -> NamedAdapter:
     """Return the adapter of ``store`` that ``name`` means, by :func:`adapter_for_task`.
 
@@ -64,10 +65,12 @@ def resolve_name(
         champions: gives the champions; called only where the name is a task's.
         suits: which of a task's adapters to choose from, where there are any such.
         scoring: gives the validation score that counts.
+        in_service: gives those of the adapters that ``name`` means which may answer under it, at least one, or raises;
+            any adapter is found by its id.
 
     Raises:
         UnknownNameError: no adapter is meant.
-        InputError: several ids begin so.
+        InputError: several ids begin so, or none may answer under the name.
         IntegrityError: the manifest of the task's champion cannot be read.
     """
     ids = store.ids()
@@ -78,7 +81,9 @@ def resolve_name(
     if meant:
         crowned = champions()
         require_readable_champions(store, name, meant, crowned)
-        return adapter_for_task(name, [manifest for manifest in meant if suits(manifest)] or meant, crowned, scoring)
+        serving = in_service(meant)
+        fitting = [manifest for manifest in serving if suits(manifest)]
+        return adapter_for_task(name, fitting or serving, crowned, scoring)
     try:
         adapter_id = by_id(name, ids)
     except UnknownNameError:
@@ -119,6 +124,7 @@ def adapter_for_task(
     gone = "".join(
         f"; {champion.adapter}, the champion of {name}, is not in this workspace or does not fit here"
         for name, champion in known.items()
+        if _without_signs(task) in (name, name.rpartition(".")[0])  # else the beginning of ids was meant
     )
     return choice if crowned else NamedAdapter(choice.id, f"{choice.why}{gone}")
 

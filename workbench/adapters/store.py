@@ -1,4 +1,4 @@
-"""Adapters on disk: written whole or not at all, never changed, verified by digest.
+"""Adapters on disk: written whole or not at all, their files never changed, verified by digest.
 
 A stored adapter is a folder in its library's own format plus ``head.safetensors``, ``README.md`` and
 ``manifest.json``; plain ``peft``, ``adapters`` or ``transformers`` open it without this package.
@@ -14,7 +14,14 @@ from pathlib import Path
 
 from workbench.adapters.adapter_folder import check_adapter
 from workbench.adapters.ids import ID, by_id, certain_id, require_id
-from workbench.adapters.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from workbench.adapters.manifest import (
+    MANIFEST,
+    AcceptedLoss,
+    Manifest,
+    read_manifest,
+    replace_manifest,
+    write_manifest,
+)
 from workbench.adapters.stored_adapter import README, StoredAdapter, check_files, text_below
 from workbench.backbone.finite_weights import require_finite
 from workbench.errors import InputError, IntegrityError, UnknownNameError
@@ -28,12 +35,17 @@ from workbench.machine.processes import first_ahead
 class AdapterStore:
     """The adapters of one workspace, a folder each."""
 
-    def __init__(self, root: Path, fetch: Callable[[Path], None] = lambda folder: None) -> None:
+    def __init__(
+        self, root: Path, fetch: Callable[[Path], None] = lambda folder: None, made_by: str | None = None
+    ) -> None:
         """Keep adapters below ``root``; it is made when the first one is saved.
 
-        ``fetch`` is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
+        Args:
+            root: the folder.
+            fetch: is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
+            made_by: what makes the adapters that are saved, for their manifests.
         """
-        self.root, self._fetch = root, fetch
+        self.root, self._fetch, self._made_by = root, fetch, made_by
         self._sound: dict[str, tuple[checksummed.Stamp | None, StoredAdapter]] = {}
         self._manifests = ReadOnce()
 
@@ -80,8 +92,22 @@ class AdapterStore:
             if not (folder / MANIFEST).is_file():
                 with written_whole(folder) as draft:
                     write(draft)
-                    write_manifest(manifest.model_copy(update={"files": checksummed.digests(draft, MANIFEST)}), draft)
+                    known = {"files": checksummed.digests(draft, MANIFEST), "made_by": self._made_by}
+                    write_manifest(manifest.model_copy(update=known), draft)
         return StoredAdapter(read_manifest(folder), folder)
+
+    def accept(self, name: str, loss: AcceptedLoss) -> StoredAdapter:
+        """Write into an adapter's manifest that a person accepted a loss, and return it; the same loss stands once.
+
+        Raises:
+            UnwritableError: its folder cannot be written.
+        """
+        stored = self.get(name)
+        known = [(accepted.champion, accepted.loss) for accepted in stored.manifest.accepted]
+        if (loss.champion, loss.loss) not in known:
+            accepted = (*stored.manifest.accepted, loss)
+            replace_manifest(stored.manifest.model_copy(update={"accepted": accepted}), stored.folder)
+        return self.get(name)
 
     def verify(self, name: str) -> StoredAdapter:
         """Return the adapter after its files were checked, once for as long as they stay.
@@ -182,7 +208,8 @@ class AdapterStore:
             known = self.get(manifest.id).manifest if manifest.id in self else None
             if known is not None and known.all_files == manifest.files:
                 return known.unlinked()
-        return manifest.model_copy(update={"imported": datetime.now(UTC).isoformat(timespec="seconds")})
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return manifest.model_copy(update={"imported": when, "made_by": self._made_by})
 
     def _has_another(self, manifest: Manifest) -> bool:
         """Return whether the id of ``manifest`` is that of an adapter with other files, as far as that can be read."""

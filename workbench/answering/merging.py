@@ -9,6 +9,7 @@ from torch import nn
 
 from workbench.backbone.architecture import is_seq2seq
 from workbench.backbone.bf16_matrices import widen
+from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError
 from workbench.methods import card
 from workbench.methods.adaptation import HEAD_FILE, save_head
@@ -76,7 +77,8 @@ def save_merged(stored: StoredAdapter, backbone: Backbone, folder: Path, front_m
     model = merged_model(stored, backbone).cpu()
     generates = stored.manifest.task.kind in GENERATED
     whole: Any = whole_language_model(model, backbone) if generates else model.body
-    whole.save_pretrained(folder)
+    with quietly():
+        whole.save_pretrained(folder)
     backbone.tokenizer.save_pretrained(folder)
     save_head(model.head, folder / HEAD_FILE)
     text = card.render(stored.manifest, merged=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from workbench.answering.merging import merged_model, whole_language_model
 from workbench.backbone.tokenizing import text_side, tokenise
+from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError
 from workbench.methods import card
 from workbench.methods.model import TaskModel
@@ -87,7 +88,8 @@ def standard(stored: StoredAdapter, backbone: Backbone, form: str) -> Any:
 def save_standard(stored: StoredAdapter, backbone: Backbone, form: str, folder: Path, front_matter: str) -> None:
     """Write such a model, its tokenizer and its card into ``folder``; raises as :func:`standard`."""
     standard_model = standard(stored, backbone, form)
-    standard_model.save_pretrained(folder)
+    with quietly():
+        standard_model.save_pretrained(folder)
     tokenizer = copy.deepcopy(backbone.tokenizer)
     tokenizer.model_max_length = stored.manifest.budget.max_length  # a pipeline that truncates cuts where predict does
     if form != "causal-lm":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
+ATTENTION = re.compile("attn|attention", re.IGNORECASE)
 UNREAD = ("pooler.",)  # made from the last states for a head that is never there
 
 
@@ -48,6 +50,15 @@ def linear_layers(config: PretrainedConfig) -> list[str]:
 
     modules = skeleton(config).named_modules()
     return [name for name, module in modules if isinstance(module, Linear | Conv1D) and not name.startswith(UNREAD)]
+
+
+def attention_matrices(config: PretrainedConfig) -> list[str]:
+    """Return those of :func:`linear_layers` that lie in a module whose name says that it is attention's.
+
+    ``encoder.layer.0.attention.attn.q`` of MPNet is one, ``encoder.layer.0.output.dense`` is none. Architectures whose
+    attention has no linear layers, as XLNet, have none.
+    """
+    return [name for name in linear_layers(config) if ATTENTION.search(name.rpartition(".")[0])]
 
 
 def biases(config: PretrainedConfig) -> frozenset[str]:

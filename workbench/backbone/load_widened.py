@@ -15,7 +15,7 @@ from workbench.backbone.checkpoint import BROKEN, require_whole
 from workbench.backbone.fingerprints import state_of
 from workbench.backbone.shared_weights import Resident
 from workbench.backbone.stored_tensors import assign_tensors
-from workbench.backbone.transformers_api import without_bars
+from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, UnwritableError, opening
 from workbench.files.cache import cache_folder
 from workbench.files.digest import key
@@ -111,7 +111,7 @@ def stored_narrow(folder: Path, config: PretrainedConfig) -> frozenset[str]:
 def _build(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig) -> nn.Module:
     """Return what transformers makes of these weights; it copies none that has the right type."""
     empty: Any = skeleton(config)
-    with opening("the model", str(folder), BROKEN), torch.random.fork_rng(devices=[]), without_bars():
+    with opening("the model", str(folder), BROKEN), torch.random.fork_rng(devices=[]), quietly():
         body = empty.from_pretrained(None, config=copy.deepcopy(config), state_dict=weights, dtype=torch.float32)
     body.name_or_path = body.config.name_or_path = str(folder)  # transformers sets no name for weights in memory
     model: nn.Module = body.eval()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from workbench.backbone.config import LARGEST, config_object, named_architectures, read_json
 from workbench.backbone.model_folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
 from workbench.backbone.pretrained import Backbone, Pooling
+from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, UnknownNameError
 from workbench.files import atomic, hub_files, wheel
 from workbench.machine.availability import Availability
@@ -90,6 +91,14 @@ def model_in(
     check_folder(transformer)
     pooling = pooling or _pooling(folder, transformer)
     return Backbone(name, transformer, pooling, hub_id, license=licence or _license(folder))
+
+
+def registered_here() -> list[str]:
+    """Return the registered backbones that lie on this machine, ready to be opened; nothing is fetched or converted."""
+    cards = {name: read(BACKBONES.path(name)).parse(BackboneCard) for name in BACKBONES.names()}
+    here = [name for name in cards if backbone_available(name).state == "here"]
+    members = {name: wheel.copy_of(cards[name].wheel.package, cards[name].wheel.member) for name in here}
+    return [name for name, member in members.items() if member.is_dir() or _converted(member).exists()]
 
 
 def backbone_available(name: str, where: str | None = None) -> Availability:
@@ -228,12 +237,17 @@ def _card(folder: Path) -> dict[str, Any]:
 
 def _convert(gguf: Path) -> Path:
     """Return a safetensors folder made from a GGUF file; converting takes long, so it is done once."""
-    target = gguf.parent / f"{gguf.stem}.safetensors-folder"
+    target = _converted(gguf)
     if not target.exists():
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-        with atomic.written_whole(target) as folder:
+        with atomic.written_whole(target) as folder, quietly():
             AutoModelForCausalLM.from_pretrained(**source).save_pretrained(folder)
             AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
     return target
+
+
+def _converted(gguf: Path) -> Path:
+    """Return where the folder lies, or would lie, that is made from a GGUF file."""
+    return gguf.parent / f"{gguf.stem}.safetensors-folder"

@@ -18,7 +18,7 @@ from workbench.backbone.intactness import is_untouched, remember
 from workbench.backbone.model_folder import CONFIG
 from workbench.backbone.tokenizer_files import own_files
 from workbench.backbone.tokenizing import TRIED, fit_to, note_tokens, require_bounded
-from workbench.backbone.transformers_api import without_bars
+from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, opening
 from workbench.files.digest import key
 from workbench.machine import processes
@@ -261,7 +261,7 @@ class Backbone:
 
         require_described(self.folder, self.config)
         require_numbers(self.folder)
-        with opening("the model", str(self.folder), BROKEN), without_bars(), read_by_all():
+        with opening("the model", str(self.folder), BROKEN), quietly(), read_by_all():
             model, loading_info = loader.from_pretrained(
                 self.folder,
                 config=copy.deepcopy(self.config),

@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.errors import InputError
 from workbench.machine.extras import installed_version
+from workbench.machine.quiet import quiet
 
 FULL, SLIDING = "full_attention", "sliding_attention"  # types of layers
 ROTARY = {  # a key of version 4 for rotary positions → where version 5 has the number; a class's own names come first
@@ -55,14 +56,19 @@ def training_options(warmup: float, by_length: bool) -> dict[str, Any]:
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
-    """Let no bar be shown while the block runs: transformers 5 has one for each model that it opens."""
+def quietly() -> Iterator[None]:
+    """Keep off the screen what transformers shows while it opens or writes a model.
+
+    Version 5 has a bar for each of both. It reports tensors that were not read, and layers that were not distributed;
+    what matters of that is checked here, and is an error.
+    """
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        yield
+        with quiet("transformers"):
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()

@@ -41,7 +41,7 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
         raise InputError(f"expected name==version, got {requirement!r}", where="wheel")
     if not member or PurePosixPath(member).is_absolute() or ".." in PurePosixPath(member).parts:
         raise InputError(f"{member!r} is not a path inside a wheel", where=requirement)
-    target = _copy(requirement, member)
+    target = copy_of(requirement, member)
     with writing_cache():
         there = target.exists()
     if not there:
@@ -60,12 +60,12 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
 
 def wheel_available(requirement: str, members: Iterable[str]) -> Availability:
     """Say whether copies of a published wheel's files or folders lie in the cache; nothing is fetched."""
-    if all(_copy(requirement, member.rstrip("/")).exists() for member in members):
+    if all(copy_of(requirement, member.rstrip("/")).exists() for member in members):
         return Availability("here", f"cached from the Python package {requirement}")
     return Availability("download", f"registry of Python packages, {requirement}")
 
 
-def _copy(requirement: str, member: str) -> Path:
+def copy_of(requirement: str, member: str) -> Path:
     """Return where the local copy of a member lies, or would lie."""
     return cache_folder() / "wheels" / requirement.replace("==", "-") / PurePosixPath(member)
 

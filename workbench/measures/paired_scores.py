@@ -16,9 +16,12 @@ from workbench.measures.statistics import Interval
 from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from workbench.measures.statistics import Array
 
 HALVINGS = 60  # of the interval from −1 to 1: to the last bit of a float
+MOST_COUNTED = 1_500  # lost answers that power is summed over; with more, the normal distribution is as good
 
 
 Reading = Literal["lost", "gained", "undecided"]
@@ -104,6 +107,61 @@ def chance_of_difference(before: Array, after: Array, margin: float) -> float | 
     return None if lost is None or gained is None else 1 - min(lost, gained)
 
 
+def chance_of_loss(before: Array, after: Array, margin: float) -> float | None:
+    """Return the one-sided p of a drop of at least ``margin``: small where ``after`` is shown to lose less than that.
+
+    It is the test of non-inferiority that belongs to :func:`drop`: p is below 0.05 where the upper end of the 90 %
+    interval is below the margin. None as for :func:`chance_of_more`.
+    """
+    p = chance_of_more(before, after, margin)
+    return None if p is None else 1 - p
+
+
+def power_to_rule_out(before: Array, after: Array, margin: float, level: float = LEVEL) -> float | None:
+    """Return the chance that :func:`chance_of_loss` is below ``level`` if nothing is lost, with as many examples.
+
+    Of shares it is the sum over all numbers of lost and gained answers, which are equally likely; that the two answers
+    to an example differ is as likely as ``(changed + 1) ÷ (n + 2)``, since none may have changed. Of other scores it is
+    that of a normal mean. None where these do not vary, or are fewer than two.
+
+    Args:
+        before: see :func:`drop`.
+        after: see :func:`drop`.
+        margin: a share, in (0, 1).
+        level: of the test.
+    """
+    if counts := _changed(before, after):
+        return _power(len(before), (sum(counts) + 1) / (len(before) + 2), margin, level)
+    differences = np.asarray(before, dtype=float) - np.asarray(after, dtype=float)
+    if len(differences) < 2 or not (error := _error(differences)):
+        return None
+    return _normal_power(margin / error, level)
+
+
+def _power(number: int, changed: float, margin: float, level: float) -> float:
+    """Return the power for ``number`` examples, of whose answers the share ``changed`` differs."""
+    most = math.ceil(number * changed / 2 + 6 * math.sqrt(number * changed / 2)) + 10
+    if most > MOST_COUNTED:
+        return _normal_power(margin * math.sqrt(number / changed), level)
+    from scipy.special import gammaln, ndtri, xlogy
+
+    lost, gained = np.meshgrid(np.arange(most + 1), np.arange(most + 1), indexing="ij")
+    same = number - lost - gained
+    possible = same >= 0
+    lost, gained, same = lost[possible], gained[possible], same[possible]
+    ways = gammaln(number + 1) - gammaln(lost + 1) - gammaln(gained + 1) - gammaln(same + 1)
+    chance = np.exp(ways + xlogy(lost + gained, changed / 2) + xlogy(same, 1 - changed))
+    shown = _tango_of(lost, gained, number, margin) < ndtri(level)
+    return float(chance[shown].sum())
+
+
+def _normal_power(distance: float, level: float) -> float:
+    """Return the power of a one-sided test of a normal mean that lies ``distance`` standard errors from the bound."""
+    from scipy.special import ndtr, ndtri
+
+    return float(ndtr(distance + ndtri(level)))
+
+
 def _changed(before: Array, after: Array) -> tuple[int, int] | None:
     """Return how many examples went from 1 to 0 and from 0 to 1; None where there are other scores."""
     both = np.concatenate([before, after])
@@ -126,6 +184,15 @@ def _tango(lost: int, gained: int, number: int, bound: float) -> float:
     if variance <= 0:
         return 0.0 if distance == 0 else math.copysign(math.inf, distance)
     return distance / math.sqrt(variance)
+
+
+def _tango_of(lost: NDArray[np.int64], gained: NDArray[np.int64], number: int, bound: float) -> Array:
+    """Return :func:`_tango` of many counts at once, for a bound above 0, (k,)."""
+    linear = (2 * number - lost + gained) * bound - lost - gained
+    constant = -gained * bound * (1 - bound)
+    q = (np.sqrt(linear**2 - 8 * number * constant) - linear) / (4 * number)
+    statistic: Array = (lost - gained - number * bound) / np.sqrt(number * (2 * q + bound * (1 - bound)))
+    return statistic
 
 
 def _inverse(lost: int, gained: int, number: int, value: float) -> float:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 499  # the smallest p is 1 ÷ 500
+FEW_RESAMPLES = 99  # where only a mean over deals is wanted
 ROUNDING = 1e-5  # relative: statistics in single precision that differ by less are equal
 
 
@@ -72,6 +73,75 @@ def counts_differ(
     there = both[both > 0]
     differences = counts / other - (there - counts) / number
     return _chance((differences**2 / (there / there.sum())).sum(axis=1))
+
+
+def shares_moved(dealt: NDArray[np.float32], has: NDArray[np.bool_]) -> float:
+    """Return which share of the second sample has to be other rows for its labels to be shared out as they are.
+
+    If a share π of its rows comes from elsewhere, and all others are like the first sample, then no share of rows with
+    any property moves by more than π. So the largest move is the least π: half of Σ_k |share of k in the second − in
+    the first| where a row has one label, else the largest of these differences. Chance moves shares too: the mean move
+    of random deals is subtracted.
+
+    Args:
+        dealt: :func:`contrasts` of the rows.
+        has: whether a row has a label, (rows, labels).
+    """
+    differences = np.abs(dealt @ has.astype(np.float32))  # (deals, labels)
+    exclusive = bool((has.sum(axis=1) == 1).all())
+    return beyond_chance(differences.sum(axis=1) / 2 if exclusive else differences.max(axis=1))
+
+
+def counts_moved(
+    first: NDArray[np.int64], second: NDArray[np.int64], resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """Return :func:`shares_moved` where each row has one label and only counts are known, as :func:`counts_differ`."""
+    both, number, other = first + second, int(first.sum()), int(second.sum())
+    generator = np.random.default_rng(seed)
+    drawn = generator.multivariate_hypergeometric(both, other, size=resamples, method="marginals")
+    counts = np.concatenate([second[None, :], drawn])  # (deals, labels) of the second sample
+    return beyond_chance(np.abs(counts / other - (both - counts) / number).sum(axis=1) / 2)
+
+
+def values_moved(dealt: NDArray[np.float32], values: NDArray[Any]) -> float:
+    """Return :func:`shares_moved` of numbers: the largest difference of shares below any bound (Kolmogorov & Smirnov).
+
+    Args:
+        dealt: :func:`contrasts` of the rows.
+        values: (rows,).
+    """
+    order = np.argsort(values, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(values[order])), len(order) - 1)  # of equal values, the last
+    below = np.cumsum(dealt[:, order], axis=1, dtype=np.float64)[:, ends]  # (deals, bounds)
+    return beyond_chance(np.abs(below).max(axis=1))
+
+
+def vectors_moved(first: NDArray[Any], second: NDArray[Any], seed: int = 0) -> float:
+    """Return :func:`shares_moved` of vectors, along the line on which the samples' means differ.
+
+    The line is fitted on one half of both samples, and the other half is read on it; then the other way round. So rows
+    that are drawn alike differ by chance alone, which is subtracted.
+
+    Args:
+        first: (rows, h).
+        second: (rows, h).
+        seed: of the halves and the random deals.
+    """
+    if min(len(first), len(second)) < 4:
+        return 0.0
+    generator, moved = np.random.default_rng(seed), []
+    halves = [np.array_split(generator.permutation(len(rows)), 2) for rows in (first, second)]
+    for fitted, read in ((0, 1), (1, 0)):
+        line = second[halves[1][fitted]].mean(axis=0) - first[halves[0][fitted]].mean(axis=0)
+        ours, theirs = first[halves[0][read]] @ line, second[halves[1][read]] @ line
+        dealt = contrasts(len(ours), len(theirs), FEW_RESAMPLES, seed)
+        moved.append(values_moved(dealt, np.concatenate([ours, theirs])))
+    return float(np.mean(moved))
+
+
+def beyond_chance(moves: NDArray[Any]) -> float:
+    """Return by how much the first of these moves exceeds the mean of the others, which chance made; at least 0."""
+    return float(max(0.0, moves[0] - moves[1:].mean()))
 
 
 def vectors_differ(dealt: NDArray[np.float32], distances: NDArray[np.float32]) -> float:

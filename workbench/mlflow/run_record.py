@@ -25,7 +25,7 @@ class RunRecord:
 
     Attributes:
         key: finds the run again; the same for the same work.
-        name: shown by the UI.
+        name: shown by the UI until there is a title.
         tags: by name; they follow the record when it changes.
         params: by name; MLflow never changes one that is there.
         metrics: (name, value, step); None and NaN are left out.
@@ -37,6 +37,8 @@ class RunRecord:
         view: of the experiment that the run is in: columns and charts; None leaves it as it is.
         began: when the work began, in seconds since 1970; None where nobody noted it: then it is the time of logging.
         seconds: what the work took, which MLflow shows as the run's duration; None where it is not known.
+        title: what came out, in a few words: shown in place of the name, and first in the experiment's description. A
+            run that a person has called otherwise keeps that name.
     """
 
     key: str
@@ -52,6 +54,7 @@ class RunRecord:
     view: View | None = None
     began: float | None = None
     seconds: float | None = None
+    title: str = ""
 
 
 def moment(text: str) -> float | None:
@@ -68,5 +71,6 @@ def content_digest(record: RunRecord) -> str:
     parts = [dict(record.tags), dict(record.params), record.metrics, artifacts, record.finished]
     beside = [[task.name, task.fingerprint] for task in record.data], [model.key for model in record.models]
     parts += [listed for listed in beside if listed]
+    parts += [{"title": record.title}] if record.title else []
     parts += [] if record.seconds is None else [{"seconds": record.seconds}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

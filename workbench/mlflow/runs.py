@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.mlflow.run_record import RunRecord
 
 KEY_TAG, ROOT_TAG, CONTENT_TAG = "workbench.key", "workbench.root", "workbench.content"
+TITLE_TAG = "workbench.title"  # what the run was last called here
 PARENT_TAG = "mlflow.parentRunId"
 METRICS_A_BATCH, PARAMS_A_BATCH = 800, 100  # MLflow takes at most 1,000 entries in a batch, 100 of them parameters
 
@@ -63,6 +64,7 @@ def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: An
         return run_id
     metrics, params = _missing_metrics(client, run, record), _missing_params(run, record)
     _log(client, run_id, metrics, params, _changed_tags(run, record))
+    _rename(client, run, record)
     if record.artifacts:
         _upload(client, run_id, record.artifacts)
     log_data(client, run_id, record.data)
@@ -71,6 +73,17 @@ def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: An
         client.set_terminated(run_id, end_time=_end(run, record))
     client.set_tag(run_id, CONTENT_TAG, content)
     return run_id
+
+
+def _rename(client: BoundedClient, run: Any, record: RunRecord) -> None:
+    """Call a run by the record's title, unless a person has given it a name; runs are found by their key, not by it."""
+    run_id, title, given = run.info.run_id, record.title, run.data.tags.get(TITLE_TAG)
+    if not title or run.info.run_name not in (record.name, given, title):
+        return
+    if run.info.run_name != title:
+        client.update_run(run_id, name=title)
+    if given != title:
+        client.set_tag(run_id, TITLE_TAG, title)
 
 
 def _end(run: Any, record: RunRecord) -> int | None:

@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.errors import TrackingError, UnwritableError
+from workbench.files.digest import key
+from workbench.measures.markdown import escape
 from workbench.mlflow import moved_versions
 from workbench.mlflow.address import database_of, printable_address, without_secrets
 from workbench.mlflow.alias import Succession, aliases, follow, missing
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from workbench.mlflow.run_record import RunRecord
     from workbench.mlflow.view import View
 
+OWN_NOTE_TAG = "workbench.note"  # the digest of the description that was written here
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs and charts, not traces
 
 
@@ -253,7 +256,7 @@ class Tracker:
         return self.files is not None and self.files.is_left(location)
 
     def _sync(self, experiment: str, record: RunRecord, about: str = "") -> str:
-        experiment_id = self._experiment(experiment, about, record.view)
+        experiment_id = self._experiment(experiment, about, record.view, record.title)
         root = root_of(record.key)
         runs = {run.data.tags.get(KEY_TAG): run for run in runs_below(self._client, experiment_id, root)}
         parent = write_run(self._client, experiment_id, record, runs.get(record.key), {ROOT_TAG: root})
@@ -262,14 +265,14 @@ class Tracker:
             write_run(self._client, experiment_id, child, runs.get(child.key), tags)
         return parent
 
-    def _experiment(self, name: str, about: str = "", view: View | None = None) -> str:
+    def _experiment(self, name: str, about: str = "", view: View | None = None, title: str = "") -> str:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is not None and is_ours(experiment) and self._is_left(experiment.artifact_location):
             make_way(self._client, experiment)
             experiment = None
         if experiment is None:
             folder = self.files.artifacts.as_uri() if self.files else None
-            tags = TRAINING | ({NOTE_TAG: about} if about else {}) | (view.experiment_tags() if view else {})
+            tags = TRAINING | _description({}, about, title) | (view.experiment_tags() if view else {})
             return identity(self._client.create_experiment(name, artifact_location=folder, tags=tags))
         experiment_id = identity(experiment.experiment_id)
         if experiment.lifecycle_stage != "active":
@@ -278,9 +281,21 @@ class Tracker:
                 where=printable_address(self.uri),
                 hint=f"Restore it (`mlflow experiments restore -x {experiment_id}`) or rename the recipe.",
             )
-        if about and not experiment.tags.get(NOTE_TAG):
-            self._client.set_experiment_tag(experiment_id, NOTE_TAG, about)
-        for tag, content in view.experiment_tags().items() if view else ():
+        wanted = _description(experiment.tags, about, title) | (view.experiment_tags() if view else {})
+        for tag, content in wanted.items():
             if experiment.tags.get(tag) != content:
                 self._client.set_experiment_tag(experiment_id, tag, content)
         return experiment_id
+
+
+def _description(tags: Mapping[str, str], about: str, title: str) -> dict[str, str]:
+    """Return the tags of an experiment's description, which begins with the newest run's title.
+
+    Empty where a person has written another one, or where ``tags`` have one and there is no title yet.
+    """
+    described, written = tags.get(NOTE_TAG, ""), tags.get(OWN_NOTE_TAG)
+    note = f"**Newest run: {escape(title)}.** {about}" if title and about else about
+    ours = described in (about, note) or written == key(described)
+    if not note or (described and not (title and ours)):
+        return {}
+    return {NOTE_TAG: note, OWN_NOTE_TAG: key(note)}

@@ -24,7 +24,12 @@ def hint(inner: Sequence[str | int], model: type[BaseModel], key: Key, beside: I
         key: where in the document that begins.
         beside: the other models of the document.
     """
-    name, own = str(inner[-1]), keys(model, inner)
+    name, own, beside = str(inner[-1]), keys(model, inner), tuple(beside)
+    whole = (*key, *inner)
+    sections = [str(start[-1]) for start, _ in beside if start and start[:-1] == whole[:-1] and start[-1] not in own]
+    if near(name, [*own, *sections])[:1] == near(name, sections)[:1] != []:
+        return f"Did you mean {near(name, sections)[0]}?"
+    own += sections
     paths = [path for start, holder in ((key, model), *beside) for path in _paths(holder, start)]
     exact = [path for path in paths if path[-1] == name]
     if not exact and not near(name, own):

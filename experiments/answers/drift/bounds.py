@@ -22,10 +22,12 @@ class DriftBounds:
     Attributes:
         level: the chance of any false alarm: adjusted p below it are alarms.
         max_lost: points of right answers that may be lost; None: no more than chance explains.
+        max_foreign: percent of rows that may be unlike the task's own before it is an alarm.
     """
 
     level: float = LEVEL
     max_lost: float | None = None
+    max_foreign: float = 0.0
 
     def require_possible(self, task: TaskReference, judged: bool) -> None:
         """Make sure that the bounds can be meant.
@@ -35,14 +37,17 @@ class DriftBounds:
             judged: whether right answers are given.
 
         Raises:
-            InputError: the level is not a chance or too small, points are not in [0, 100] or have no right answers to
-                be counted, or right answers are given to a task that asks for numbers.
+            InputError: the level is not a chance or too small, points or percent are not in [0, 100], points have no
+                right answers to be counted, or right answers are given to a task that asks for numbers.
         """
         if not 0 < self.level < 1:
             raise InputError(f"a level lies between 0 and 1, not at {self.level:g}", where="--level")
         if self.level < LEAST_LEVEL:
             message = f"{self.level:g} is too small a level: permutation tests would have to deal the rows too often"
             raise InputError(message, where="--level", hint=f"The smallest level is {LEAST_LEVEL:g}.")
+        if not (math.isfinite(self.max_foreign) and 0 <= self.max_foreign <= 100):
+            message = f"percent lie between 0 and 100, not at {self.max_foreign:g}"
+            raise InputError(message, where="--max-foreign")
         if judged and task.kind == "regression":
             message = f"{task.name} asks for numbers, which are never quite right"
             raise InputError(

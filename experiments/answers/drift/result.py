@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tasks.loading.labelled_table import LeftOut
 
 Verdict: TypeAlias = Literal["still the task", "drifted", "too few rows to say"]
+Grade: TypeAlias = Literal["somewhat", "clearly", "no longer this task"]
+GRADES: dict[Grade, float] = {"no longer this task": 0.5, "clearly": 0.2, "somewhat": 0.0}  # from which effect on
 FEWEST = 50  # rows of each sample; with fewer, that nothing was found says nothing
 MOST_EXAMPLES = 5
 
@@ -79,11 +81,35 @@ class Drift:
             return "drifted"
         return "too few rows to say" if min(self.rows, self.held_out) < FEWEST else "still the task"
 
+    @property
+    def effect(self) -> float | None:
+        """The least share of the new rows that is unlike the test rows, by the signals that are beyond their bounds."""
+        effects = [signal.effect for signal in self.beyond if signal.effect is not None]
+        return max(effects, default=None)
+
+    @property
+    def grade(self) -> Grade | None:
+        """How much of a drift it is; None where nothing is beyond its bound."""
+        if not self.beyond:
+            return None
+        return next(grade for grade, least in GRADES.items() if (self.effect or 0.0) >= least)
+
+    @property
+    def alarms(self) -> tuple[Signal, ...]:
+        """The signals for which the exit code is 3: those beyond their bounds, if more rows than allowed are unlike.
+
+        Right answers that are lost are not a share of foreign rows: ``--max-lost`` alone allows them.
+        """
+        foreign = 100 * (self.effect or 0.0) > self.bounds.max_foreign or not self.bounds.max_foreign
+        return tuple(signal for signal in self.beyond if foreign or signal.name == "accuracy")
+
     def require(self) -> None:
-        """Raise GateError, whose exit code is 3, where a signal is beyond its bound; it names every one."""
-        if self.beyond:
-            names = ", ".join(signal.name for signal in self.beyond)
-            raise GateError(f"these rows are no longer the task: {names}", where=self.task)
+        """Raise GateError, whose exit code is 3, where there is an alarm; it names every signal of it."""
+        if self.alarms:
+            words = {"somewhat": "have drifted somewhat", "clearly": "have clearly drifted"}
+            how = words.get(self.grade or "", "are no longer the task")
+            names = ", ".join(signal.name for signal in self.alarms)
+            raise GateError(f"these rows {how}: {names}", where=self.task)
 
     def as_json(self, most: int = MOST_EXAMPLES) -> dict[str, Any]:
         """Return the document of ``workbench drift --json``, with ``most`` texts; a signal that is missing is null."""
@@ -93,9 +119,13 @@ class Drift:
             "adapter": self.adapter,
             "kind": self.kind,
             "verdict": self.verdict,
+            "grade": self.grade,
+            "effect": self.effect,
             "beyond": [signal.name for signal in self.beyond],
+            "alarm": bool(self.alarms),
             "level": self.bounds.level,
             "max_lost": self.bounds.max_lost,
+            "max_foreign": self.bounds.max_foreign,
             "held_out": self.held_out,
             "rows": self.rows,
             "total": self.total,

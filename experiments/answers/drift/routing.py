@@ -44,14 +44,14 @@ def router_beside(
         and other.backbone.fingerprint == manifest.backbone.fingerprint
         and suits(other, manifest.task.pair, card.libraries)
     ]
-    if not others:
+    ids = adapter_of_each_task(workspace, others).values()
+    if not ids:
         return None
 
     def task_of(adapter: StoredAdapter) -> Task:
         return training_task(adapter, task_folders)
 
     try:
-        ids = adapter_of_each_task(workspace, others).values()
         adapters = on_data_here([stored, *map(workspace.adapters.verify, ids)], task_folders)
         return known_state(workspace, ROUTER, card.settings(), adapters, backbone, task_of, listener)
     except InputError as error:

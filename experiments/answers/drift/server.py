@@ -13,7 +13,7 @@ from experiments.answers.adapter_task import adapter_task
 from experiments.answers.drift.result import Drift
 from experiments.answers.drift.signals import Signal, deals_at, label_shares, with_adjusted
 from workbench.errors import InputError, WorkError
-from workbench.measures.relabelled_samples import counts_differ
+from workbench.measures.relabelled_samples import counts_differ, counts_moved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,7 +164,8 @@ def served_drift(
 def _answers(old: NDArray[Any], served: ServedCounts, labels: Sequence[str], deals: int) -> Signal:
     new = np.array([served.labels.get(label, 0) for label in labels], dtype=np.int64)
     shares = label_shares(labels, old / old.sum(), new / new.sum())
-    return Signal("answers", None, None, counts_differ(old, new, deals), shares=shares)
+    effect = counts_moved(old, new, deals)
+    return Signal("answers", None, None, counts_differ(old, new, deals), shares=shares, effect=effect)
 
 
 def _confidence(old: NDArray[np.float64], served: ServedCounts, deals: int) -> Signal:
@@ -172,4 +173,5 @@ def _confidence(old: NDArray[np.float64], served: ServedCounts, deals: int) -> S
     edges = np.array([-math.inf, *served.bounds])
     counts = np.array([((old > low) & (old <= high)).sum() for low, high in pairwise(edges)], dtype=np.int64)
     mean = served.total / int(served.confidence.sum())
-    return Signal("confidence", float(old.mean()), float(mean), counts_differ(counts, served.confidence, deals))
+    p, effect = (measure(counts, served.confidence, deals) for measure in (counts_differ, counts_moved))
+    return Signal("confidence", float(old.mean()), float(mean), p, effect=effect)

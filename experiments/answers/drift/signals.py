@@ -19,7 +19,10 @@ from workbench.measures.relabelled_samples import (
     contrasts,
     distances_between,
     shares_differ,
+    shares_moved,
+    values_moved,
     vectors_differ,
+    vectors_moved,
 )
 from workbench.measures.statistics import holm
 
@@ -51,6 +54,8 @@ class Signal:
         beyond: whether it is beyond its bound.
         change: new − reference with its 95 % interval, which is not adjusted; None where there is none.
         shares: the share of each label, held-out and new, the largest change first.
+        effect: the least share of the new rows that has to be unlike the held-out ones for this to be so, beyond what
+            chance makes between two samples of these sizes; None where nobody measured it.
     """
 
     name: str
@@ -61,11 +66,12 @@ class Signal:
     beyond: bool = False
     change: Interval | None = None
     shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    effect: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return what there is to be said of it."""
         document: dict[str, Any] = {"reference": self.reference, "new": self.new, "p": self.p}
-        document |= {"adjusted": self.adjusted, "beyond": self.beyond}
+        document |= {"adjusted": self.adjusted, "beyond": self.beyond, "effect": self.effect}
         if self.change is not None:
             document |= {"low": self.change.low, "high": self.change.high}
         if self.shares:
@@ -107,8 +113,14 @@ def compare_dealt(
     """
     measurable = [
         _answers(dealt, reference, new, labels),
-        _confidence(reference, new),
-        Signal("features", None, None, vectors_differ(dealt, between)),
+        _confidence(dealt, reference, new),
+        Signal(
+            "features",
+            None,
+            None,
+            vectors_differ(dealt, between),
+            effect=vectors_moved(reference.features, new.features),
+        ),
         _elsewhere(reference, new),
         _far(reference, new),
         *_judged(dealt, reference, new, labels, bounds.max_lost),
@@ -146,7 +158,8 @@ def _answers(dealt: NDArray[np.float32], reference: Sample, new: Sample, labels:
     if not isinstance(reference.values[0], float):
         return None
     first, second = (np.asarray(sample.values, dtype=float) for sample in (reference, new))
-    return Signal("answers", float(first.mean()), float(second.mean()), ranks_differ(first, second))
+    effect = values_moved(dealt, np.concatenate([first, second]))
+    return Signal("answers", float(first.mean()), float(second.mean()), ranks_differ(first, second), effect=effect)
 
 
 def _shares(
@@ -159,14 +172,17 @@ def _shares(
             has[row, columns.get(label, -1)] = True
     before, after = has[: len(old)].mean(axis=0), has[len(old) :].mean(axis=0)
     shares = label_shares([*labels, UNKNOWN], before, after)
-    return Signal(name, None, None, shares_differ(dealt, has), shares=shares)
+    return Signal(name, None, None, shares_differ(dealt, has), shares=shares, effect=shares_moved(dealt, has))
 
 
-def _confidence(reference: Sample, new: Sample) -> Signal | None:
+def _confidence(dealt: NDArray[np.float32], reference: Sample, new: Sample) -> Signal | None:
     first, second = (sample.confidence[np.isfinite(sample.confidence)] for sample in (reference, new))
     if not len(first) or not len(second):
         return None
-    return Signal("confidence", float(first.mean()), float(second.mean()), ranks_differ(first, second))
+    if (len(first), len(second)) != (len(reference), len(new)):
+        dealt = contrasts(len(first), len(second), len(dealt) - 1)  # some rows have no confidence
+    effect = values_moved(dealt, np.concatenate([first, second]))
+    return Signal("confidence", float(first.mean()), float(second.mean()), ranks_differ(first, second), effect=effect)
 
 
 def _elsewhere(reference: Sample, new: Sample) -> Signal | None:
@@ -177,14 +193,16 @@ def _elsewhere(reference: Sample, new: Sample) -> Signal | None:
 
 def _higher_share(name: str, new: NDArray[np.bool_], reference: NDArray[np.bool_]) -> Signal:
     p = share_is_higher(int(new.sum()), len(new), int(reference.sum()), len(reference))
-    return Signal(name, float(reference.mean()), float(new.mean()), p)
+    old, now = float(reference.mean()), float(new.mean())
+    return Signal(name, old, now, p, effect=max(0.0, now - old))
 
 
 def _far(reference: Sample, new: Sample) -> Signal | None:
     far = exceedances(reference.nearest, new.nearest, FAR)
     if far is None:
         return None
-    return Signal("unknown", float((reference.nearest > far.bound).mean()), float(far.beyond.mean()), far.p)
+    old, now = float((reference.nearest > far.bound).mean()), float(far.beyond.mean())
+    return Signal("unknown", old, now, far.p, effect=max(0.0, now - old))
 
 
 def _judged(
@@ -206,7 +224,7 @@ def _accuracy(old: NDArray[np.bool_], new: NDArray[np.bool_], max_lost: float | 
     """Compare how many are right; the bound is chance, or the points that may be lost."""
     change = share_difference(int(new.sum()), len(new), int(old.sum()), len(old))
     lost = float(old.mean() - new.mean())
-    signal = Signal("accuracy", float(old.mean()), float(new.mean()), None, change=change)
+    signal = Signal("accuracy", float(old.mean()), float(new.mean()), None, change=change, effect=max(0.0, lost))
     if max_lost is not None:
         return replace(signal, beyond=100 * lost > max_lost + ROUNDING)
     return replace(signal, p=share_is_higher(int((~new).sum()), len(new), int((~old).sum()), len(old)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from experiments.answers.naming import adapter_id, adapter_of_each_task, require_some
+from experiments.answers.naming import adapter_id, adapter_of_each_task, left_by_experiments, require_some
 from workbench.adapters.name_resolution import readable
 from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
@@ -67,7 +67,7 @@ def select(
     named_backbone = open_backbone(backbone, "--backbone") if backbone else None
     if names:
         adapters = _selected_by_name(workspace, names, named_backbone, task_folders, listener)
-        by_task = adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters))
+        by_task = adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters), named=True)
     else:
         called = backbone or (served.name if served else None)
         by_task = adapter_of_each_task(workspace, _readable(workspace, named_backbone or served, called), listener)
@@ -101,7 +101,8 @@ def _selected_by_name(
 def _readable(workspace: Workspace, only: Backbone | None, backbone: str | None) -> list[Manifest]:
     """Return the adapters on one backbone, which may be ``only``, called ``backbone``.
 
-    Those made for a comparison alone (of shuffled answers, of several tasks mixed) are served only by name.
+    Those that experiments left, and those made for a comparison alone (of shuffled answers, of several tasks mixed),
+    are served only by name.
     """
     manifests = [
         manifest
@@ -112,6 +113,11 @@ def _readable(workspace: Workspace, only: Backbone | None, backbone: str | None)
         raise InputError("no adapter here can be read", where=str(workspace.root), hint=VERIFY)
     if not manifests:
         raise InputError(f"no adapter here is on {backbone!r}", where=str(workspace.root), hint=LIST)
+    left, manifests = manifests, workspace.origins.in_service(manifests)
+    if not manifests:
+        message = f"there are {len(left)} adapters here, and nobody asked for one: experiments left them"
+        hint = f"{left_by_experiments(workspace, left)} Or name those to serve: workbench serve ID…"
+        raise InputError(message, where=str(workspace.root), hint=hint)
     if len({manifest.backbone.fingerprint for manifest in manifests}) > 1:
         _refuse(manifests, "Choose one: --backbone NAME. Or name the adapters.")
     return manifests

@@ -65,8 +65,12 @@ class RayWorkers:
                 schedule = Schedule(pending, memory_of)
                 slots = slots_to_use(slots, len(schedule))
                 self.machines = machine_names(slots)
-                shared_pieces, run_workspace = ray.put(list(pieces)), Workspace(workspace.root)
-                remote, pause = RemoteWorkers(pieces, workspace.root, listener), pause_of(len(slots))
+                shared_pieces, run_workspace = (
+                    ray.put(list(pieces)),
+                    Workspace(workspace.root, made_by=workspace.made_by),
+                )
+                remote = RemoteWorkers(pieces, workspace.root, listener, workspace.made_by)
+                pause = pause_of(len(slots))
 
                 def start(slot: WorkerSlot) -> Any:
                     ready = partial(self._ready, slot.threads)

@@ -1,14 +1,16 @@
-"""Champion and candidate label by label: precision, recall and F1 of both, and the rows that were lost and won."""
+"""Champion and candidate label by label: precision, recall and F1 of both, rows that were lost and won, verdicts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.gating.candidate.comparison import tested
 from workbench.measures.label_counts import LabelScore, counts_of_pairs
 from workbench.measures.paired_scores import drop
+from workbench.measures.verdicts import verdicts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from experiments.gating.candidate.mapped_answers import Answers
     from tasks.updating.label_map import LabelMap
     from workbench.measures.statistics import Interval
+    from workbench.measures.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class LabelComparison:
         lost: how many rows of the label the champion has right and the candidate wrong; None as above.
         won: how many rows are the other way round.
         difference: of recall, candidate − champion, with its 95 % interval, not adjusted; None as above, or for no row.
+        verdict: after Holm for all labels that the champion can give; None as above, or for no row.
     """
 
     label: str
@@ -40,6 +44,7 @@ class LabelComparison:
     lost: int | None
     won: int | None
     difference: Interval | None
+    verdict: Verdict | None = None
 
     @property
     def note(self) -> str:
@@ -61,6 +66,8 @@ class LabelComparison:
             "lost": self.lost,
             "won": self.won,
             "difference": self.difference and self.difference.as_json(),
+            "reading": self.verdict and self.verdict.word,
+            "p": self.verdict and self.verdict.p,
         }
 
 
@@ -74,12 +81,19 @@ def compare_labels(rows: JudgedRows, labels: LabelMap, known: tuple[int, ...]) -
     """
     champion, candidate = (_counted(rows, answers, rows.known) for answers in (rows.champion, rows.candidate))
     everywhere = _counted(rows, rows.candidate, np.ones(len(rows.gold), dtype=bool))
-    return tuple(
+    compared = [
         _label(rows, labels, position, champion[position], candidate[position])
         if position in known
         else LabelComparison(name, _sources(labels, position), None, everywhere[position], None, None, None)
         for position, name in enumerate(labels.labels)
-    )
+    ]
+    tests = {
+        label.label: test
+        for position, label in enumerate(compared)
+        if position in known and (test := tested(label.label, rows, rows.gold == position))
+    }
+    verdicts = verdicts_of(tests)
+    return tuple(replace(label, verdict=verdicts.get(label.label)) for label in compared)
 
 
 def _label(

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.candidate.report import CandidateReport
     from experiments.gating.candidate.versions import VersionPair
+    from experiments.workspace.evaluations import Evaluations
     from workbench.adapters.stored_adapter import StoredAdapter
 
 
 def compare_candidate(
-    champion: StoredAdapter, candidate: StoredAdapter, versions: VersionPair, bounds: CandidateBounds
+    champion: StoredAdapter,
+    candidate: StoredAdapter,
+    versions: VersionPair,
+    bounds: CandidateBounds,
+    known: Evaluations | None = None,
 ) -> CandidateReport:
     """Return the report on test rows, with the bounds that were asked, which are held against validation rows.
 
@@ -26,13 +31,14 @@ def compare_candidate(
         candidate: that might answer instead.
         versions: of the task, that they were trained on.
         bounds: on the candidate.
+        known: answers that were given before, and where these are kept.
 
     Raises:
         InputError: a bound that cannot be measured, or a backbone that is not where it was.
         AnswerError: an answer is not a number.
     """
     bounds.require_measurable(versions)
-    asked = judged_rows(champion, candidate, versions, ("test", SPLIT) if bounds.asked else ("test",))
+    asked = judged_rows(champion, candidate, versions, ("test", SPLIT) if bounds.asked else ("test",), known)
     report = report_on(champion, candidate, versions, asked["test"])
     if not bounds.asked:
         return report

@@ -75,7 +75,7 @@ class GroupComparison:
 def compare(rows: JudgedRows) -> tuple[GroupComparison, ...]:
     """Return the comparison on each group that has rows: old, new, of old labels, of each unknown label, and all."""
     groups = {name: (_group(name, rows, mask), mask) for name, mask in _masks(rows) if mask.any()}
-    tests = {name: _tested(name, rows, mask & rows.known) for name, (_, mask) in groups.items() if name in PLANNED}
+    tests = {name: tested(name, rows, mask & rows.known) for name, (_, mask) in groups.items() if name in PLANNED}
     verdicts = verdicts_of(tests)
     return tuple(
         replace(group, verdict=verdicts[name]) if tests.get(name) else group for name, (group, _) in groups.items()
@@ -106,8 +106,8 @@ def _group(name: str, rows: JudgedRows, mask: NDArray[np.bool_]) -> GroupCompari
     )
 
 
-def _tested(name: str, rows: JudgedRows, mask: NDArray[np.bool_]) -> DifferenceTest | None:
-    """Return what is tested of a group; None where it has no row with a label that the champion can give."""
+def tested(name: str, rows: JudgedRows, mask: NDArray[np.bool_]) -> DifferenceTest | None:
+    """Return what is tested of the rows of ``mask``, whose labels the champion can give; None for no row."""
     first, second = rows.champion_right[mask], rows.candidate_right[mask]
     if not len(first):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from experiments.gating.candidate.mapped_answers import Answers, answers_in
 from tasks.updating.label_map import unchanged
+from workbench.errors import IntegrityError, UnwritableError
+from workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from experiments.gating.candidate.versions import VersionPair
+    from experiments.workspace.evaluations import Evaluations
+    from tasks.updating.label_map import LabelMap
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
 
@@ -68,28 +73,76 @@ class JudgedRows:
 
 
 def judged_rows(
-    champion: StoredAdapter, candidate: StoredAdapter, versions: VersionPair, splits: Sequence[str]
+    champion: StoredAdapter,
+    candidate: StoredAdapter,
+    versions: VersionPair,
+    splits: Sequence[str],
+    known: Evaluations | None = None,
 ) -> dict[str, JudgedRows]:
     """Return what both adapters answer to splits of the newest version; one model is open at a time.
+
+    ``known`` has answers that were given before, and keeps these; None: both adapters are asked.
 
     Raises:
         InputError: a backbone is not where it was, or is another one.
         AnswerError: an answer is not a number.
     """
-    first = logits_of(champion, versions.task, splits)
-    second = logits_of(candidate, versions.task, splits)
-    return {split: _judged(champion, candidate, versions, split, first[split], second[split]) for split in splits}
+    task, labels = versions.task, versions.labels
+    first = _answers(champion, task, labels, splits, known)
+    second = _answers(candidate, task, unchanged(labels.labels), splits, known)
+    return {split: _judged(versions, split, first[split], second[split]) for split in splits}
 
 
-def _judged(
-    champion: StoredAdapter,
-    candidate: StoredAdapter,
-    versions: VersionPair,
-    split: str,
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-) -> JudgedRows:
-    rows, gold, labels = versions.task.splits[split], versions.gold(split), versions.labels
+def _answers(
+    stored: StoredAdapter, task: Task, labels: LabelMap, splits: Sequence[str], known: Evaluations | None
+) -> dict[str, Answers]:
+    """Return split → what an adapter of the labels ``labels.before`` answers, read in ``labels.labels``."""
+    keys = {split: answers_key(stored, task, labels, split) for split in splits}
+    read = {split: answers for split in splits if known and (answers := _read(known, keys[split]))}
+    missing = [split for split in splits if split not in read]
+    logits = logits_of(stored, task, missing) if missing else {}
+    columns = columns_of(stored, labels.before)
+    for split in missing:
+        read[split] = answers_in(logits[split], columns, labels)
+        if known is not None:
+            with suppress(UnwritableError):  # it is asked again then
+                keep_answers(known, keys[split], task.splits[split]["id"][:], read[split])
+    return read
+
+
+def answers_key(stored: StoredAdapter, task: Task, labels: LabelMap, split: str) -> str:
+    """Return the key of an adapter's answers to the rows of a split, read in the newest labels."""
+    named = [labels.before, labels.labels, labels.sources]
+    rows = [task.fingerprint, split, task.splits[split]["id"][:]]
+    return key(["answers", stored.identity, stored.manifest.budget.max_length, named, rows])
+
+
+def keep_answers(known: Evaluations, where: str, ids: Sequence[str], answers: Answers) -> None:
+    """Store answers under a key of :func:`answers_key`; raises UnwritableError."""
+    import pandas as pd
+
+    from workbench.answering.evaluation import Evaluation
+
+    columns = {"id": ids, "label": answers.labels, "confidence": answers.confidence, "answer": answers.words}
+    known.save(where, Evaluation(pd.DataFrame(columns), {}, "", 0.0))
+
+
+def _read(known: Evaluations, where: str) -> Answers | None:
+    """Return answers that were given before; None where they are not there, or are damaged."""
+    from experiments.workspace.example_scores import read_outcomes
+
+    try:
+        if known.get(where) is None:
+            return None
+        frame = read_outcomes(known.outcomes(where))
+    except IntegrityError:
+        return None
+    words = tuple(frame["answer"].tolist())
+    return Answers(frame["label"].to_numpy(np.int64), frame["confidence"].to_numpy(np.float64), words)
+
+
+def _judged(versions: VersionPair, split: str, champion: Answers, candidate: Answers) -> JudgedRows:
+    rows, gold = versions.task.splits[split], versions.gold(split)
     columns = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
     return JudgedRows(
         ids=tuple(rows["id"][:]),
@@ -97,9 +150,9 @@ def _judged(
         gold=gold,
         old=versions.old(split),
         known=np.isin(gold, versions.known),
-        champion=answers_in(first, columns_of(champion, labels.before), labels),
-        candidate=answers_in(second, columns_of(candidate, labels.labels), unchanged(labels.labels)),
-        names=labels.labels,
+        champion=champion,
+        candidate=candidate,
+        names=versions.labels.labels,
     )
 
 

@@ -97,8 +97,9 @@ def _terms() -> Definitions:
         ("compared", "rows whose right label the champion can give; its score on others is not measured, and is not 0"),
         (
             "planned",
-            "the difference on old rows, and that on new rows: they have a verdict, after Holm for both. All other "
-            "differences are exploratory: their intervals are not adjusted, and they have no verdict",
+            "the difference on old rows, and that on new rows: they have a verdict, adjusted for both (Holm). "
+            "So has each label that the champion can give, adjusted for their number. All other differences are "
+            "exploratory: they have no verdict. No interval is adjusted",
         ),
         (
             "higher, lower, equal, undecided",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.gating.candidate.comparison import MARGIN, NEW, OLD, named
 from experiments.gating.gate import points
 from experiments.reporting.differences import equal_in_words
-from experiments.reporting.wording import bounds, number, plural, probability
+from experiments.reporting.wording import adjusted_in_words, bounds, number, plural, probability
 from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def refusal(checks: Sequence[Check]) -> str:
 
 
 def _broken(check: Check) -> str:
+    if check.listed:
+        return f"{check.what}: {check.note}"
     measured = "not measured" if check.value is None else points(check.value)
     bound = "" if check.bound is None else f", {check.limit} {points(check.bound)} asked"
     return f"{check.what}: {measured}{bound}{f' ({check.note})' if check.note else ''}"
@@ -98,7 +100,7 @@ def _test(group: GroupComparison) -> str:
     equal = decided.word == "equal"
     test = "two one-sided tests of the margin" if equal else "McNemar's test"
     chance = probability(decided.p_equal if equal else decided.p, LEVEL)
-    family = f" after Holm for {decided.family} comparisons" if decided.family > 1 else ""
+    family = adjusted_in_words(decided.family)
     gap = f"{number(group.difference.mean, signed=True)} points, 95 % interval {limits}"
     return f"{_begun(group)} ({group.compared:,}): {gap}; {test}, {chance}{family}."
 

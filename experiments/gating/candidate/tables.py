@@ -56,7 +56,7 @@ def labels(report: CandidateReport) -> Iterator[Table]:
         Shown(Column("recall", note="candidate", short="candidate"), lambda label: _recall(label, 1)),
         Shown(Column("lost"), lambda label: _counted(label.lost)),
         Shown(Column("won"), lambda label: _counted(label.won)),
-        Shown(Column("difference", note="points"), lambda label: _gap(label.difference)),
+        Shown(Column("difference", note="points"), _label_difference),
         Shown(Column("precision", note="champion", media=Medium.PAGE), lambda label: _precision(label, 0)),
         Shown(Column("precision", note="candidate", media=Medium.PAGE), lambda label: _precision(label, 1)),
         Shown(Column("F1", note="champion", media=Medium.PAGE), lambda label: _f1(label, 0)),
@@ -64,7 +64,7 @@ def labels(report: CandidateReport) -> Iterator[Table]:
     ]
     note = (
         "Lost: rows of the label that the champion has right and the candidate wrong; won: the other way round. "
-        "Exploratory: the intervals of the differences in recall are not adjusted for the number of labels."
+        "Marks: McNemar's test for each label, after Holm for all of them. The intervals are not adjusted."
     )
     title = "Label by label"
     ranked = sorted(report.labels, key=lambda label: (label.champion is not None, -(label.lost or 0)))
@@ -131,6 +131,14 @@ def _difference(group: GroupComparison) -> Cell:
         return _gap(group.difference)
     chance = verdict.p_equal if verdict.word == "equal" else verdict.p
     return _gap(group.difference, verdict.word, () if chance is None else (probability(chance, LEVEL),))
+
+
+def _label_difference(label: LabelComparison) -> Cell:
+    """Return the difference in recall, with a mark where it is decided: few labels have rows enough for that."""
+    verdict = label.verdict
+    if verdict is None or verdict.word not in TONES:
+        return _gap(label.difference)
+    return _gap(label.difference, verdict.word, () if verdict.p is None else (probability(verdict.p, LEVEL),))
 
 
 def _gap(difference: Interval | None, word: str = "", notes: tuple[str, ...] = ()) -> Cell:

@@ -68,6 +68,19 @@ class VersionPair:
         return np.asarray(self.task.splits[split]["label"][:], dtype=np.int64)
 
 
+def is_later(first: StoredAdapter, second: StoredAdapter, folders: Sequence[Path]) -> bool:
+    """Return whether ``first`` was trained on a later version of its task than ``second``; False where one is unknown.
+
+    Args:
+        first: an adapter of a task.
+        second: another one of it.
+        folders: of the person's own tasks.
+    """
+    numbers = registry.numbers_by_data(registry.versions(first.manifest.task.name, folders))
+    own, other = (numbers.get(of.manifest.task.fingerprint) for of in (first, second))
+    return own is not None and other is not None and own > other
+
+
 def version_pair(champion: StoredAdapter, candidate: StoredAdapter, folders: Sequence[Path]) -> VersionPair:
     """Return the versions that two adapters were trained on; the same version where that is one.
 

@@ -107,7 +107,7 @@ def lesson_of(source: StoredAdapter, task: Task | None, backbone: Backbone) -> L
 
     manifest = source.manifest
     why = "the data of its task are not at hand" if task is None else ""
-    if manifest.parents or manifest.composition or manifest.elsewhere:
+    if manifest.parents or manifest.composition or manifest.elsewhere or manifest.choice:
         why = "it was not trained here on one task from the start"
     if why or task is None or manifest.seed is None:
         hint = "Leave 'shuffled' out of --controls: random sources need no training."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.studies.compositions.entry import Entry, Source, WithoutSkill
+    from experiments.studies.compositions.sources import RankedSources
     from fusion.target.composition import HeadStart
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone
@@ -54,6 +55,7 @@ class FusionPlan:
         controls: label of a composition → of which sources without skill it is made too.
         shuffled: (seed, fine-tuning method) → the lessons of such sources, which have shuffled answers.
         mixed: (seed, fine-tuning method) → the lesson on the rows of all sources' tasks, mixed.
+        ranking: why ``auto:K`` took these sources; None where they were named.
         test, margin: how differences from the reference are tested, as in the recipe.
     """
 
@@ -75,6 +77,7 @@ class FusionPlan:
     controls: Mapping[str, tuple[WithoutSkill, ...]] = field(default_factory=dict)
     shuffled: Mapping[tuple[int, str], tuple[Lesson, ...]] = field(default_factory=dict)
     mixed: Mapping[tuple[int, str], Lesson] = field(default_factory=dict)
+    ranking: RankedSources | None = None
     test: Test = "paired"
     margin: float = MARGIN
 
@@ -150,8 +153,14 @@ class FusionPlan:
 
     def own_trial(self) -> FewShotTrial:
         """Return the trial of the fusion itself, in the plan of a single one."""
-        entry = next(entry for entry in self.all_entries(self.seeds[0]) if entry.label == self.reference)
-        return FewShotTrial(entry, next(self.problems(self.seeds[0])), self.stored, self.source_tasks)
+        return self.single_trial(self.reference)
+
+    def single_trial(self, label: str) -> FewShotTrial:
+        """Return the trial of the fusion or of an alternative, in the plan of a single one."""
+        entry = next(entry for entry in self.all_entries(self.seeds[0]) if entry.label == label)
+        adapters = {adapter.id: adapter for adapter in self.stored}
+        sources = tuple(adapters[source.adapter] for source in entry.sources)
+        return FewShotTrial(entry, next(self.problems(self.seeds[0])), sources, self.source_tasks)
 
     def retains(self, entry: Entry, problem: FewShot) -> bool:
         """Return whether to test on the sources' tasks: compositions, on the first target with most examples."""

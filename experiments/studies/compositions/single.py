@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.studies.compositions.entry import WithoutSkill
+    from experiments.studies.compositions.sources import RankedSources
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone
@@ -121,16 +122,17 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
     few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed, wanted.shots == 0)
     at_hand: Mapping[str, Task] | None = None
+    best: RankedSources | None = None
     if automatic:
         adapters = candidates(workspace, wanted.method, few_shot)
         at_hand = own_tasks(adapters, folders, listener)
         best = ranked(adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, at_hand)
-        sources = tuple(map(workspace.adapters.verify, best))
+        sources = tuple(map(workspace.adapters.verify, best.chosen))
     require_composable(wanted.method, sources, backbone, settings, target.kind)
     own = own_tasks(sources, folders, listener) if at_hand is None else at_hand
     if COMPOSITIONS.get(wanted.method).reads_sources:
         tasks_of(sources, own)
-    return _plan(wanted, few_shot, sources, settings, own)
+    return replace(_plan(wanted, few_shot, sources, settings, own), ranking=best)
 
 
 def _require_no_examples_needed(wanted: Wanted, target: str, kind: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from experiments.answers.adapter_task import same_task
 from experiments.answers.naming import adapter_of_each_task
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.workspace import Workspace
+    from fusion.ranking import Score
     from workbench.adapters.manifest import Manifest
     from workbench.adapters.store import AdapterStore
     from workbench.adapters.stored_adapter import StoredAdapter
@@ -34,6 +36,33 @@ if TYPE_CHECKING:
 
 AUTO = "auto:"
 HINT = "Give ids with commas, or auto:3."
+
+
+@dataclass(frozen=True)
+class RankedSources:
+    """Which adapters ``auto:K`` took, and why.
+
+    Attributes:
+        asked: what a person wrote.
+        ranking: by which the candidates were ranked.
+        chosen: the ids of those that were taken, the best first.
+        scores: what the ranking gives each candidate, by id, the best first.
+    """
+
+    asked: str
+    ranking: str
+    chosen: tuple[str, ...]
+    scores: Mapping[str, Score]
+
+    @property
+    def values(self) -> dict[str, float | None]:
+        """Each candidate's score, by id; None for one that has none."""
+        return {name: score.value for name, score in self.scores.items()}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{asked, ranking, chosen, candidates}``."""
+        candidates = {name: {"score": score.value, "reason": score.reason} for name, score in self.scores.items()}
+        return {"asked": self.asked, "ranking": self.ranking, "chosen": [*self.chosen], "candidates": candidates}
 
 
 def named(store: AdapterStore, ids: Sequence[str], given: str) -> tuple[StoredAdapter, ...]:
@@ -60,8 +89,8 @@ def ranked(
     ranking: str,
     few_shot: FewShot,
     tasks: Mapping[str, Task],
-) -> list[str]:
-    """Return the ids of those K of ``adapters`` that suit the target best, for ``auto:K``; the best comes first.
+) -> RankedSources:
+    """Return those K of ``adapters`` that suit the target best, for ``auto:K``, with the scores of all candidates.
 
     They can be composed with each other: of LoRAs, and bottlenecks of each architecture, those with the best of all.
 
@@ -84,7 +113,8 @@ def ranked(
     if not enough:
         most = max(map(len, groups), default=0)
         message = f"there are {most} adapters that {method} could compose for {few_shot.target.name!r}"
-        hint = "Train some: workbench train TASK --method lora"
+        hint = "Train some: workbench train TASK --method lora. What an experiment left counts once a person takes it "
+        hint += "over: workbench adapters promote ID"
         raise InputError(f"{message}, not {number}", where="--from", hint=hint)
     request = RankingRequest(
         candidates=tuple(enough),
@@ -105,7 +135,8 @@ def ranked(
         raise InputError(f"{message} ({reasons})", where="--from", hint=hint)
     order = [name for name in best_first(scores) if any(name in group for group in judged)]
     alike = next(group for group in judged if order[0] in group)
-    return [name for name in order if name in alike][: int(number)]
+    chosen = tuple(name for name in order if name in alike)[: int(number)]
+    return RankedSources(given, ranking, chosen, {name: scores[name] for name in best_first(scores)})
 
 
 def _groups(adapters: Iterable[StoredAdapter]) -> list[list[StoredAdapter]]:
@@ -123,7 +154,7 @@ def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone
         InputError: they are on several backbones.
     """
     fitting: dict[str, StoredAdapter] = {}
-    for adapter in readable_adapters(workspace.adapters):
+    for adapter in _in_service(workspace):
         backbone = adapter.manifest.backbone.fingerprint
         if _suits(workspace, adapter.manifest, method, target) and (backbone not in fitting) and _can_be(adapter):
             fitting[backbone] = adapter
@@ -137,13 +168,14 @@ def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone
 def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
     """Return what ``auto`` chooses from: an adapter of each other task, on the backbone, that was not composed.
 
-    Nor was it made for a comparison alone. Of several that can be composed with the same others it is the one that the
-    task's name means: the champion, else the best, else the newest. Only adapters of a library that the method composes
-    count, LoRAs or bottlenecks of the target's kind; of those from elsewhere only what was measured here.
+    Nor was it made for a comparison alone, nor left by an experiment. Of several that can be composed with the same
+    others it is the one that the task's name means: the champion, else the best, else the newest. Only adapters of a
+    library that the method composes count, LoRAs or bottlenecks of the target's kind; of those from elsewhere only what
+    was measured here.
     """
     fitting = {
         adapter.id: adapter
-        for adapter in readable_adapters(workspace.adapters)
+        for adapter in _in_service(workspace)
         if _suits(workspace, adapter.manifest, method, few_shot.target)
         and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
         and not why_source_unfit(adapter, few_shot.backbone)
@@ -153,6 +185,12 @@ def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[St
         for group in _groups(fitting.values())
     )
     return tuple(sorted((fitting[name] for names in of_groups for name in names), key=_age))
+
+
+def _in_service(workspace: Workspace) -> list[StoredAdapter]:
+    """Return the adapters that answer under the names of their tasks, if they are the best there."""
+    adapters = {adapter.id: adapter for adapter in readable_adapters(workspace.adapters)}
+    return [adapters[own.id] for own in workspace.origins.in_service(known.manifest for known in adapters.values())]
 
 
 def _can_be(adapter: StoredAdapter) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.compositions.report import FusionReport, Row, Speed
 
-ENTRY_COLUMN = Column("contestant")
+ENTRY_COLUMN = Column("entry")
 
 
 def ranked(report: FusionReport) -> list[Row]:

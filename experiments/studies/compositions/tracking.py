@@ -12,7 +12,7 @@ from experiments.reporting.presentation import Tracking
 from experiments.studies.compositions.quantities import COST, SCORES, SECONDS
 from experiments.studies.compositions.tables import summary
 from experiments.studies.core.quantity import points
-from experiments.studies.core.track import child, parent, with_bounds
+from experiments.studies.core.track import child, in_short, parent, with_bounds
 from workbench.measures.markdown import escape
 from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.view import View
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
     from workbench.mlflow.run_record import RunRecord
 
+FIRST = "Score"  # the section of MLflow's charts that comes first
 SINGLE = "fuse"  # the experiment that holds every single fuse, a run each
 
 
@@ -45,8 +46,16 @@ def tracking(report: FusionReport) -> Tracking:
         metrics=metrics if whole else (),
         children=(_child(row, whole, record) for row in report.rows),
         view=View(("label", "role", "method"), ("score", "gain"), ("score",)),
+        first=FIRST,
+        title="" if record.single or not whole else _title(report),
     )
     return Tracking(run, summary(report), (_below(report),))
+
+
+def _title(report: FusionReport) -> str:
+    """Return the scores of the first rows, with the most labelled examples."""
+    most = max((shots for row in report.rows for shots in row.scores if shots.isdigit()), key=int, default="")
+    return in_short((row.label, row.scores[most].score) for row in report.rows if most in row.scores)
 
 
 def _below(report: FusionReport) -> str:
@@ -98,3 +107,4 @@ def _summary(report: FusionReport) -> Iterator[Point]:
             if shots.isdigit():
                 yield metric_name("score", row.label), scores.score, int(shots)
                 yield metric_name("gain", row.label), gain.seeds.mean if gain else None, int(shots)
+                yield metric_name(FIRST, row.label), scores.score, int(shots)

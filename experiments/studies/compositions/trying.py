@@ -1,4 +1,4 @@
-"""From a trial to its result: the model is made and tested once, and kept where somebody asks for an adapter."""
+"""From a trial to its result: the model is made and tested once."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from experiments.studies.compositions.result import Result, Retained, results_in
 from experiments.studies.compositions.trial import FewShotTrial
-from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import evaluate_model, evaluate_stored
 from experiments.workspace.example_scores import read_outcomes
-from fusion.composing.fuse import composition_id, keep_composition
 from fusion.target.source_tasks import by_data, task_of
 from workbench.methods.stored_model import under_head_of
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from experiments.engine.piece import Site
-    from experiments.studies.compositions.resolved import FusionPlan
     from experiments.workspace import Workspace
     from fusion.composing.fuse import ComposedModel
     from workbench.adapters.stored_adapter import StoredAdapter
@@ -38,12 +35,12 @@ def tried(trial: FewShotTrial, site: Site, source_tasks: Mapping[str, Task]) -> 
     results = results_in(site.workspace)
     result = results.get(trial.key)
     if result is None:
-        return _measured(trial, _model(trial, site), site, source_tasks)
+        return measured(trial, model_of(trial, site), site, source_tasks)
     known = {kept.source for kept in result.retained}
     missing = by_data(task for source, task in _testable(trial, source_tasks) if source.id not in known)
     if not missing:
         return result
-    retained = _retained(_model(trial, site), trial, missing, site.workspace)
+    retained = _retained(model_of(trial, site), trial, missing, site.workspace)
     added = (kept for kept in retained if kept.source not in known)
     outcomes = read_outcomes(results.require_outcomes(trial.key))
     with_added = replace(result, retained=(*result.retained, *added))
@@ -51,26 +48,7 @@ def tried(trial: FewShotTrial, site: Site, source_tasks: Mapping[str, Task]) -> 
     return results.write(trial.key, with_added, outcomes)
 
 
-def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
-    """Return the adapter of the plan of a single fusion, with its result in the workspace; stored once.
-
-    Raises:
-        IntegrityError: the composition changed the backbone.
-    """
-    trial = plan.own_trial()
-    method, settings, request = trial.entry.method, trial.entry.settings, trial.request(site.listener)
-    adapter, store = composition_id(method, request, settings), site.workspace.adapters
-    with site.workspace.claim(adapter):
-        set_unusable_aside(store, adapter, site.listener)
-        if adapter in store:
-            return store.verify(adapter)
-        fused = _model(trial, site)
-        _measured(trial, fused, site, plan.source_tasks)
-        site.in_memory.clear()  # it is taken apart now
-        return keep_composition(adapter, fused, method, request, settings, store)
-
-
-def _model(trial: FewShotTrial, site: Site) -> ComposedModel:
+def model_of(trial: FewShotTrial, site: Site) -> ComposedModel:
     """Return a trial's model; a body that the trial before had too is not composed again."""
     shared = trial.body_key
     before = site.in_memory.get(BODY)
@@ -87,7 +65,8 @@ def _model(trial: FewShotTrial, site: Site) -> ComposedModel:
     return fused
 
 
-def _measured(trial: FewShotTrial, fused: ComposedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+def measured(trial: FewShotTrial, fused: ComposedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+    """Test a trial's model, and write the result into the workspace."""
     problem = trial.problem
     evaluation = evaluate_model(fused.model, problem.target, problem.backbone, problem.budget)
     result = Result(

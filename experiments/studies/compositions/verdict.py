@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
 
 PICKED = Named(PICK, "the composition that validation picks")
+SIMPLEST = ("frozen", "source", "fresh", "full", "average", "composition")  # roles
 IN_PLACE = {  # role → what stands in the place of the sources, and what a composition gains from its own sources
     "random": ("random adapters of the same norms", "the sources' skill is"),
     "shuffled": ("sources trained on shuffled answers", "answers that fit their texts are"),
@@ -35,38 +36,91 @@ def headline(report: FusionReport) -> list[str]:
 
 
 def of_each(report: FusionReport) -> list[str]:
-    """Return a sentence for every composition beside what it is compared with; nothing for a single fusion."""
-    if not report.complete or report.record.single:
+    """Return a line for every composition beside what it is compared with; for a single fusion, for its rivals."""
+    if not report.complete:
         return []
+    if report.record.single:
+        return _beside_rivals(report)
     composed = {row.label for row in report.rows if row.role in PICKS[PICK]}
     others = [comparison for comparison in report.planned if comparison.entry.label in composed]
     controls = [_in_place_of_sources(report, row) for row in report.rows if _has_other_sources(report, row)]
     return [*sentences(others), *controls, *_without_examples(report, composed)]
 
 
+def _rivals(report: FusionReport) -> list[Row]:
+    """Return the plain alternatives that a single fusion has to beat."""
+    plain = (_fresh(report), _best_control(report), _best_source(report), _average(report))
+    own = report.row(report.record.reference)
+    return [row for index, row in enumerate(plain) if row and row is not own and row not in plain[:index]]
+
+
+def _beside_rivals(report: FusionReport) -> list[str]:
+    """Return one line for each rival: ``ties − full fine-tuning: −5.9 [−14, 2], undecided``."""
+    reference, lines = report.record.reference, []
+    for row in _rivals(report):
+        gain = row.scores[report.overall].gain
+        if gain is None or gain.shown.mean is None:
+            continue
+        named, label = _named(report, row), f"{reference} − {row.label}"
+        gap = f"{number(-gain.shown.mean, signed=True)} {bounds(gain.shown, sign=-1)}".rstrip()
+        came_to = {"higher": "lower", "lower": "higher", EQUAL: equal_in_words(gain.margin)}
+        lines.append(f"{label} ({named}): {gap}, {came_to.get(gain.reading, gain.reading)}.")
+    return lines
+
+
 def _single(report: FusionReport) -> list[str]:
     """Judge one fusion: the reference is the fusion itself, so that the others' differences are turned around."""
     record = report.record
     own = report.row(record.reference)
-    plain = (_fresh(report), _best_control(report), _best_source(report), _average(report))
-    rivals = [row for index, row in enumerate(plain) if row and row is not own and row not in plain[:index]]
     if own is None:
         return []
     score = number(own.scores[report.overall].score)
     parts = [f"{own.label} scores {score} % on {record.targets[0]} with {record.shots[0]} examples."]
-    lost = []
-    for row in rivals:
-        scores = row.scores[report.overall]
-        if scores.gain is None:
-            continue
-        beside = ComparisonInWords(Named(row.label, _named(report, row)), Named(own.label), SCORED, scores.gain)
-        parts.append(beside.sentence)
-        if scores.gain.reading != "lower" and row.role in (*CONTROLS, "source"):
-            lost.append(row.label)
+    lost = [
+        row.label
+        for row in _rivals(report)
+        if (gain := row.scores[report.overall].gain) and gain.reading != "lower" and row.role in (*CONTROLS, "source")
+    ]
     parts += [_in_place_of_sources(report, row) for row in report.rows if row.role in WITHOUT_SKILL]
     if lost:
         parts.append(f"So this fusion does not beat the plain alternatives: {' and '.join(lost)}.")
+    parts += _picked_by_validation(report, own)
     return parts
+
+
+def _picked_by_validation(report: FusionReport, own: Row) -> list[str]:
+    """Return what validation puts first, and whether the test rows contradict it; nothing where nothing validates."""
+    ranked = by_validation(report, [row.label for row in report.rows if row.role in SIMPLEST])
+    if not ranked:
+        return []
+    first, labels = ranked[0], {row.label for row in ranked}
+
+    def score(row: Row) -> str:
+        return f"{number(row.scores[report.overall].validation)} %"
+
+    beside = "" if first is own else f" ({own.label}: {score(own)})"
+    parts = [f"Validation puts {first.label} first: {score(first)}{beside}."]
+    if better := [label for label in report.standing.better_choices(first.label) if label in labels]:
+        parts.append(f"On test rows {' and '.join(better)} {'is' if len(better) == 1 else 'are'} higher than that.")
+    return parts
+
+
+def by_validation(report: FusionReport, labels: Collection[str]) -> list[Row]:
+    """Return the rows with these labels, the best on validation rows first; none where nothing validates.
+
+    Between equal scores the likelihood decides, and between equal likelihoods what comes first in :data:`SIMPLEST`.
+    """
+    rows = [row for row in report.rows if row.label in labels and row.scores[report.overall].validation is not None]
+    rows.sort(key=lambda row: SIMPLEST.index(row.role))
+    return sorted(rows, key=lambda row: on_validation(report, row), reverse=True)
+
+
+def on_validation(report: FusionReport, row: Row) -> tuple[float, float]:
+    """Return the validation score of a row and, to decide between equals, its likelihood; −∞ where one is not known."""
+    likelihoods = [trial.validation_log_likelihood for trial in row.trials]
+    known = [likelihood for likelihood in likelihoods if likelihood is not None]
+    complete = known and len(known) == len(likelihoods)
+    return row.scores[report.overall].validation or 0, fmean(known) if complete else -math.inf
 
 
 def _picked(report: FusionReport) -> list[str]:
@@ -139,7 +193,7 @@ def _fresh(report: FusionReport) -> Row | None:
 def _best_control(report: FusionReport) -> Row | None:
     """Return the row without sources that is best on validation; between equals the first of ``CONTROLS``."""
     controls = [row for role in CONTROLS for row in report.rows if row.role == role]
-    return max(controls, key=lambda row: _on_validation(report, row), default=None)
+    return max(controls, key=lambda row: on_validation(report, row), default=None)
 
 
 def _average(report: FusionReport) -> Row | None:
@@ -149,19 +203,10 @@ def _average(report: FusionReport) -> Row | None:
 def _best_source(report: FusionReport) -> Row | None:
     """Return the source that is best on validation; None where there were no examples to validate on."""
     sources = [row for row in report.rows if row.role == "source" and row.scores[report.overall].validation is not None]
-    return max(sources, key=lambda row: _on_validation(report, row), default=None)
-
-
-def _on_validation(report: FusionReport, row: Row) -> tuple[float, float]:
-    """Return the validation score of a row and, to decide between equals, its likelihood; −∞ where one is not known."""
-    likelihoods = [trial.validation_log_likelihood for trial in row.trials]
-    known = [likelihood for likelihood in likelihoods if likelihood is not None]
-    complete = known and len(known) == len(likelihoods)
-    return row.scores[report.overall].validation or 0, fmean(known) if complete else -math.inf
+    return max(sources, key=lambda row: on_validation(report, row), default=None)
 
 
 def _named(report: FusionReport, row: Row) -> str:
     fresh = "a fresh adapter" if report.record.overall != (0,) else "the bare backbone"
-    own = {"fresh": fresh, "average": "the uniform average"}
-    picked = "source" if row.role == "source" else "model without sources"
-    return own.get(row.role, f"the {picked} that validation picks, {row.label}")
+    own = {"fresh": fresh, "average": "the uniform average", "source": "the source that validation picks"}
+    return own.get(row.role, "the model without sources that validation picks")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from experiments.reporting.advice import Standing
 from experiments.reporting.equality import inequalities
 from experiments.reporting.plain_verdicts import small_prints
 from experiments.reporting.presentation import Presentation
@@ -121,6 +122,11 @@ class StudyReport(ABC):
     def planned(self) -> Sequence[ComparisonInWords]:
         """What the recipe compares, in the order in which it is read, with a sentence on each."""
         return ()
+
+    @property
+    def standing(self) -> Standing:
+        """How the entries stand to each other, by all that the recipe compares."""
+        return Standing.after(self.planned)
 
     @property
     def evidence(self) -> Sequence[str]:

@@ -10,6 +10,7 @@ from experiments.reporting.mlflow_run import markdown
 from experiments.reporting.presentation import Column
 from experiments.reporting.provenance_tags import provenance_tags
 from experiments.reporting.shown import Shown, table
+from experiments.reporting.wording import number
 from experiments.studies.core.quantity import means
 from workbench.measures.markdown import escape
 from workbench.mlflow.mlflow_names import metric_name
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from workbench.mlflow.view import View
 
 MOST_SHOWN = 12  # numbers in a child's description
+MOST_NAMED = 4  # entries in a run's name
 RowT = TypeVar("RowT", bound="Compared")
 
 
@@ -36,21 +38,63 @@ def parent(
     metrics: Iterable[Point],
     children: Iterable[RunRecord],
     view: View,
+    first: str = "",
+    title: str = "",
 ) -> RunRecord:
-    """Return the run of an experiment; ``tags`` are added to those that all studies have."""
-    record, below = report.record, tuple(children)
+    """Return the run of an experiment.
+
+    Args:
+        report: on it.
+        tags: added to those that all studies have.
+        params: its parameters.
+        metrics: its numbers, those of an entry under the entry's label.
+        children: the runs below it.
+        view: columns and charts.
+        first: the quantity that the first section of MLflow's charts shows of each entry; empty if there are
+            no entries.
+        title: what came out, in a few words; that quantity of the first entries if empty.
+    """
+    record, below, points = report.record, tuple(children), tuple(metrics)
+    opening = tuple(_first(points, first))
     return RunRecord(
         key=record.identity,
         name=record.experiment,
         tags={**tags, **shared_tags(record)},
         params=_texts(params),
-        metrics=tuple(metrics),
+        metrics=(*points, *opening),
         children=below,
         finished=report.complete,
         view=view,
         began=began(record.provenance),
         seconds=together(below),
+        title=title or in_short([(name.partition("/")[2], value) for name, value, _ in opening]),
     )
+
+
+def _first(points: Iterable[Point], quantity: str) -> Iterator[Point]:
+    """Yield a quantity's points once more, as ``Quantity/LABEL``.
+
+    MLflow draws a section of charts for what stands before the slash, capital letters first. All other names of a
+    parent begin with a label, and sections of what only the runs below it have are empty until somebody unfolds it.
+    """
+    for name, value, step in points:
+        label, _, last = name.rpartition("/")
+        if last == quantity and label:
+            yield metric_name(quantity.capitalize(), label), value, step
+
+
+def in_short(values: Iterable[tuple[str, float | None]], value_first: bool = False, verb: str = "") -> str:
+    """Return the last values of a few labels for a run's name: ``full forgot 12.9 · lora 0.0``.
+
+    The UI shows about twenty characters of it in a table, and all of it elsewhere. ``verb`` stands behind the first
+    label. Fractions become percent and points.
+    """
+    known = [(label, number(value)) for label, value in dict(values).items() if value is not None]
+    words = [f"{value} {label}" if value_first else f"{label} {value}" for label, value in known]
+    if verb and known:
+        words[0] = f"{known[0][0]} {verb} {known[0][1]}"
+    more = [f"{len(words) - MOST_NAMED} more"] if len(words) > MOST_NAMED else []
+    return " · ".join(words[:MOST_NAMED] + more)
 
 
 def child(

@@ -50,10 +50,17 @@ class ComparisonReport(RowsReport):
         return sorted((row for row in self.rows if row.score.mean is not None), key=lambda row: -(row.score.mean or 0))
 
     @property
-    def advised(self) -> FittedAdapter:
-        """The adapter of the recommended method, else of the reference, that is best on validation."""
-        label = (self.recommendation and self.recommendation.label) or self.record.reference
-        return max((cell for cell in self.record.cells if cell.label == label), key=lambda cell: cell.validation)
+    def advised(self) -> list[FittedAdapter]:
+        """The adapters that may be used: of each method that no verdict puts below another, the best on validation.
+
+        The recommended method stands first; where none is recommended, the reference, then whatever validates best.
+        """
+        first = (self.recommendation and self.recommendation.label) or self.record.reference
+        best: dict[str, FittedAdapter] = {}
+        for cell in sorted(self.record.cells, key=lambda cell: -cell.validation):
+            if not self.standing.is_beaten(cell.label):
+                best.setdefault(cell.label, cell)
+        return sorted(best.values(), key=lambda cell: cell.label != first)
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""

@@ -38,6 +38,7 @@ def tracking(report: ComparisonReport) -> Tracking:
         ),
         children=_children(report),
         view=View(("label", "method", "seed"), tuple(metric_name("score", task) for task in record.tasks[:MOST_TASKS])),
+        first="score",
     )
     below = f"Test score in {unit(record.kinds).words}, ± half the 95 % interval over seeds."
     return Tracking(run, summary(report), (below,))

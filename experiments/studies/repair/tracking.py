@@ -38,6 +38,7 @@ def tracking(report: RepairReport) -> Tracking:
         ),
         children=(_child(row, cell, record) for row in report.rows for cell in row.cells),
         view=View(("label", "repair", "seed"), ("average_accuracy", "retention")),
+        first="average_accuracy",
     )
     below = "Scores in percent, ± half the 95 % interval over replications."
     return Tracking(run, summary(report), (below,))

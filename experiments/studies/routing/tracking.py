@@ -35,6 +35,7 @@ def tracking(report: RoutingReport) -> Tracking:
         ),
         children=(_child(row, cell, record) for row in report.rows for cell in row.cells),
         view=View(("label", "role", "seed"), ("accuracy", "routing_accuracy")),
+        first="accuracy",
     )
     below = "Test texts with the right task and the right label in percent, ± half the 95 % interval over seeds."
     return Tracking(run, summary(report), (below,))

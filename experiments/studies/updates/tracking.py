@@ -43,6 +43,7 @@ def tracking(report: UpdatesReport) -> Tracking:
         view=View(
             ("label", "way", "seed"), tuple(metric_name("version_score", task) for task in record.tasks[:MOST_TASKS])
         ),
+        first="score",
     )
     below = f"Test score in {PERCENT.words} after the last version, ± half the 95 % interval over seeds."
     return Tracking(run, summary(report), (below,))

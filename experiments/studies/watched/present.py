@@ -10,7 +10,7 @@ from experiments.reporting.presentation import Cell, Column, Paragraph, Tracking
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import bounds, number, probability, seconds, share, tasks_named
 from experiments.studies.core.closing import closing
-from experiments.studies.core.track import parent
+from experiments.studies.core.track import in_short, parent
 from experiments.studies.watched.record import START
 from workbench.measures.markdown import escape
 from workbench.measures.verdicts import LEVEL
@@ -87,7 +87,7 @@ def _losses(report: WatchedReport) -> Table:
     ]
     note = (
         f"Points that were lost from {report.record.reference} to the last stage, with a 95 % interval over test "
-        "examples. lost, gained: p < 0.05 after Holm over the tasks."
+        "examples. lost, gained: p < 0.05, adjusted for the number of tasks (Holm)."
     )
     return table("changes", "What was lost", report.changes, columns, note)
 
@@ -108,7 +108,9 @@ def _tracking(report: WatchedReport) -> Tracking:
     record = report.record
     params = {"tasks": ", ".join(record.tasks), "every": record.every, "max_forgetting": record.max_forgetting}
     view = View(("recipe",), tuple(metric_name("accuracy", task) for task in record.tasks))
-    run = parent(report, {"trainer": record.trainer}, params, _points(report), (), view)
+    lost = in_short(((change.task, change.lost.mean) for change in report.changes), value_first=True)
+    title = lost and f"lost {lost}"
+    run = parent(report, {"trainer": record.trainer}, params, _points(report), (), view, title=title)
     return Tracking(run, _losses(report) if report.changes else _stages(report), (_time(report),))
 
 

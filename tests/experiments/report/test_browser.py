@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.report import Report
 
 SCREENSHOTS = Path(os.environ.get("WORKBENCH_SCREENSHOTS") or Path(__file__).parents[3] / "build" / "screenshots")
+TITLE = "forgot 24.1 full-sequential · 0.0 lora-isolated · 15.9 lora-sequential · 6.2 full-replay"
 PATIENCE = 60_000  # milliseconds: the first page of a fresh server takes a while
 
 pytestmark = [
@@ -127,9 +128,30 @@ def test_the_experiment_says_what_it_is_and_its_runs_can_be_filtered(page: Page,
     keep(page, shown, "experiment")
 
 
+def test_plain_addresses_show_what_was_forgotten_without_a_click(page: Page, shown: Shown) -> None:
+    plain = shown.run.partition("?")[0]
+    runs = plain.rpartition("/")[0]
+    for address in (runs.removesuffix("/runs"), runs):
+        page.goto("about:blank")
+        page.goto(address)
+        expect(page.get_by_text(f"Newest run: {TITLE}").first).to_be_visible()
+    expect(page.get_by_role("link", name=TITLE)).to_be_visible()
+    close_assistant(page)
+    keep(page, shown, "plain-runs")
+    page.goto("about:blank")
+    page.goto(f"{runs}?compareRunsMode=CHART")
+    expect(page.get_by_text(re.compile("Forgetting ?\\(4\\)"))).to_be_visible()
+    expect(page.get_by_text("No charts in this section").first).not_to_be_in_viewport()
+    keep(page, shown, "plain-charts")
+    page.goto("about:blank")
+    page.goto(f"{plain}/artifacts")
+    expect(page.get_by_text("report.html", exact=True)).to_be_visible()
+    keep(page, shown, "plain-artifacts")
+
+
 def test_the_run_shows_verdict_table_curves_heat_map_and_tags(page: Page, shown: Shown, report: Report) -> None:
     page.goto(shown.run)
-    expect(page.get_by_role("heading", name="made-up")).to_be_visible()
+    expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
     close_assistant(page)
     verdict = report.verdict.partition(".")[0]
     note = page.get_by_test_id("note-view-outer-container").filter(has_text=verdict, visible=True).first
@@ -166,7 +188,7 @@ def test_charts_have_the_stage_as_their_step(page: Page, shown: Shown) -> None:
 
 def test_a_strategys_run_has_a_curve_for_each_task(page: Page, shown: Shown) -> None:
     page.goto(shown.runs("tags.strategy = 'sequential'"))
-    parent = page.locator(".ag-cell", has=page.get_by_role("link", name="made-up"))
+    parent = page.locator(".ag-cell", has=page.get_by_role("link", name=TITLE))
     parent.get_by_role("button").click()  # unfolds the runs below it
     page.get_by_role("link", name="full-sequential, seed 1").click()
     page.get_by_role("tab", name="Model metrics").click()

@@ -248,7 +248,7 @@ def test_what_a_look_decided_stays_as_it_was_and_the_rest_is_read_at_the_last() 
 
 def test_words_say_the_test_and_the_margin() -> None:
     family = [*in_family(from_reference(scores()), POOLED).values()]
-    assert "t-test over seeds with one variance for all rows, adjusted after Holm for 5 differences" in basis(family)
+    assert "t-test over seeds with one variance for all rows, adjusted for 5 differences (Holm)" in basis(family)
     assert legend(family).endswith("; = equal within 2 points; ? undecided")
     assert otherwise(family) == "equal within 2 points where two one-sided tests at 0.05 say so, else undecided"
     assert otherwise([paired([0.1, 0.2], (0, 1))]) == "undecided"

@@ -175,7 +175,7 @@ def test_marks_have_one_legend() -> None:
     family = in_family({"a": Difference(seeds, examples, 0.2), "b": Difference(interval([0.1, 0.3]), None, 0.01)})
     text = legend(family.values())
     marks = ("▲ higher", "▼ lower", "? undecided")
-    assert lacks(text, *marks, "paired t-test over seeds", "Holm for 2 differences", "0.05") == []
+    assert lacks(text, *marks, "paired t-test over seeds", "adjusted for 2 differences (Holm)", "0.05") == []
     assert "interval over test examples" in legend([None, Difference(single, examples)])
     assert Difference(seeds, examples).shown is seeds
     assert Difference(single, examples).shown is examples

@@ -87,10 +87,10 @@ def test_a_comparison_is_a_sentence_without_statistics(
 
 def test_the_test_is_small_print() -> None:
     assert between(HIGHER).small_print == (
-        "paired t-test over seeds: p = 0.004 after Holm for 6 comparisons; difference +2.3 points, 95 % interval 1.8 "
-        "to 2.8 points"
+        "paired t-test over seeds: p = 0.004, adjusted for 6 comparisons (Holm); difference +2.3 points, 95 % interval "
+        "1.8 to 2.8 points"
     )
-    assert between(EQUAL).small_print.startswith("two one-sided tests, paired t-test over seeds: p = 0.011 after Holm")
+    assert between(EQUAL).small_print.startswith("two one-sided tests, paired t-test over seeds: p = 0.011, adjusted")
     over_examples = Difference(interval([0.3]), Interval(0.3, 0.2, 0.4))
     assert between(over_examples).small_print == "95 % interval over test examples 20.0 to 40.0 points"
     assert between(Difference(interval([0.3]))).small_print == "", "nothing was tested"
@@ -130,7 +130,7 @@ def test_many_comparisons_with_one_entry_are_said_by_what_came_out() -> None:
     ]
     assert len(sentences(many[:FEW])) == FEW, "few have a sentence each"
     (test,) = small_prints(many)
-    assert test == "Paired t-test over seeds, p after Holm for 6 comparisons; the tables have each interval and p."
+    assert test == "Paired t-test over seeds, p adjusted for 6 comparisons (Holm); the tables have each interval and p."
 
 
 def test_of_many_that_were_not_tested_those_of_one_seed_are_named_apart() -> None:

@@ -59,6 +59,18 @@ def test_all_of_a_new_report_is_computed_again(
     assert int(out.split()[0]) > 30
 
 
+def test_a_comparison_that_was_decided_at_a_look_is_computed_from_the_seeds_of_then(
+    record: Record, tmp_path: Path
+) -> None:
+    two = replace(record, seeds=(0, 1), outcomes=tuple(of for of in record.outcomes if of.seed < 2))
+    document, early = document_of(record), document_of(two)
+    entries = {name: of["strategies"]["full-replay"] for name, of in (("now", document), ("then", early))}
+    entries["now"]["comparison"] = entries["then"]["comparison"]
+    (tmp_path / "report.json").write_text(json.dumps({**document, "looks": [2, 3]}))
+    code, out = recompute(tmp_path / "report.json")
+    assert (code, "0 differ; 0 need what this file does not have." in out) == (0, True), out
+
+
 def test_what_was_forgotten_needs_the_matrix_of_each_seed(record: Record, tmp_path: Path) -> None:
     """From the mean matrix comes less: the best stage of the mean is at most the mean of each seed's best."""
     document = document_of(record)

@@ -101,7 +101,7 @@ def test_the_note_says_of_each_metric_by_which_test_it_goes(record: Record, repo
     assert "in average accuracy where p of the paired t-test over seeds and test examples" in note
     assert re.search(r"forgetting where p of the paired t-test over seeds,? ", note)
     sizes = {pair.differences[name].family for pair in report.pairs for name in pair.differences}
-    assert re.search(rf"after Holm for [\d to]*{max(sizes)} tests", difference_tables.pairs(report).note)
+    assert re.search(rf"adjusted for [\d to]*{max(sizes)} tests\b.* \(Holm\)", difference_tables.pairs(report).note)
     first = tuple(outcome for outcome in record.outcomes if outcome.seed == 0)
     single = summarise(replace(record, seeds=(0,), outcomes=first))
     assert single.pairs

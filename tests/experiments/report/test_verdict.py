@@ -38,7 +38,7 @@ def test_a_win_is_said_in_plain_sentences_and_the_numbers_stand_below(report: Re
     assert learned.startswith("Right after each task: full-sequential 91.4 %, lora-isolated 90.3 %; undecided (p = ")
     assert basis == (
         "Over 4 tasks and 3 seeds; in brackets 95 % intervals; paired t-test over seeds, of the average over test "
-        "examples too, p after Holm for 4 comparisons."
+        "examples too, p adjusted for 4 comparisons (Holm)."
     )
 
 

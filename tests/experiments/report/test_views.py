@@ -85,6 +85,22 @@ def terminal(report: Report, width: int = 80, **settings: object) -> str:
     return stream.getvalue()
 
 
+def test_a_terminal_and_the_page_say_what_columns_and_strategies_are(report: Report) -> None:
+    console = Console(width=100, record=True, file=io.StringIO())
+    show(present(report), console)
+    screen = " ".join(console.export_text().split())
+    page = unescape(drawn_page(present(report), {}))
+    for text in (screen, page):
+        for explained in (
+            "intransigence: score of one model trained on all tasks",
+            "lora-isolated: an adapter for each",
+        ):
+            assert text.count(explained) == 1, explained
+    for riddle in ("intrans.", "after Holm", "type I error", "contestant"):
+        assert riddle not in screen, riddle
+    assert "adjusted for 4 comparisons (Holm)" in screen
+
+
 def test_figures_are_pictures_that_name_no_program(report: Report) -> None:
     drawn = figures(present(report))
     assert [*drawn] == ["accuracy-matrices", "forgetting-curves", "learning-versus-forgetting", "accuracy-over-storage"]

@@ -76,7 +76,7 @@ def _flexible(backbone: Backbone) -> tuple[Any, frozenset[str]]:
     import torch
     from adapters import AutoAdapterModel
 
-    with torch.random.fork_rng(devices=[]), quiet("transformers.modeling_utils"):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model, loading_info = with_labels(backbone, 1).pretrained(AutoAdapterModel)
     return model.eval(), frozenset(loading_info["missing_keys"])

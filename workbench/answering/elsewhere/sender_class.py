@@ -10,7 +10,6 @@ import torch
 from workbench.backbone.architecture import skeleton
 from workbench.backbone.init_free import Undrawn
 from workbench.errors import InputError, opening
-from workbench.machine.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,10 +25,6 @@ CLASSES = {
     "causal-lm": "AutoModelForCausalLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
 }
-LOUD = (  # transformers has the second tell what is not sharded as soon as the first is muted
-    "transformers.modeling_utils",
-    "transformers.integrations.tensor_parallel",
-)
 ODD = 23  # labels of a model without numbers: a layer with so many rows is the one that gives the logits
 
 
@@ -54,7 +49,7 @@ def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
     Raises:
         InputError: transformers has no such class of this architecture, or the weights cannot be opened.
     """
-    with torch.random.fork_rng(devices=[]), quiet(*LOUD):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model, loading_info = with_labels(backbone, outputs).pretrained(_loader(kind))
     return OwnClass(model.eval(), frozenset(loading_info["missing_keys"]), frozenset(loading_info["unexpected_keys"]))

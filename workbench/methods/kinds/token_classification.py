@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone
 
 OUTSIDE = "O"
+INSIDE = ("B-", "I-", "E-", "S-", "L-", "U-")  # of IOB1, IOB2, BIOES and BILOU
+AS_BIOES = {"L-": "E-", "U-": "S-"}  # what seqeval calls the last word of an entity, and its only one
 
 
 @dataclass(frozen=True)
@@ -221,8 +223,8 @@ def reads_tokens(kind: object) -> bool:
 
 
 def is_bio(names: Sequence[str]) -> bool:
-    """Return whether tags mark entities: ``O``, and beside it ``B-TYPE`` and ``I-TYPE`` alone."""
-    return OUTSIDE in names and len(names) > 1 and all(name[:2] in ("B-", "I-") for name in names if name != OUTSIDE)
+    """Return whether tags mark entities: ``O``, and beside it ``B-TYPE``, ``I-TYPE`` and the like alone."""
+    return OUTSIDE in names and len(names) > 1 and all(name[:2] in INSIDE for name in names if name != OUTSIDE)
 
 
 def _firsts(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[int, int]]:
@@ -262,7 +264,7 @@ def _entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
     """Return the entities of a text: type, first and last word."""
     from seqeval.metrics.sequence_labeling import get_entities
 
-    entities: list[tuple[str, int, int]] = get_entities(list(tags))
+    entities: list[tuple[str, int, int]] = get_entities([AS_BIOES.get(tag[:2], tag[:2]) + tag[2:] for tag in tags])
     return entities
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.architecture import skeleton
+from workbench.backbone.architecture import attention_matrices, skeleton
 from workbench.backbone.module_patterns import require_bounded_patterns
 
 if TYPE_CHECKING:
@@ -38,3 +38,22 @@ def name_usual_targets(wanted: Any, config: PretrainedConfig) -> None:
     if getattr(wanted, "target_modules", ()) is None:
         usual = getattr(PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type], "target_module_mapping", {})
         wanted.target_modules = usual.get(config.model_type)
+
+
+def targets_beyond_peft(config: PretrainedConfig, tuner: str) -> list[str] | None:
+    """Return what is adapted of an architecture for which peft names no targets; None where it does.
+
+    They are the targets of a LoRA if peft knows those, else all of attention's matrices. None too where there are none.
+
+    Args:
+        config: of the backbone.
+        tuner: peft's name of the type, such as ``LORA``.
+    """
+    from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
+
+    own, of_lora = (PEFT_TYPE_TO_TUNER_MAPPING[name].target_module_mapping for name in (tuner, "LORA"))
+    if config.model_type in own:
+        return None
+    if config.model_type in of_lora:
+        return list(of_lora[config.model_type])
+    return attention_matrices(config) or None

@@ -17,7 +17,7 @@ from workbench.backbone.architecture import linear_layers
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.methods.libraries._described import describe, differing_in_peft
 from workbench.methods.libraries._packed_layers import asking_for_packed
-from workbench.methods.libraries._peft_targets import targets_by_name
+from workbench.methods.libraries._peft_targets import targets_beyond_peft, targets_by_name
 from workbench.methods.libraries._peft_tensors import own_replaced, put_back_own, require_own_unchanged, require_places
 from workbench.settings.base import MethodSettings
 
@@ -36,7 +36,10 @@ warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprec
 
 
 class TargetedSettings(MethodSettings):
-    """``targets``: by default what peft knows for the architecture, which is mostly a part of attention."""
+    """``targets``: by default what peft knows for the architecture, which is mostly a part of attention.
+
+    Where peft knows none, they are all of attention's matrices.
+    """
 
     targets: tuple[str, ...] | str | None = Field(
         None,
@@ -53,11 +56,30 @@ class TargetedSettings(MethodSettings):
             raise ValueError(f"not a regular expression: {error}") from None
         return targets
 
-    def modules_of(self, config: PretrainedConfig) -> list[str] | str | None:
-        """Return the targets in the architecture of ``config`` as peft takes them."""
+    def modules_of(self, config: PretrainedConfig, tuner: str = "LORA") -> list[str] | str | None:
+        """Return the targets in the architecture of ``config`` as peft takes them; None: those that peft knows.
+
+        Args:
+            config: of the backbone.
+            tuner: peft's name of the type, where it knows fewer architectures than for a LoRA.
+        """
+        if self.targets is None:
+            return targets_beyond_peft(config, tuner)
         if self.targets == ALL_LINEAR:
             return linear_layers(config)
         return list(self.targets) if isinstance(self.targets, tuple) else self.targets
+
+
+def targets_in_words(settings: MethodSettings, config: PretrainedConfig) -> str | None:
+    """Return which matrices are adapted, where nobody named targets and peft knows none; None elsewhere."""
+    if not isinstance(settings, TargetedSettings) or settings.targets is not None:
+        return None
+    modules = targets_beyond_peft(config, "LORA")
+    if not modules:
+        return None
+    last = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in modules))
+    count = f"all {len(modules)} matrices of attention ({last})"
+    return f"peft names no targets for {config.model_type}, so that {count} are adapted; `targets` names others"
 
 
 def needs_targets(
@@ -81,7 +103,8 @@ def needs_targets(
         peft_config = configure(settings, config)
         named = targets_by_name(peft_config, config)
         if not named:
-            return "no matrix there has a name that peft would adapt (name some: `targets`)"
+            hint = " (name some: `targets`)" if isinstance(settings, TargetedSettings) else ""
+            return f"no matrix there has a name that peft would adapt{hint}"
         if other := next((name for name, module in named.items() if not isinstance(module, fit)), None):
             adaptable = "neither a linear layer nor an embedding" if embeddings else "not a linear layer"
             return f"`targets` name {other}, a module {type(named[other]).__name__}, which is {adaptable}"

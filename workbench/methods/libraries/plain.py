@@ -12,6 +12,7 @@ from torch import nn
 
 from workbench.backbone.architecture import UNREAD
 from workbench.backbone.model_folder import INDEX, WEIGHTS, weight_files
+from workbench.backbone.transformers_api import quietly
 from workbench.methods.libraries._places import require_apart, require_none_left
 
 FILE = WEIGHTS
@@ -39,7 +40,8 @@ class Plain:
     def save(self, body: Any, folder: Path) -> None:
         """Write what is trainable; a wholly trained model is saved as transformers saves it."""
         if _is_whole(body):
-            body.save_pretrained(folder)
+            with quietly():
+                body.save_pretrained(folder)
         elif trained := _trained_parameters(body):
             save_file({name: parameter.detach().contiguous() for name, parameter in trained.items()}, folder / FILE)
 

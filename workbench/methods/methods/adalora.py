@@ -54,7 +54,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> AdaLoraConfig:
         target_r=settings.rank,
         lora_alpha=settings.alpha,
         total_step=1,
-        target_modules=settings.modules_of(config),
+        target_modules=settings.modules_of(config, "ADALORA"),
     )
     if settings.targets not in (None, ALL_LINEAR):
         unread = [name for name in targets_by_name(wanted, config) if name.startswith(UNREAD)]

@@ -46,7 +46,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> VBLoRAConfig:
         num_vectors=settings.num_vectors,
         vector_length=settings.vector_length,
         topk=settings.topk,
-        target_modules=settings.modules_of(config) or usual,
+        target_modules=settings.modules_of(config, "VBLORA") or usual,
     )
 
 

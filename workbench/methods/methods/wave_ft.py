@@ -35,7 +35,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> WaveFTConfig:
         n_frequency=settings.n_frequency,
         scaling=settings.scaling,
         random_loc_seed=settings.random_loc_seed,
-        target_modules=settings.modules_of(config),
+        target_modules=settings.modules_of(config, "WAVEFT"),
     )
 
 

@@ -32,7 +32,14 @@ class RemoteWorkerActor:
     """An actor: Ray calls its methods, one at a time."""
 
     def __init__(
-        self, packed: PackedPieces, server: Any, name: str, folder: Path, ready: Callable[[], None], pause: float
+        self,
+        packed: PackedPieces,
+        server: Any,
+        name: str,
+        folder: Path,
+        ready: Callable[[], None],
+        pause: float,
+        made_by: str | None = None,
     ) -> None:
         """Get ready to do any of the pieces.
 
@@ -43,6 +50,7 @@ class RemoteWorkerActor:
             folder: where the run was started.
             ready: is called before the first piece.
             pause: seconds between two batches of progress messages.
+            made_by: what makes the adapters that pieces leave.
         """
         temporary = Path(tempfile.gettempdir())
         delete_abandoned(temporary, PREFIX)
@@ -51,7 +59,7 @@ class RemoteWorkerActor:
         self._name, self._server = name, WorkspaceClient(server)
         self._sync = FileSync(self._server, root, name)
         backbones = [fetch_backbone(backbone, number, self._server) for number, backbone in enumerate(packed.backbones)]
-        workspace = Workspace(root, Access(fetch=self._sync.fetch))
+        workspace = Workspace(root, Access(fetch=self._sync.fetch), made_by=made_by)
         self._actor = WorkerActor(packed.unpack(backbones), workspace, folder, ready, pause)
 
     def is_ready(self) -> bool:

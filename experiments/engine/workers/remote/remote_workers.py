@@ -36,9 +36,12 @@ PATIENCE = 20.0  # seconds for deleting the folders of processes on their machin
 class RemoteWorkers:
     """The remote processes of one run."""
 
-    def __init__(self, pieces: Sequence[Piece], root: Path, listener: Listener) -> None:
-        """Do ``pieces`` for the workspace in ``root``; ``listener`` hears which machines do not see it."""
-        self._pieces, self._root, self._listener = pieces, root, listener
+    def __init__(self, pieces: Sequence[Piece], root: Path, listener: Listener, made_by: str | None = None) -> None:
+        """Do ``pieces`` for the workspace in ``root``; ``listener`` hears which machines do not see it.
+
+        Adapters are ``made_by`` the run, see :mod:`experiments.workspace.origins`.
+        """
+        self._pieces, self._root, self._listener, self._made_by = pieces, root, listener, made_by
         self._run = secrets.token_hex(4)
         self._slots: dict[str, WorkerSlot] = {}
         self._names: dict[Any, str] = {}  # actor → name of its process
@@ -50,7 +53,7 @@ class RemoteWorkers:
             how = "what its pieces read is copied there, and what they write comes back"
             self._listener.say(f"{slot.address} does not see the workspace: {how}.")
         name = f"{self._run}-{len(self._names)}"
-        arguments = self._packed_pieces, self._server, name, Path.cwd(), ready, pause
+        arguments = self._packed_pieces, self._server, name, Path.cwd(), ready, pause, self._made_by
         actor = ray.remote(RemoteWorkerActor).options(**slot.options).remote(*arguments)
         self._names[actor] = name
         return actor

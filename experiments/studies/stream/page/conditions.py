@@ -53,7 +53,8 @@ AFTER = (
     ),
     (
         "p",
-        "two-sided t-test over seeds, adjusted after Holm (1979) within a family: all strategies against the reference "
+        "two-sided t-test over seeds, adjusted for the number of comparisons in a family (Holm 1979): all "
+        "strategies against the reference "
         "or all other pairs; for average accuracy its variance is that of seeds and of test examples, summed "
         "(Satterthwaite 1946). Higher or lower: p below 0.05",
     ),

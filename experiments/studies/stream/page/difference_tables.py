@@ -87,7 +87,7 @@ def _adjusted(compared: Iterable[Compared]) -> str:
     if not sizes or sizes[-1] == 1:
         return ""
     tests = plural(sizes[-1], "test") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} tests, by metric"
-    return f", with p adjusted after Holm for {tests}"
+    return f", with p adjusted for {tests} (Holm)"
 
 
 def pairs(report: Report) -> Table:

@@ -99,13 +99,13 @@ def _table(report: Report, changes: list[ExaminedChange]) -> Table:
             Shown(Column("best", "before the last"), lambda change: quantity(change.best)),
             Shown(Column("last"), lambda change: quantity(change.last)),
             Shown(Column("change", "last − first"), _change),
-            Shown(Column("p", "after Holm over tasks"), lambda change: words(_p(change))),
+            Shown(Column("p", "adjusted for the number of tasks (Holm)"), lambda change: words(_p(change))),
             *anew,
             Shown(Column("answered", media=Medium.PAGE, left=True), lambda change: words(change.way)),
         ],
         note=f"Scores in {unit(report.record.kinds).words}, changes in points, on the same test examples, with 95 % "
-        f"intervals. Lost or gained: p below 0.05, by {tests}, adjusted after Holm over the tasks. The intervals are "
-        "not adjusted.",
+        f"intervals. Lost or gained: p below 0.05, by {tests}, adjusted for the number of tasks (Holm). The intervals "
+        "are not adjusted.",
         short=f"Lost and gained, {unit(report.record.kinds).words}",
     )
 

@@ -42,6 +42,7 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield from unlearned if is_all(report.strategies) else ()
     yield from examined_blocks(report)
     yield tables.scores(report)
+    yield tables.legend(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
         yield from below_differences(report.declared, "average accuracy", report.record.verdicts_after)

@@ -6,9 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import plain, quantity, words
-from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
+from experiments.reporting.presentation import Cell, Column, Grid, Medium, Paragraph, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import count, number, unit
+from experiments.strategies import STRATEGIES
 from experiments.studies.core.quantity import shown_in
 from experiments.studies.stream.results.probe_summaries import summaries
 from experiments.studies.stream.results.quantities import COST, FIRST, STRATEGY
@@ -40,6 +41,30 @@ def scores(report: Report) -> Table:
         "kept to answer for every task.",
         short=f"{scale.title} and points, {'' if alone else '± half the 95 % interval, '}{repeated}",
     )
+
+
+METRICS_IN_WORDS = (
+    "average: score of all tasks after the last one. learned: right after each task. forgot: a task's best score so "
+    "far minus its last. backward: its last score minus that right after it was learned. intransigence: score of one "
+    "model trained on all tasks at once (strategy joint) minus learned."
+)
+MOST_STRATEGIES = 6  # that a legend describes
+
+
+def legend(report: Report) -> Paragraph:
+    """Return what the columns of :func:`scores` are, and what the strategies of its rows do."""
+    labels: dict[str, list[str]] = {}
+    for strategy in report.strategies:
+        labels.setdefault(strategy.entry.strategy, []).append(strategy.label)
+    if len(labels) > MOST_STRATEGIES or not labels.keys() <= {*STRATEGIES.names()}:
+        return Paragraph(f"{METRICS_IN_WORDS} What strategies do: `workbench strategies list`.", "quiet")
+    done = (f"{', '.join(names)}: {_clause(STRATEGIES.describe(name))}." for name, names in labels.items())
+    return Paragraph(f"{METRICS_IN_WORDS} {' '.join(done)}", "quiet")
+
+
+def _clause(description: str) -> str:
+    """Return the first part of a description, which says enough."""
+    return description.partition(";")[0].rstrip(".")
 
 
 def label(strategy: StrategyReport) -> Cell:

@@ -16,7 +16,7 @@ from experiments.reporting.presentation import Column, Medium, Tracking
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import baselines, number, unit
 from experiments.studies.core.quantity import means, points
-from experiments.studies.core.track import began, parent, shared_tags
+from experiments.studies.core.track import began, in_short, parent, shared_tags
 from experiments.studies.stream.page.tables import scores
 from experiments.studies.stream.results.quantities import METRIC, STAGE
 from workbench.measures.markdown import escape
@@ -59,6 +59,8 @@ def tracking(report: Report) -> Tracking:
         metrics=_summary(report),
         children=children,
         view=VIEW,
+        first="forgetting",
+        title=_title(report),
     )
     constant, scale = baselines(record.kinds.values()).capitalize(), unit(record.kinds).title
     majority = ", ".join(number(score) for score in record.majority)
@@ -68,6 +70,20 @@ def tracking(report: Report) -> Tracking:
     )
     strategies = scores(report).shown(Medium.TERMINAL)
     return Tracking(run, strategies, below, ("forgetting-curves", "accuracy-matrices"))
+
+
+def _title(report: Report) -> str:
+    """Return what each strategy forgot, the reference first: ``full forgot 12.9 · lora 0.0``.
+
+    Where methods do not tell strategies apart, labels do; the UI would cut a label before its number.
+    """
+    strategies = sorted(report.strategies, key=lambda strategy: strategy.label != report.record.reference)
+    methods = [strategy.entry.method for strategy in strategies]
+    forgotten = [strategy.metrics["forgetting"].mean for strategy in strategies]
+    if len({*methods}) == len(methods):
+        return in_short(zip(methods, forgotten, strict=True), verb="forgot")
+    values = in_short(((strategy.label, value) for strategy, value in zip(strategies, forgotten, strict=True)), True)
+    return values and f"forgot {values}"
 
 
 def experiment_note(record: Record) -> str:

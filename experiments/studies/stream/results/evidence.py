@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import EQUAL, bare_gap, equal_in_words, test_in_words
-from experiments.reporting.wording import number, plural, probability, unit
+from experiments.reporting.wording import adjusted_in_words, number, plural, probability, unit
 from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words
 from experiments.studies.stream.results.verdict import compared_with, headline
 
@@ -70,7 +70,7 @@ def _basis(record: Record, ours: StrategyReport) -> str:
     if not any(difference.p is not None for difference in differences):
         return f"{text}, so no test over seeds."
     family = max(difference.family for difference in differences)
-    holm = f", p after Holm for {family} comparisons" if family > 1 else ""
+    holm = adjusted_in_words(family, ", p")
     over_seeds = [difference for difference in differences if difference.shares is None]
     test = test_in_words(over_seeds or differences)
     average = ", of the average over test examples too" if 0 < len(over_seeds) < len(differences) else ""

@@ -26,7 +26,7 @@ MAIN = {
     "learning_accuracy": "learned",
     "forgetting": "forgot",
     "backward_transfer": "backward",
-    "intransigence": "intrans.",
+    "intransigence": "intransigence",
 }
 BETTER = {metric.name: metric.better for metric in METRICS}
 PAGE, TERMINAL = Medium.PAGE, Medium.TERMINAL

@@ -1,0 +1,87 @@
+"""An adapter and the champion of its registered name: how they compare, and the bounds that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from experiments.gating.gate import Check
+from experiments.gating.succession import comparable
+from experiments.gating.takeover import BESIDE, MARGIN, Takeover, compared_with
+from workbench.adapters.name_resolution import registered_name
+from workbench.mlflow.registration import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from experiments.workspace import Workspace
+    from workbench.adapters.stored_adapter import StoredAdapter
+
+
+@dataclass(frozen=True)
+class Contest:
+    """An adapter and the champion of its registered name, before anything is decided.
+
+    Attributes:
+        name: ``TASK.METHOD``.
+        version: of the adapter, with the score that counts here; its number is not known.
+        champion: None where the name has none.
+        outcome: how the two compare; a text where they cannot be compared says why, None where there is nothing to
+            compare: no champion, the adapter is it, or no score of the adapter counts here.
+    """
+
+    name: str
+    version: Version
+    champion: Version | None
+    outcome: Takeover | str | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the adapter may answer; a person may decide where the two cannot be compared."""
+        return not isinstance(self.outcome, Takeover) or self.outcome.holds
+
+    def checks(self, accepted: bool = False) -> Iterator[Check]:
+        """Yield the bounds on the adapter beside the champion; what is broken holds if a person ``accepted`` it."""
+        own, champion = self.version, self.champion
+        score = None if own.validation is None else 100 * own.validation
+        if own.validation is None:
+            unknown = f"it came from elsewhere: `workbench adapters test {own.adapter}` measures it here"
+            yield Check(BESIDE, "at least", None, None, note=unknown)
+        elif champion is None:
+            yield Check(BESIDE, "at least", None, score, note=f"{self.name} has no champion yet")
+        elif champion.is_of(own):
+            yield Check(BESIDE, "at least", None, score, note=f"it is the champion of {self.name}")
+        elif isinstance(self.outcome, Takeover):
+            yield from self.outcome.checks(accepted)
+        elif champion.validation is not None and comparable(own, champion):
+            above = 100 * (own.validation - champion.validation)
+            note = f"by the two scores alone, since {self.outcome}"
+            yield Check(BESIDE, "at least", 0.0, above, note=note, accepted=accepted)
+        else:
+            note = f"version {champion.number} of {self.name} cannot be compared: {self.outcome}"
+            yield Check(BESIDE, "at least", None, None, note=note, accepted=accepted)
+
+
+def contest(
+    workspace: Workspace,
+    stored: StoredAdapter,
+    champion: Version | None,
+    task_folders: Sequence[Path],
+    margin: float = MARGIN,
+) -> Contest:
+    """Return an adapter beside the champion of its registered name; both are asked where they were not asked before.
+
+    Args:
+        workspace: where they are.
+        stored: the adapter.
+        champion: of its registered name; None where that has none.
+        task_folders: of the person's own tasks.
+        margin: points that may be lost.
+    """
+    score, version = workspace.score(stored.manifest), Version.of(stored)
+    if score is not None:
+        version = replace(version, measure=score.measure, validation=score.validation, examples=score.examples)
+    asked = champion is not None and not champion.is_of(version) and score is not None
+    outcome = compared_with(champion, stored, workspace, task_folders, margin) if asked and champion else None
+    return Contest(registered_name(stored.manifest), version, champion, outcome)

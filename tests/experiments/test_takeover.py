@@ -1,0 +1,130 @@
+"""Whether a candidate may take the champion's place: the rule on rows whose label both know, and what stops it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.gating.candidate.by_label import compare_labels
+from experiments.gating.candidate.comparison import compare
+from experiments.gating.candidate.judged_rows import JudgedRows
+from experiments.gating.takeover import BESIDE, CALLED, LACKING, Takeover, takeover_of
+from tasks.updating.label_map import LabelMap, unchanged
+from tests.experiments.test_candidates import GROWN, rows
+from workbench.adapters.manifest import AcceptedLoss
+from workbench.measures.paired_scores import drop
+
+KEPT = unchanged("ab")
+
+
+def judged(right: int, lost: int, won: int, both_wrong: int = 0, new: str = "", labels: LabelMap = KEPT) -> JudgedRows:
+    """Return rows of label a that so many adapters have right, then rows of a new label with the candidate's answers.
+
+    The champion cannot give a new label.
+    """
+    known = right + lost + won + both_wrong
+    champion = "a" * (right + lost) + "b" * (won + both_wrong) + "a" * len(new)
+    candidate = "a" * right + "b" * lost + "a" * won + "b" * both_wrong + new
+    return rows("a" * known + "n" * len(new), champion, candidate, "+" * (known + len(new)), labels)
+
+
+def beside(
+    validation: JudgedRows, test: JudgedRows | None = None, margin: float = 2.0, labels: LabelMap = KEPT, **how: Any
+) -> Takeover:
+    test = judged(20, 0, 0, labels=labels) if test is None else test
+    known = tuple(position for position, sources in enumerate(labels.sources) if sources)
+    groups, single = compare(test), compare_labels(test, labels, known)
+    outcome = takeover_of(validation, groups, single, margin, **({"later": True} | how))
+    assert isinstance(outcome, Takeover)
+    return outcome
+
+
+def test_rows_of_a_label_that_the_champion_cannot_give_do_not_help_the_candidate() -> None:
+    """The measured case: one of 71 validation rows decided, and rows of the new label counted against the champion."""
+    validation = judged(45, 5, 3, 7, new="n" * 11, labels=GROWN)
+    outcome = beside(validation, labels=GROWN)
+    assert (outcome.rows, outcome.left_out) == (60, 11)
+    assert outcome.scores == (50 / 60, 48 / 60)
+    assert not outcome.holds
+    (check,) = outcome.checks()
+    assert (check.what, check.bound, check.value) == (BESIDE, 0.0, pytest.approx(-100 * 2 / 60))
+    assert "too few rows to rule out a loss of 2 points (power " in check.note
+    everything = takeover_of(replace(validation, known=np.ones(71, dtype=bool)), (), (), 2.0, later=True)
+    assert isinstance(everything, Takeover)
+    assert everything.holds, "11 rows more than it loses"
+
+
+def test_with_few_rows_no_margin_is_granted_and_none_is_needed_where_nothing_is_lost() -> None:
+    assert beside(judged(50, 1, 1, 8)).holds
+    assert not beside(judged(50, 2, 1, 7)).holds
+    assert beside(judged(40, 0, 20)).is_shown
+
+
+def test_with_many_rows_the_whole_interval_has_to_be_above_the_margin() -> None:
+    small, large = beside(judged(5700, 120, 100, 80)), beside(judged(5600, 180, 80, 140))
+    assert (small.is_too_small, small.is_shown, small.holds) == (False, True, True)
+    assert small.difference.mean == pytest.approx(-20 / 6000)
+    (check,) = large.checks()
+    interval = drop(*(np.array([1.0] * a + [0.0] * b) for a, b in ((0, 1), (0, 1))))
+    assert interval.mean == 0
+    assert (large.is_shown, check.bound, check.whole, check.holds) == (False, -2.0, True, False)
+    assert "not ruled out" in check.note
+    assert beside(judged(5600, 180, 80, 140), margin=4.0).holds
+
+
+@pytest.mark.parametrize("margin", [100.0, 2.0])
+def test_what_the_report_calls_lower_stops_it_whatever_the_margin(margin: float) -> None:
+    outcome = beside(judged(60, 0, 0), judged(60, 16, 2, 10), margin)
+    called = next(check for check in outcome.checks() if check.what == CALLED)
+    assert (called.holds, called.value) == (False, 2.0), "the old rows, and their label"
+    assert "old rows 70.5 %, the champion 86.4 %, −15.9 points [" in called.note
+    assert "label a −15.9 points [" in called.note
+    assert not outcome.holds
+    assert all(check.holds for check in outcome.checks(accepted=True))
+    assert {check.as_json()["accepted"] for check in outcome.checks(accepted=True)} == {False, True}
+
+
+def test_one_label_that_is_lost_stops_it_although_all_rows_together_are_not() -> None:
+    gold = "a" * 60 + "b" * 60
+    test = rows(gold, "a" * 48 + "b" * 12 + "b" * 45 + "a" * 15, "a" * 36 + "b" * 24 + "b" * 57 + "a" * 3, "+" * 120)
+    outcome = beside(judged(60, 0, 0), test)
+    assert not any(group.verdict and group.verdict.word == "lower" for group in compare(test))
+    assert len(outcome.lower) == 1
+    assert outcome.lower[0].startswith("label a −20.0 points [")
+
+
+def test_an_earlier_version_that_cannot_give_a_label_of_the_champion_is_held_back() -> None:
+    validation = judged(50, 0, 4, new="n" * 5, labels=GROWN)
+    outcome = beside(validation, labels=GROWN, later=False, backwards=True)
+    assert outcome.scores == (1.0, 50 / 54), "the champion is the one of the later version"
+    assert outcome.lacking == ("new",)
+    assert [check.what for check in outcome.checks() if not check.holds] == [BESIDE, LACKING]
+
+
+def test_without_a_row_whose_label_both_know_nothing_is_compared() -> None:
+    only_new = judged(0, 0, 0, new="nnn", labels=GROWN)
+    assert takeover_of(only_new, (), (), 2.0, later=True) == "no validation row has a label that both know"
+
+
+def test_the_sentence_has_both_scores_the_interval_and_the_power() -> None:
+    outcome = beside(judged(40, 9, 5, 10), judged(60, 16, 2, 10))
+    sentence = outcome.sentence("version 2", "version 1")
+    gap = "on 64 validation rows whose label both know, version 2 has 70.3 %, version 1 76.6 %: −6.2 points ["
+    assert sentence.startswith(gap)
+    assert f"(power {100 * (outcome.power or 0):.0f} %), so none is allowed; lower on test rows: old rows " in sentence
+    AcceptedLoss(champion="a", loss=sentence, when="2026-12-02T00:00:00+00:00")
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.02, 0.05])
+def test_an_adapter_that_is_much_worse_hardly_ever_passes(lost: float) -> None:
+    """With 200 rows, and answers of which 10 % differ; the shares are those of the page."""
+    generator = np.random.default_rng(0)
+    passed = []
+    for _ in range(400):
+        counts = generator.multinomial(200, [0.05 + lost / 2, 0.05 - lost / 2, 0.8, 0.1])
+        passed.append(beside(judged(int(counts[2]), int(counts[0]), int(counts[1]), int(counts[3]))).holds)
+    low, high = {0.0: (0.45, 0.65), 0.02: (0.1, 0.3), 0.05: (0.0, 0.03)}[lost]
+    assert low <= np.mean(passed) <= high
