@@ -17,7 +17,7 @@ SCREENS := tests/test_screens.py
 .PHONY: quickstart style types tests test test-changed test-latest acceptance lint docs bench help
 
 help:
-	@echo "make quickstart   install, then run the recipe 'quickstart' (4 to 6 minutes on two cores)"
+	@echo "make quickstart   install, then run the recipe 'quickstart' (5 to 7 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
 	@echo "make test-changed the tests of what has changed since SINCE=main: of a registry's entry, only its own cases"
 	@echo "make test-latest  the tests of models, compositions and screens with the newest transformers, without the package adapters"
