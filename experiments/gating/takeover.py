@@ -28,12 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import pandas as pd
-
     from experiments.gating.candidate.by_label import LabelComparison
     from experiments.gating.candidate.comparison import GroupComparison
     from experiments.gating.candidate.judged_rows import JudgedRows
-    from experiments.gating.candidate.versions import VersionPair
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.measures.statistics import Array, Interval
@@ -216,12 +213,8 @@ def _by_versions(
     versions = version_pair(first, second, folders)
     rows = judged_rows(first, second, versions, ASKED, workspace.evaluations)
     labels = compare_labels(rows["test"], versions.labels, versions.known)
-    later = not backwards and _differ(versions)
+    later = not backwards and versions.names[0] != versions.names[1]
     return takeover_of(rows["validation"], compare(rows["test"]), labels, margin, later, backwards)
-
-
-def _differ(versions: VersionPair) -> bool:
-    return versions.names[0] != versions.names[1]
 
 
 def _by_scores_of_rows(
@@ -245,8 +238,8 @@ def _by_scores_of_rows(
 
 
 def _scores(stored: StoredAdapter, task: Task, split: str, workspace: Workspace) -> Array:
-    """Return the score of each row, (n,); asked once in a workspace."""
-    from experiments.workspace.example_scores import read_outcomes
+    """Return the score of each row in the order of their ids, (n,); asked once in a workspace."""
+    from experiments.workspace.example_scores import example_scores
     from workbench.answering.evaluation import evaluate_split
     from workbench.files.digest import key
     from workbench.methods.stored_model import backbone_of, open_for
@@ -258,8 +251,7 @@ def _scores(stored: StoredAdapter, task: Task, split: str, workspace: Workspace)
         workspace.evaluations.save(
             where, evaluate_split(open_for(stored, backbone, task), task, split, backbone, length)
         )
-    outcomes: pd.DataFrame = read_outcomes(workspace.evaluations.outcomes(where))
-    return np.asarray(outcomes["score" if "score" in outcomes else "correct"], dtype=float)
+    return np.asarray(example_scores(workspace.evaluations.outcomes(where)))
 
 
 def _takeover(
