@@ -26,9 +26,9 @@ class Contest:
     Attributes:
         name: ``TASK.METHOD``.
         version: of the adapter, with the score that counts here; its number is not known.
-        champion: None where the name has none.
+        champion: that it is held against; None where there is none.
         outcome: how the two compare; a text where they cannot be compared says why, None where there is nothing to
-            compare: no champion, the adapter is it, or no score of the adapter counts here.
+            compare: no champion, the adapter is it, or it came from elsewhere and was not measured here.
     """
 
     name: str
@@ -41,20 +41,27 @@ class Contest:
         """Whether the adapter may answer; a person may decide where the two cannot be compared."""
         return not isinstance(self.outcome, Takeover) or self.outcome.holds
 
+    @property
+    def to_accept(self) -> str | None:
+        """What a person has to accept for the adapter to answer, in words; None where nothing is to be accepted."""
+        if self.outcome is None or all(check.holds for check in self.checks()):
+            return None
+        return self.outcome.sentence() if isinstance(self.outcome, Takeover) else f"not compared: {self.outcome}"
+
     def checks(self, accepted: bool = False) -> Iterator[Check]:
         """Yield the bounds on the adapter beside the champion; what is broken holds if a person ``accepted`` it."""
         own, champion = self.version, self.champion
         score = None if own.validation is None else 100 * own.validation
-        if own.validation is None:
+        if isinstance(self.outcome, Takeover):
+            yield from self.outcome.checks(accepted)
+        elif own.validation is None and self.outcome is None:
             unknown = f"it came from elsewhere: `workbench adapters test {own.adapter}` measures it here"
             yield Check(BESIDE, "at least", None, None, note=unknown)
         elif champion is None:
             yield Check(BESIDE, "at least", None, score, note=f"{self.name} has no champion yet")
         elif champion.is_of(own):
             yield Check(BESIDE, "at least", None, score, note=f"it is the champion of {self.name}")
-        elif isinstance(self.outcome, Takeover):
-            yield from self.outcome.checks(accepted)
-        elif champion.validation is not None and comparable(own, champion):
+        elif own.validation is not None and champion.validation is not None and comparable(own, champion):
             above = 100 * (own.validation - champion.validation)
             note = f"by the two scores alone, since {self.outcome}"
             yield Check(BESIDE, "at least", 0.0, above, note=note, accepted=accepted)
@@ -82,6 +89,7 @@ def contest(
     score, version = workspace.score(stored.manifest), Version.of(stored)
     if score is not None:
         version = replace(version, measure=score.measure, validation=score.validation, examples=score.examples)
-    asked = champion is not None and not champion.is_of(version) and score is not None
-    outcome = compared_with(champion, stored, workspace, task_folders, margin) if asked and champion else None
+    outcome = None
+    if champion is not None and not champion.is_of(version) and (score or stored.manifest.imported is None):
+        outcome = compared_with(champion, stored, workspace, task_folders, margin)
     return Contest(registered_name(stored.manifest), version, champion, outcome)

@@ -108,7 +108,7 @@ def register(
     name, tracker = registered_name(stored.manifest), tracker_here(workspace, listener.say)
     now = workspace.champions.names().get(name, RegisteredName()).champion
     beside = beside or contest(workspace, stored, now, task_folders)
-    if accepted and not beside.holds:
+    if accepted:
         stored = accept_loss(stored, beside, workspace)
     run = run_of(stored, workspace)
     entered = entry(stored, workspace.score(stored.manifest), test_scores(stored, workspace))
@@ -134,13 +134,12 @@ def register(
 
 
 def accept_loss(stored: StoredAdapter, beside: Contest, workspace: Workspace) -> StoredAdapter:
-    """Write into an adapter's manifest that a person accepted what it loses against the champion."""
-    outcome, champion = beside.outcome, beside.champion
-    loss = outcome.sentence() if isinstance(outcome, Takeover) else f"not compared: {outcome}"
+    """Write into an adapter's manifest that a person accepted what it loses against the champion, if it does."""
+    loss, champion = beside.to_accept, beside.champion
+    if loss is None or champion is None:
+        return stored
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    return workspace.adapters.accept(
-        stored.id, AcceptedLoss(champion=(champion.adapter if champion else None) or "", loss=loss, when=when)
-    )
+    return workspace.adapters.accept(stored.id, AcceptedLoss(champion=champion.adapter or "", loss=loss, when=when))
 
 
 def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> ChampionChange:
@@ -167,8 +166,8 @@ def promote(
     beside = _contest_of(version, was, workspace, task_folders)
     if beside is not None:
         _require(beside, accepted, full, version)
-    if beside is not None and not beside.holds:
-        accept_loss(workspace.adapters.verify(version.adapter or ""), beside, workspace)
+        if accepted:
+            accept_loss(workspace.adapters.verify(version.adapter or ""), beside, workspace)
 
     def change(full: str, known: RegisteredName) -> RegisteredName:
         if known.champion != was:

@@ -11,11 +11,13 @@ import pytest
 from experiments.gating.candidate.by_label import compare_labels
 from experiments.gating.candidate.comparison import compare
 from experiments.gating.candidate.judged_rows import JudgedRows
+from experiments.gating.contest import Contest
 from experiments.gating.takeover import BESIDE, CALLED, LACKING, Takeover, takeover_of
 from tasks.updating.label_map import LabelMap, unchanged
 from tests.experiments.test_candidates import GROWN, rows
 from workbench.adapters.manifest import AcceptedLoss
 from workbench.measures.paired_scores import drop
+from workbench.mlflow.registration import Version
 
 KEPT = unchanged("ab")
 
@@ -116,6 +118,19 @@ def test_the_sentence_has_both_scores_the_interval_and_the_power() -> None:
     assert sentence.startswith(gap)
     assert f"(power {100 * (outcome.power or 0):.0f} %), so none is allowed; lower on test rows: old rows " in sentence
     AcceptedLoss(champion="a", loss=sentence, when="2026-12-02T00:00:00+00:00")
+
+
+def test_what_cannot_be_compared_is_to_be_accepted_too_and_what_holds_is_not() -> None:
+    own, champion = Version("", "b", "m", 0.5, identity="2"), Version("1", "a", "other", 0.75, identity="1")
+    alike = Version("1", "a", "m", 0.25, identity="1")
+    assert Contest("t.lora", own, champion, "a is not in this workspace").to_accept == (
+        "not compared: a is not in this workspace"
+    )
+    assert Contest("t.lora", own, alike, "its rows are gone").to_accept is None, "the same examples, and a higher score"
+    assert Contest("t.lora", own, None, None).to_accept is None
+    lower = beside(judged(40, 9, 5, 10))
+    assert Contest("t.lora", own, champion, lower).to_accept == lower.sentence()
+    assert Contest("t.lora", own, champion, beside(judged(50, 0, 0, 10))).to_accept is None
 
 
 @pytest.mark.parametrize("lost", [0.0, 0.02, 0.05])

@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 
 from experiments.api import Workbench
+from experiments.gating.contest import contest
+from experiments.gating.registry import rival
+from experiments.gating.takeover import Takeover
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.compositions.figures import scores_by_shots
@@ -19,7 +22,8 @@ from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.messages import naming
 from tests.runs import pieces
 from tests.streams import task_files
-from workbench.errors import InputError
+from workbench.errors import GateError, InputError
+from workbench.machine.listener import Silent
 
 RECIPE = """name: tiny-words
 description: made in tests
@@ -150,6 +154,21 @@ class TestOneFuse:
             assert call("adapters", *command, *(where if command[0] == "test" else where[:2]))[0] == 0
         few = bench.fusion_plan("both", sources, "sum", assignments=FEW)
         assert few.own_trial().key != bench.fusion_plan("both", sources, "sum", 0, assignments=FEW).own_trial().key
+
+    def test_it_does_not_take_over_for_want_of_a_score(self, report, bench: Workbench) -> None:
+        """It has no validation score, and yet both answer the same rows, so that they can be compared."""
+        sources = ",".join(source["adapter"] for source in report.record.sources)
+        backbone = bench.workspace.adapters.get(sources.split(",")[0]).manifest.backbone.name
+        settings = ["learning_rate=0.03", "budget={epochs: 6, batch_size: 8, max_length: 16, precision: fp32}"]
+        champion = bench.train(bench.lesson_from("both", "lora", backbone, 0, settings)).adapter
+        bench.release.register(champion.id)
+        fused = bench.fuse(bench.fusion_plan("both", sources, "sum", 0, assignments=FEW)).adapter
+        beside = contest(bench.workspace, fused, rival(fused, bench.workspace, Silent()), bench.task_folders)
+        assert isinstance(beside.outcome, Takeover)
+        assert beside.outcome.scores[0] > beside.outcome.scores[1], "the champion learned the task"
+        with pytest.raises(GateError, match=naming(f"{champion.id} stays champion", "validation rows")):
+            bench.release.promote(fused.id, None)
+        assert "both.sum" not in bench.workspace.champions.names()
 
     @pytest.mark.parametrize(
         ("target", "method", "sources", "message"),
