@@ -117,7 +117,7 @@ def fuse(
         adapter, document = fused.adapter, fused.report.as_json()
         chosen = {"ranking": plan.ranking.as_json()} if plan.ranking else {}
         kept = {"adapter": adapter.id, "path": str(adapter.folder), "metrics": fused.metrics}
-        registered = workbench.release.promote(adapter.id, None, accept_loss).as_json() if register else None
+        registered = workbench.release.enthrone(adapter.id, accept_loss).as_json() if register else None
         emit({**kept, "kept": fused.kept.as_json(), **chosen, "registered": registered, "evidence": document})
         return
     given = [("--from", sources), ("--method", method), ("--shots", None if shots is None else str(shots))]
@@ -126,5 +126,5 @@ def fuse(
     again = f"workbench fuse {target}{next_steps.named(given)}{'' if full else ' --no-full'}"
     print_fused(fused, plan, workbench, again, workspace, tasks, assignments)
     if register:
-        change = workbench.release.promote(fused.adapter.id, None, accept_loss)
+        change = workbench.release.enthrone(fused.adapter.id, accept_loss)
         stdout.print(f"\nRegistered as {change.name} version {change.now.number}, the champion: {change.compared}.")

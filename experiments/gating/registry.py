@@ -194,6 +194,15 @@ def _require(beside: Contest, accepted: bool, name: str, version: Version | None
     raise GateError(f"{beside.champion.adapter} stays champion: {comparison}", where=name, hint=HOW_TO_ACCEPT)
 
 
+def standing(stored: StoredAdapter, workspace: Workspace) -> ChampionChange | None:
+    """Return that an adapter is the champion of its registered name already; None where it is not."""
+    name = registered_name(stored.manifest)
+    now = workspace.champions.names().get(name, RegisteredName()).champion
+    if now is None or not now.is_of(Version.of(stored)):
+        return None
+    return ChampionChange(name, now, now, "it was the champion already")
+
+
 def take_over(
     stored: StoredAdapter,
     workspace: Workspace,

@@ -265,6 +265,18 @@ class Release:
             return take_over(stored, self.workspace, self.listener, self.task_folders, accepted)
         return promote(name, to, self.workspace, self.listener, self.task_folders, accepted)
 
+    def enthrone(self, adapter: str, accepted: bool = False) -> ChampionChange:
+        """Make an adapter the champion of its registered name, as :meth:`promote` does with an id.
+
+        One that is the champion already stays it, so that the same command again repeats nothing. Raises as that.
+        """
+        from experiments.gating.registry import standing, take_over
+
+        stored = self._verify(adapter)
+        return standing(stored, self.workspace) or take_over(
+            stored, self.workspace, self.listener, self.task_folders, accepted
+        )
+
     def roll_back(self, name: str, to: str | None = None) -> ChampionChange:
         """Make the version of a registered name its champion that was champion before.
 

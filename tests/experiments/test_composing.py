@@ -758,6 +758,8 @@ class TestOneFuse:
         fused = [*arguments, *flags, *where, "--keep", "fusion", "--register"]
         registered = json.loads(call(*fused)[1])["registered"]
         assert (registered["name"], registered["now"]["adapter"]) == ("fruits.average", document["adapter"])
+        again = json.loads(call(*fused)[1])["registered"]
+        assert (again["was"], again["now"]) == (registered["now"], registered["now"]), "it is the champion already"
 
     def test_a_fusion_that_loses_does_not_take_over(
         self, sources: str, bench: Workbench, study_folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch
