@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -19,6 +20,7 @@ if not torch.cuda.is_available():  # else every seed is kept for later, with the
         accelerator.manual_seed_all = lambda seed: None
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and a test sends it
 
 from datasets import Dataset
 
