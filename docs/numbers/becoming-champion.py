@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,7 +45,8 @@ def pieces() -> Iterator[str]:
     one = rates["one label"]["100"]
     without = f"Without point 3, {_percent(one, 'on_validation')} % of these would pass with 100 rows"
     yield f"{without}; with it, {_percent(one)} %"
-    require(min(of["before"] for of in rates["5 points, a new label"].values()) > 0.995, "every candidate")
+    least = min(of["before"] for of in rates["5 points, a new label"].values())
+    yield f"At least {math.floor(1000 * least) / 10} % of the candidates that lost 5 points passed it"
     flattered = [of["flattered"] for of in none.values()]
     yield f"{decimals(min(flattered), 1)} to {decimals(max(flattered), 1)} points better on test rows"
     yield f"it is {decimals(two['200']['flattered'], 1)} points with 200 rows"
