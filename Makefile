@@ -17,7 +17,7 @@ SCREENS := tests/test_screens.py
 .PHONY: quickstart style types tests test test-changed test-latest acceptance lint docs bench help
 
 help:
-	@echo "make quickstart   install, then run the recipe 'quickstart' (5 to 7 minutes on two cores)"
+	@echo "make quickstart   install, then run the recipe 'quickstart' (4 to 6 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
 	@echo "make test-changed the tests of what has changed since SINCE=main: of a registry's entry, only its own cases"
 	@echo "make test-latest  the tests of models, compositions and screens with the newest transformers, without the package adapters"
@@ -33,7 +33,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[adapters]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[adapters,cluster]"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
@@ -41,7 +41,7 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[adapters,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[adapters,cluster,docs]"
 	@touch $@ $(VENV)/.installed
 
 $(LATEST)/.installed: pyproject.toml | $(VENV)/bin/python
@@ -49,8 +49,9 @@ $(LATEST)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(LATEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@
 
+# two processes: with batches this small, a second core brings one process little
 quickstart: $(VENV)/.installed
-	$(BIN)/workbench run quickstart
+	$(BIN)/workbench run quickstart --jobs 2
 
 lint: style types
 
