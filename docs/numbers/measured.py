@@ -185,13 +185,24 @@ def pair(document: Mapping[str, Any], first: str, second: str, metric: str = "av
 
 
 def above_better_rate(document: Mapping[str, Any], name: str) -> float:
-    """Return how much higher an entry ends than the reference at its better rate, a quarter of the one in the table."""
+    """Return how much higher an entry ends than the reference at its better rate."""
+    return float(document["strategies"][name]["metrics"]["average_accuracy"]["mean"] - better_end(document))
+
+
+def better_end(document: Mapping[str, Any]) -> float:
+    """Return where the reference ends at its better rate, a quarter of the one in the table."""
+    require([*document["frontier"]] == [document["reference"]], "of the others no second rate was tried")
     points = document["frontier"][document["reference"]]
     best = max(points, key=lambda point: point["average_accuracy"]["mean"])
     chosen = next(point for point in points if point["chosen"])
     require(best["learning_rate"] * 4 == chosen["learning_rate"], "a quarter of its rate")
-    score = document["strategies"][name]["metrics"]["average_accuracy"]["mean"]
-    return float(score - best["average_accuracy"]["mean"])
+    return float(best["average_accuracy"]["mean"])
+
+
+def times_as_long(document: Mapping[str, Any], name: str) -> str:
+    """Return how many times as long as the reference an entry trains: ``1.9``."""
+    own, reference = (document["strategies"][of]["cost"]["train_seconds"] for of in (name, document["reference"]))
+    return decimals(own / reference, 1)
 
 
 def negated(difference: Mapping[str, Any] | None) -> dict[str, float]:
@@ -237,6 +248,7 @@ __all__ = [
     "DASH",
     "above_better_rate",
     "apart",
+    "better_end",
     "count",
     "decimals",
     "declared",
@@ -264,6 +276,7 @@ __all__ = [
     "share",
     "signed",
     "times",
+    "times_as_long",
     "told_apart",
     "whole",
     "with_limits",
