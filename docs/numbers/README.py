@@ -17,6 +17,7 @@ from measured import (
     limits,
     margin,
     mean,
+    more_processor_time,
     number,
     p,
     pair,
@@ -102,8 +103,7 @@ def better_rate(document: dict[str, Any]) -> Iterator[str]:
 
 def served(load: dict[str, Any]) -> str:
     """Return how much more processor time a text takes if its LoRA is one of many, however it is drawn."""
-    times = [load[drawn]["cpu_ms_per_text"] / load["one"]["cpu_ms_per_text"] for drawn in ("uniform-1024", "zipf-1024")]
-    more = " to ".join(whole(ratio - 1) for ratio in times)
+    more = more_processor_time(load, ("uniform-1024", "zipf-1024"))
     return f"A text takes {more} % more processor time if its LoRA is one of 1,024 than if there is only one."
 
 

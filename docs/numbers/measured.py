@@ -205,6 +205,12 @@ def times_as_long(document: Mapping[str, Any], name: str) -> str:
     return decimals(own / reference, 1)
 
 
+def more_processor_time(load: Mapping[str, Any], drawn: Iterable[str]) -> str:
+    """Return ``5 to 10``: percent that a text takes longer if its LoRA is drawn in these ways, than with one LoRA."""
+    ratios = sorted(load[way]["cpu_ms_per_text"] / load["one"]["cpu_ms_per_text"] for way in drawn)
+    return f"{whole(ratios[0] - 1)} to {whole(ratios[-1] - 1)}"
+
+
 def negated(difference: Mapping[str, Any] | None) -> dict[str, float]:
     """Return the bounds and the mean of the difference the other way round; nothing of nothing."""
     if difference is None:
@@ -260,6 +266,7 @@ __all__ = [
     "mean",
     "mean_validation",
     "megabytes",
+    "more_processor_time",
     "number",
     "over_examples",
     "p",
