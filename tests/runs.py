@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
+import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,11 +26,11 @@ from workbench.machine.listener import Listener, Silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from experiments.engine.piece import Piece
     from experiments.workspace import RecordDocument
 
+RECOMPUTE = Path(__file__).parents[1] / "docs" / "recompute.py"  # computes a report of a stream again from its JSON
 SMALL_COMPARISON = """description: made in tests
 backbone: {backbone}
 sources:
@@ -110,3 +115,11 @@ def assert_as_declared(report: Any, workspace: Workspace) -> None:
         assert compared.examples is not None
         assert declared.examples is not None
         assert compared.examples.as_json() == pytest.approx(declared.examples.as_json(), abs=1e-12)
+
+
+def recompute(path: Path) -> tuple[int, str]:
+    """Return the exit code of the program that computes a report again, and what it prints; a warning is an error."""
+    main = runpy.run_path(str(RECOMPUTE))["main"]
+    with redirect_stdout(StringIO()) as printed, warnings.catch_warnings(action="error"):
+        code = main(path)
+    return code, printed.getvalue()

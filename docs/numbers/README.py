@@ -7,6 +7,7 @@ from typing import Any
 
 from measured import (
     above_better_rate,
+    better_end,
     decimals,
     declared,
     explored,
@@ -16,6 +17,7 @@ from measured import (
     limits,
     margin,
     mean,
+    more_processor_time,
     number,
     p,
     pair,
@@ -24,6 +26,7 @@ from measured import (
     require,
     row,
     score,
+    times_as_long,
     whole,
     with_limits,
 )
@@ -86,25 +89,21 @@ def plus(value: str) -> str:
 
 def better_rate(document: dict[str, Any]) -> Iterator[str]:
     """Yield what strategies are above full fine-tuning at the rate with which it ends higher, and what they may do."""
-    require([*document["frontier"]] == [REFERENCE], "of the remedies no second rate was tried")
     entries = {name: document["strategies"][name] for name in ("isolated-lora", "o-lora", "replay", "ewc")}
     above = {name: above_better_rate(document, name) for name in entries}
     alone, *remedies = above.values()
-    ends = entries["ewc"]["metrics"]["average_accuracy"]["mean"] - above_better_rate(document, "ewc")
-    yield f"At a quarter of its rate full fine-tuning ends at {number(ends)}"
+    yield f"At a quarter of its rate full fine-tuning ends at {number(better_end(document))}"
     yield f"a LoRA for each task is {number(alone)} points above"
     yield f"O-LoRA, replay and EWC {number(min(remedies))} to {number(max(remedies))}."
-    choosing = {name: of for name, of in entries.items() if isinstance(of["settings"].get("strength"), list)}
-    require([*choosing] == ["o-lora", "ewc"], "O-LoRA and EWC choose their strength")
-    fit = document["strategies"][REFERENCE]["cost"]["train_seconds"]
-    times = [decimals(of["cost"]["train_seconds"] / fit, 1) for of in choosing.values()]
-    yield f"which full fine-tuning does not, and train {joined(times)} times as long"
+    choosing = [name for name, of in entries.items() if isinstance(of["settings"].get("strength"), list)]
+    require(choosing == ["o-lora", "ewc"], "O-LoRA and EWC choose their strength")
+    times = joined(times_as_long(document, name) for name in choosing)
+    yield f"which full fine-tuning does not, and train {times} times as long"
 
 
 def served(load: dict[str, Any]) -> str:
     """Return how much more processor time a text takes if its LoRA is one of many, however it is drawn."""
-    times = [load[drawn]["cpu_ms_per_text"] / load["one"]["cpu_ms_per_text"] for drawn in ("uniform-1024", "zipf-1024")]
-    more = " to ".join(whole(ratio - 1) for ratio in times)
+    more = more_processor_time(load, ("uniform-1024", "zipf-1024"))
     return f"A text takes {more} % more processor time if its LoRA is one of 1,024 than if there is only one."
 
 

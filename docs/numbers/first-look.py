@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
-from measured import gap, joined, mean, number, probability, read, reading, require, row, with_limits
+from measured import gap, joined, mean, number, probability, rate, read, reading, require, row, with_limits
 
 from experiments.engine.recipes import RECIPES
 from workbench.settings.base import read as read_recipe
@@ -92,7 +92,7 @@ def trained_well(document: dict[str, Any]) -> Iterator[str]:
         for point in sorted(points, key=lambda point: point["learning_rate"]):
             yield row(
                 f"`{label}`",
-                f"{point['learning_rate']:g}",
+                rate(point["learning_rate"]),
                 with_limits(point["average_accuracy"]),
                 mean(point["learning_accuracy"]),
                 mean(point["forgetting"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import gap, number, probability, read, reading, require, row
+from measured import gap, number, probability, read, reading, require, row, whole
 from measured_generator import contestant_row, contestants_of
 
 from experiments.reporting.differences import MARKS
@@ -38,7 +38,7 @@ def pieces() -> Iterator[str]:
 def _untrained_sums() -> Iterator[str]:
     """Yield how much the sum of two LoRAs answers in the three settings in which each has a part of the skill."""
     designs = (read(name)["contestants"] for name in ("two-steps-unwritten", "two-steps-written", "form-and-skill"))
-    first, *others = (round(100 * contestants["pair-sum"]["standings"]["16"]["score"]) for contestants in designs)
+    first, *others = (whole(contestants["pair-sum"]["standings"]["16"]["score"]) for contestants in designs)
     (other,) = {*others}
     yield f"try the sum as it is: it answers {first} % in one of three settings"
     yield f"and {other} % in the others"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import measured_soak
-from measured import read, require, row
+from measured import more_processor_time, read, require, row
 
 STATED = [
     *measured_soak.STATED,
@@ -84,8 +84,7 @@ def _tax() -> Iterator[str]:
     names = ("one", "zipf-1024", "uniform-1024")
     one, least, most = (f"{results['load'][name]['cpu_by_backbone']:.2f}" for name in names)
     yield f"| one; 1,024 | {one}; {least} to {most} |"
-    times = [results["load"][name]["cpu_ms_per_text"] / results["load"]["one"]["cpu_ms_per_text"] for name in SEVERAL]
-    yield f"takes {100 * (min(times) - 1):.0f} to {100 * (max(times) - 1):.0f} % more processor time than with one"
+    yield f"takes {more_processor_time(results['load'], SEVERAL)} % more processor time than with one"
     memory, reloads = results["memory"], results["load"]["reload"]["reload_s"]
     yield f"{memory['with_two_mb']:.0f} MB with two LoRAs and {memory['with_all_mb']:.0f} MB with 1,024"
     yield f"{(memory['with_all_mb'] - memory['with_two_mb']) / 1022:.2f} MB each"

@@ -29,6 +29,7 @@ from measured import (
     row,
     share,
     signed,
+    times_as_long,
     told_apart,
     whole,
     with_limits,
@@ -233,9 +234,7 @@ def privileges(document: dict[str, Any]) -> Iterator[str]:
     """Yield what the remedies are above the reference at its better rate, and what they take that it does not."""
     above = sorted(above_better_rate(document, name) for name in REMEDIES)
     yield f"sequential-full is {number(above[0])} to {number(above[-1])} points below the three remedies"
-    require([*document["frontier"]] == ["sequential-full"], "of the remedies no second rate was tried")
-    costs = {name: strategy["cost"]["train_seconds"] for name, strategy in document["strategies"].items()}
-    ewc, o_lora, replay = (f"{costs[name] / costs['sequential-full']:.1f}" for name in ("ewc", "o-lora", "replay"))
+    ewc, o_lora, replay = (times_as_long(document, name) for name in ("ewc", "o-lora", "replay"))
     yield f"they train {ewc} and {o_lora} times as long, `replay` {replay} times"
 
 

@@ -45,7 +45,7 @@ COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
 
 \b
-Begin with a stream of eight tasks, which takes 3 to 5 minutes:
+Begin with a stream of six tasks, which takes 5 to 7 minutes:
   workbench run quickstart
 
 \b

@@ -101,8 +101,7 @@ def _is_table(path: Path, expected: Sequence[str], known: KnownDialect | None) -
 
     Of a task whose own files are CoNLL, a file of any name is one that begins as they do.
     """
-    is_open = suffix_of(path) == ".txt" or not formats.is_known(path)
-    if known is not None and known.format == "conll" and is_open and path.is_file():
+    if known is not None and known.claims(path) and path.is_file():
         return conll.is_tagged(path, known.dialect.encoding)
     if suffix_of(path) != ".txt":
         return formats.is_known(path)

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.reading import delimited, sheets
+from tasks.reading import delimited, formats, sheets
 from tasks.reading.dialect import USUAL, Dialect, DialectSettings
 from tasks.reading.sniffing import encoding_in, sniff
+from tasks.reading.text_files import suffix_of
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,15 @@ class KnownDialect:
         dialect: what the task file says of them; what it leaves out is usual.
     """
 
-    format: str
+    format: formats.Format
     dialect: Dialect
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a file is taken to have this format, since its name does not tell another.
+
+        Only CoNLL files have any name: ``eng.testb``, ``test.txt``.
+        """
+        return self.format == "conll" and (not formats.is_known(path) or suffix_of(path) == ".txt")
 
 
 def dialect_of(

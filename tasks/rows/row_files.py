@@ -17,7 +17,7 @@ from tasks.reading.dialect import DialectSettings
 from tasks.reading.formulas import literal
 from tasks.reading.known_dialect import KnownDialect, dialect_of
 from tasks.reading.table_size import require_bounded
-from tasks.reading.text_files import require_readable, suffix_of
+from tasks.reading.text_files import require_readable
 from tasks.rows.label_sets import is_list
 from workbench.errors import InputError
 
@@ -102,7 +102,8 @@ class FileRows(Rows):
             DataError: the file has no rows, or is not what its suffix says, with the line.
         """
         require_readable(path)
-        self.path, self.format = path, _format_of(path, known)
+        self.path = path
+        self.format = known.format if known is not None and known.claims(path) else formats.format_of(path)
         self.dialect = dialect_of(path, self.format, DialectSettings(), expected, known)
         columns: dict[str, None] = {}
         self.count = 0
@@ -124,15 +125,6 @@ class FileRows(Rows):
         import pyarrow.parquet as pq
 
         return pq.read_schema(self.path)
-
-
-def _format_of(path: Path, known: KnownDialect | None) -> formats.Format:
-    """Return the format of a file by its name; by that of the task's own files, where they are known and are CoNLL.
-
-    Such files have any name: ``eng.testb``, ``test.txt``.
-    """
-    is_open = not formats.is_known(path) or suffix_of(path) == ".txt"
-    return "conll" if known is not None and known.format == "conll" and is_open else formats.format_of(path)
 
 
 @contextmanager

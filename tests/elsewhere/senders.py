@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from workbench.backbone.names import open_backbone
 from workbench.backbone.network import completed
+
+if TYPE_CHECKING:
+    from workbench.methods.adaptation import Adaptation
 
 TEXTS = ["the cat often", "a plum very", "some dog", "this one that quite really"]
 
@@ -22,6 +25,17 @@ def drawn(module: nn.Module, seed: int = 7, spread: float = 0.3) -> None:
         for _, weight in sorted(module.named_parameters()):
             if weight.requires_grad:
                 weight.add_(torch.randn(weight.shape, generator=generator) * spread)
+
+
+def assert_comes_back(adaptation: Adaptation, reader: Adaptation, body: nn.Module, kind: str, folder: Path) -> None:
+    """Make sure that a body of ``adaptation``, stored in ``folder``, answers the same where ``reader`` loads it."""
+    drawn(body.eval(), spread=0.05)
+    adaptation.library.save(body, folder)
+    reader.require_described(folder)
+    again = reader.load(folder, nn.Identity(), kind).body.eval()
+    tokens = torch.arange(5, 14)[None]
+    with torch.inference_mode():
+        assert torch.equal(again(input_ids=tokens).last_hidden_state, body(input_ids=tokens).last_hidden_state)
 
 
 def answers(model: Any, base: Path) -> Tensor:

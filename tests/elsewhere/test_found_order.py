@@ -19,6 +19,7 @@ import pytest
 import torch
 from peft import LoraConfig, TaskType
 
+from bench.label_orders import setting
 from experiments.answers.found_order import LEVEL, Answers, best_orders, of_sets, of_words
 from experiments.api import Workbench
 from tests.conftest import Call
@@ -168,23 +169,14 @@ def test_the_test_is_mcnemar_s() -> None:
     assert best_orders(classes([0, 0], [0, 1], 2), ("a", "b"), "t").p == 1.0
 
 
-def drawn(share: float, labels: int, rows: int, draw: np.random.Generator) -> Answers:
-    """Return answers of a head that is right in a share of its rows under the order 0, 1, …, else wrong at random."""
-    right = draw.integers(labels, size=rows)
-    wrong = (right + draw.integers(1, labels, size=rows)) % labels
-    return classes(np.where(draw.random(rows) < share, right, wrong), right, labels)
-
-
 @pytest.mark.parametrize(("labels", "rows"), [(2, 36), (4, 100)])
 def test_errors_of_the_rule(labels: int, rows: int) -> None:
     """A head without skill is decided in at most 5 % of cases, a wrong order of one with skill in hardly any."""
-    draw, cases = np.random.default_rng(0), 300
-    names = [str(number) for number in range(labels)]
-    found = [best_orders(drawn(1 / labels, labels, rows, draw), names, "t") for _ in range(cases)]
-    assert sum(order.is_decided for order in found) / cases <= LEVEL + 0.025  # two standard errors
-    found = [best_orders(drawn(0.75, labels, rows, draw), names, "t") for _ in range(cases)]
-    assert sum(order.is_decided for order in found) / cases > 0.75
-    assert sum(order.is_decided and order.order != tuple(names) for order in found) <= 0.01 * cases
+    draw = np.random.default_rng(0)
+    assert setting(labels, rows, 1 / labels, 300, draw)["decided"] <= LEVEL + 0.025  # two standard errors
+    skilled = setting(labels, rows, 0.75, 300, draw)
+    assert skilled["decided"] > 0.75
+    assert skilled["wrong"] <= 0.01
 
 
 def test_sets_of_labels_and_tags_of_words_have_orders_too() -> None:

@@ -22,8 +22,8 @@ from experiments.workspace import Workspace, find_workspace
 from tasks.loading.registry import writable_folder
 from tests.conftest import Call
 from tests.messages import lacks
+from tests.runs import RECOMPUTE
 
-RECOMPUTE = Path(__file__).parents[2] / "docs" / "recompute.py"
 LISTS = ("backbones", "compositions", "methods", "probes", "recipes", "routers", "scenarios", "strategies", "tasks")
 
 

@@ -68,6 +68,7 @@ compositions:
   mixed: {{method: adapterfusion}}
 controls: {{random: [], shuffled: []}}
 """
+FEW = ("budget.epochs=2", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32", "density=0.5")
 
 
 def test_every_contestant_has_a_result_on_every_problem(report) -> None:
@@ -509,10 +510,13 @@ def taken_over(report, bench: Workbench) -> None:
 
 
 @pytest.fixture(scope="module")
-def fused(bench: Workbench, sources: str):
-    few = ["budget.epochs=2", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32"]
-    plan = bench.fusion_plan("fruits", sources, "ties", 8, assignments=[*few, "density=0.5"])
-    return bench.fuse(plan, keep="fusion")
+def of_two(bench: Workbench, sources: str) -> FusionPlan:
+    return bench.fusion_plan("fruits", sources, "ties", 8, assignments=FEW)
+
+
+@pytest.fixture(scope="module")
+def fused(bench: Workbench, of_two: FusionPlan):
+    return bench.fuse(of_two, keep="fusion")
 
 
 def _verdict_where_all_tie_but(report: FusionReport, likeliest: str) -> str:
@@ -607,7 +611,6 @@ class TestOneFuse:
         assert (rates[2]["warm-start"], rates[2]["fresh lora"]) == (0.005, 0.02)
         assert plans[0].name == plans[1].name != plans[2].name
 
-    @pytest.mark.usefixtures("taken_over")
     def test_sources_can_be_chosen_by_themselves(
         self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -625,7 +628,6 @@ class TestOneFuse:
         assert [task.name for task in plan.source_tasks.values()] == [plan.stored[0].manifest.task.name]
         assert len(looked) == 1, "the candidates are looked for once"
 
-    @pytest.mark.usefixtures("taken_over")
     @pytest.mark.parametrize(("lacking", "expected"), [("lora", "pfeiffer"), ("pfeiffer", "lora")])
     def test_sources_chosen_by_themselves_go_together(
         self, bench: Workbench, report, lacking: str, expected: str, monkeypatch: pytest.MonkeyPatch
@@ -674,7 +676,6 @@ class TestOneFuse:
         with pytest.raises(InputError, match=naming(f"--set budget.{name}=9", f"{name} are given by --shots")):
             bench.fusion_plan("fruits", sources, "sum", 8, assignments=[f"budget.{name}=9"])
 
-    @pytest.mark.usefixtures("taken_over")
     def test_sources_chosen_by_themselves_are_on_the_backbone_that_adapters_are_on(
         self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -709,7 +710,6 @@ class TestOneFuse:
         with pytest.raises(InputError, match=naming("'animals' with the data", "animals-lora")):
             Workbench(bench.workspace.root, [tmp_path]).fusion_plan("fruits", sources, "task-retrieval", 8, **given)
 
-    @pytest.mark.usefixtures("taken_over")
     @pytest.mark.parametrize(
         ("given", "method", "message"),
         [
@@ -777,14 +777,6 @@ class TestOneFuse:
         assert (code, bench.chosen("fruits")) == (3, champion), err
         assert f"{champion} stays champion: on 16 validation rows" in " ".join(err.split())
         assert "fruits.sum" not in bench.workspace.champions.names(), "it is not even registered"
-
-
-FEW = ("budget.epochs=2", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32", "density=0.5")
-
-
-@pytest.fixture(scope="module")
-def of_two(bench: Workbench, sources: str) -> FusionPlan:
-    return bench.fusion_plan("fruits", sources, "ties", 8, assignments=FEW)
 
 
 class TestWhatAFuseKeeps:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import experiments.studies.methods.pieces
 from experiments.api import Workbench
 from experiments.engine.publish import Publisher
 from experiments.engine.until_decided import planned_looks
+from tests.runs import recompute
 from tests.sampled import waiting
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError, TrainingError
@@ -24,7 +23,6 @@ from workbench.training.measured_cost import MeasuredCost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RECOMPUTE = Path(__file__).parents[2] / "docs" / "recompute.py"
 RECIPE = """name: looked
 backbone: {backbone}
 tasks: [animals]
@@ -325,5 +323,5 @@ def test_a_stream_goes_on_and_crossed_orders_are_refused(bert: Path, tmp_path: P
     assert report.complete
     assert report.strategies[0].planned == report.strategies[0].finished
     (tmp_path / "report.json").write_text(json.dumps(report.as_json()))
-    again = subprocess.run([sys.executable, RECOMPUTE, tmp_path / "report.json"], capture_output=True, text=True)
-    assert (again.returncode, again.stderr) == (0, ""), again.stdout
+    code, out = recompute(tmp_path / "report.json")
+    assert code == 0, out

@@ -11,7 +11,7 @@ from datasets import Dataset
 from transformers import PretrainedConfig
 
 from tests.elsewhere.architectures import write_base
-from tests.elsewhere.senders import drawn
+from tests.elsewhere.senders import assert_comes_back
 from tests.messages import naming
 from tests.sampled import waiting
 from tests.test_contracts import TINY
@@ -78,15 +78,8 @@ def test_an_adapter_on_transposed_matrices_comes_back(method: str, tmp_path: Pat
     )
     if why := adaptation.card.objection(adaptation.settings, backbone.config, "causal-lm"):
         pytest.skip(why)
-    body = adaptation.fresh("causal-lm", 2, seed=0).body.eval()
-    drawn(body, spread=0.05)
     (folder := tmp_path / "adapter").mkdir()
-    adaptation.library.save(body, folder)
-    reader.require_described(folder)
-    again = reader.load(folder, torch.nn.Identity(), "causal-lm").body.eval()
-    tokens = torch.arange(5, 14)[None]
-    with torch.inference_mode():
-        assert torch.equal(again(input_ids=tokens).last_hidden_state, body(input_ids=tokens).last_hidden_state)
+    assert_comes_back(adaptation, reader, adaptation.fresh("causal-lm", 2, seed=0).body, "causal-lm", folder)
 
 
 def test_a_transposed_matrix_has_as_many_columns_as_inputs() -> None:

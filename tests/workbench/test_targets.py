@@ -12,6 +12,7 @@ from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from fusion.updates import lora
 from tests.conftest import Call, make_task
 from tests.elsewhere.architectures import write_base
+from tests.elsewhere.senders import assert_comes_back
 from tests.sampled import waiting
 from tests.test_contracts import TINY
 from tests.tiny_models import FRUITS, SUBJECTS
@@ -82,18 +83,10 @@ def test_where_peft_names_no_targets_all_of_attention_s_matrices_are(mpnet: Path
     backbone = open_backbone(str(mpnet))
     expected = [f"encoder.layer.{layer}.attention.attn.{name}" for layer in (0, 1) for name in "qkvo"]
     assert attention_matrices(backbone.config) == expected
-    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32")
-    body = adaptation.fresh("classification", 2, 0).body.eval()
+    adaptation, reader = (Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32") for _ in range(2))
+    body = adaptation.fresh("classification", 2, 0).body
     assert [*lora.layers(body)] == expected
-    with torch.no_grad():
-        for name, weight in body.named_parameters():
-            weight.add_(0.1 * weight.requires_grad * ("lora_B" in name))
-    adaptation.library.save(body, tmp_path)
-    adaptation.require_described(tmp_path)
-    again = adaptation.load(tmp_path, torch.nn.Identity(), "classification").body.eval()
-    tokens = torch.arange(5, 14)[None]
-    with torch.inference_mode():
-        assert torch.equal(again(input_ids=tokens).last_hidden_state, body(input_ids=tokens).last_hidden_state)
+    assert_comes_back(adaptation, reader, body, "classification", tmp_path)
 
 
 @pytest.mark.parametrize("method", [waiting(name, unless=name in {"dora", "adalora", "vera"}) for name in TARGETED])

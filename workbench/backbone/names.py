@@ -95,10 +95,9 @@ def model_in(
 
 def registered_here() -> list[str]:
     """Return the registered backbones that lie on this machine, ready to be opened; nothing is fetched or converted."""
-    cards = {name: read(BACKBONES.path(name)).parse(BackboneCard) for name in BACKBONES.names()}
-    here = [name for name in cards if backbone_available(name).state == "here"]
-    members = {name: wheel.copy_of(cards[name].wheel.package, cards[name].wheel.member) for name in here}
-    return [name for name, member in members.items() if member.is_dir() or _converted(member).exists()]
+    wheels = {name: read(BACKBONES.path(name)).parse(BackboneCard).wheel for name in BACKBONES.names()}
+    copies = {name: wheel.copy_of(source.package, source.member) for name, source in wheels.items()}
+    return [name for name, copy in copies.items() if copy.is_dir() or (copy.exists() and _converted(copy).exists())]
 
 
 def backbone_available(name: str, where: str | None = None) -> Availability:

@@ -7,7 +7,7 @@ seeds.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from workbench.measures.statistics import Interval
 from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from workbench.measures.statistics import Array
@@ -171,15 +173,10 @@ def _changed(before: Array, after: Array) -> tuple[int, int] | None:
 
 
 def _tango(lost: int, gained: int, number: int, bound: float) -> float:
-    """Return Tango's statistic of a drop of ``bound`` in a paired share, standard normal where that is the true drop.
-
-    q is the likeliest share of examples that gain, under that drop.
-    """
+    """Return Tango's statistic of a drop of ``bound`` in a paired share, standard normal if that is the true drop."""
     if bound < 0:
         return -_tango(gained, lost, number, -bound)
-    linear = (2 * number - lost + gained) * bound - lost - gained
-    constant = -gained * bound * (1 - bound)
-    q = (math.sqrt(linear**2 - 8 * number * constant) - linear) / (4 * number)
+    q = _likeliest_gain(lost, gained, number, bound, math.sqrt)
     distance, variance = lost - gained - number * bound, number * (2 * q + bound * (1 - bound))
     if variance <= 0:
         return 0.0 if distance == 0 else math.copysign(math.inf, distance)
@@ -188,11 +185,19 @@ def _tango(lost: int, gained: int, number: int, bound: float) -> float:
 
 def _tango_of(lost: NDArray[np.int64], gained: NDArray[np.int64], number: int, bound: float) -> Array:
     """Return :func:`_tango` of many counts at once, for a bound above 0, (k,)."""
-    linear = (2 * number - lost + gained) * bound - lost - gained
-    constant = -gained * bound * (1 - bound)
-    q = (np.sqrt(linear**2 - 8 * number * constant) - linear) / (4 * number)
+    q = _likeliest_gain(lost, gained, number, bound, np.sqrt)
     statistic: Array = (lost - gained - number * bound) / np.sqrt(number * (2 * q + bound * (1 - bound)))
     return statistic
+
+
+def _likeliest_gain(lost: Any, gained: Any, number: int, bound: float, root: Callable[[Any], Any]) -> Any:
+    """Return the likeliest share of examples that gain where the drop is ``bound``, of numbers or of arrays, (k,).
+
+    ``root`` is the square root for these; that of arrays is slow for single numbers.
+    """
+    linear = (2 * number - lost + gained) * bound - lost - gained
+    constant = -gained * bound * (1 - bound)
+    return (root(linear**2 - 8 * number * constant) - linear) / (4 * number)
 
 
 def _inverse(lost: int, gained: int, number: int, value: float) -> float:

@@ -27,14 +27,15 @@ def hint(inner: Sequence[str | int], model: type[BaseModel], key: Key, beside: I
     name, own, beside = str(inner[-1]), keys(model, inner), tuple(beside)
     whole = (*key, *inner)
     sections = [str(start[-1]) for start, _ in beside if start and start[:-1] == whole[:-1] and start[-1] not in own]
-    if near(name, [*own, *sections])[:1] == near(name, sections)[:1] != []:
-        return f"Did you mean {near(name, sections)[0]}?"
     own += sections
+    guesses = near(name, own)
+    if guesses and guesses[0] in sections:
+        return f"Did you mean {guesses[0]}?"
     paths = [path for start, holder in ((key, model), *beside) for path in _paths(holder, start)]
     exact = [path for path in paths if path[-1] == name]
-    if not exact and not near(name, own):
-        guesses = near(name, [str(path[-1]) for path in paths])
-        exact = [path for path in paths if path[-1] in guesses[:1]]
+    if not exact and not guesses:
+        elsewhere = near(name, [str(path[-1]) for path in paths])
+        exact = [path for path in paths if path[-1] in elsewhere[:1]]
     if not exact:
         return suggest(name, own)
     dotted = list(dict.fromkeys(".".join(map(str, path)) for path in exact))

@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
-import sys
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from experiments.studies.stream.results.summary import summarise
+from tests.runs import RECOMPUTE, recompute
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from experiments.studies.stream.results.record import Record
 
-DOCUMENTS = Path(__file__).parents[3] / "docs"
-PROGRAM = DOCUMENTS / "recompute.py"
 STREAMS = sorted(
     path
-    for path in (DOCUMENTS / "results").glob("*.json")
+    for path in (RECOMPUTE.parent / "results").glob("*.json")
     if all("metrics" in entry for entry in json.loads(path.read_text()).get("strategies", {"none": {}}).values())
 )
-
-
-def recompute(path: Path) -> tuple[int, str]:
-    """Return the exit code of the program, and what it prints."""
-    done = subprocess.run([sys.executable, str(PROGRAM), str(path)], capture_output=True, text=True, check=False)
-    assert not done.stderr, done.stderr
-    return done.returncode, done.stdout
 
 
 def document_of(record: Record) -> dict[str, Any]:
@@ -40,7 +31,7 @@ def document_of(record: Record) -> dict[str, Any]:
 
 def test_the_program_takes_nothing_from_this_project() -> None:
     imported = [
-        node for node in ast.walk(ast.parse(PROGRAM.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
+        node for node in ast.walk(ast.parse(RECOMPUTE.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     names = {name.name for node in imported if isinstance(node, ast.Import) for name in node.names}
     names |= {node.module or "" for node in imported if isinstance(node, ast.ImportFrom)}
