@@ -15,8 +15,8 @@ from workbench.settings.plugins import imported_code
 PLUGINS = "plugins"  # distributions that add entries, each with its version and the digest of its code
 
 
-def provenance(command: str) -> dict[str, str]:
-    """Return what a reader needs to repeat a run, as strings."""
+def provenance(command: str, jobs: int = 1) -> dict[str, str]:
+    """Return what a reader needs to repeat a run by ``jobs`` processes a machine, as strings."""
     packages = (DISTRIBUTION, *PACKAGES, "datasets", "mlflow")
     plugins = imported_code()
     return {
@@ -24,7 +24,7 @@ def provenance(command: str) -> dict[str, str]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": ", ".join(f"{name} {version}" for name in packages if (version := installed_version(name))),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_torch()}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_torch(jobs)}",
         "git": git_state(),
         **({PLUGINS: "; ".join(plugins)} if plugins else {}),
     }
@@ -51,9 +51,16 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _torch() -> str:
+def threads_of_each(jobs: int) -> int:
+    """Return how many threads each of the processes has that share the cores of this machine."""
+    import torch
+
+    return max(1, torch.get_num_threads() // jobs)
+
+
+def _torch(jobs: int) -> str:
     """Return torch's threads in each process and its device: times and rounding depend on them."""
     import torch
 
     device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{torch.get_num_threads()} of them for each process{device}"
+    return f"{threads_of_each(jobs)} of them for each process{device}"

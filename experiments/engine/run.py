@@ -59,11 +59,11 @@ def run(
         InputError: another process runs the experiment, or its name belongs to another kind.
         UnwritableError: the workspace cannot be written, and not all pieces are done.
     """
-    pieces = [*(study.pieces(plan) if pieces is None else pieces)]
-    record = new_record(study, plan, pieces, command, looks)
+    pieces, workers = [*(study.pieces(plan) if pieces is None else pieces)], workers or Inline()
+    record = new_record(study, plan, pieces, command, looks, workers.jobs)
     made_here = workspace.mending(listener).making_for(left_by(plan.name))
     try:
-        return _run(plan.name, pieces, record, made_here, listener, workers or Inline(), on_done)
+        return _run(plan.name, pieces, record, made_here, listener, workers, on_done)
     except UnwritableError:
         stored = workspace.records.get(plan.name)
         if stored is None or stored.keys != record.keys or not all(piece.is_done(workspace) for piece in pieces):
@@ -73,7 +73,7 @@ def run(
 
 
 def new_record(
-    study: Study, plan: Plan, pieces: Sequence[Piece], command: str | None, looks: Sequence[int] = ()
+    study: Study, plan: Plan, pieces: Sequence[Piece], command: str | None, looks: Sequence[int] = (), jobs: int = 1
 ) -> RecordDocument:
     """Return the record of a plan, before anything is done; without a command it says not what it is computed with."""
     about = json.loads(json.dumps({**study.shared_facts(plan), **({"verdicts_after": [*looks]} if looks else {})}))
@@ -82,7 +82,7 @@ def new_record(
         study.key,
         about,
         references,
-        {} if command is None else provenance(command),
+        {} if command is None else provenance(command, jobs),
         identity(study.key, about, references),
     )
 

@@ -7,8 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from experiments.engine import provenance
+from experiments.engine.workers import workers
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -68,3 +70,10 @@ def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyP
     assert versions.startswith("adapter-workbench ")
     assert "torch " in versions
     assert "nobody" not in versions
+
+
+def test_processes_that_share_the_cores_have_their_share_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    assert "8 of them for each process" in provenance.provenance("run")["machine"]
+    assert "4 of them for each process" in provenance.provenance("run --jobs 2", workers(2).jobs)["machine"]
+    assert "1 of them for each process" in provenance.provenance("run --jobs 16", workers(16).jobs)["machine"]

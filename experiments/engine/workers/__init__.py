@@ -22,9 +22,11 @@ class Workers(Protocol):
     """Do the pieces of a run.
 
     Attributes:
+        jobs: how many processes share the cores of a machine.
         machines: those of a cluster that took part, for people; empty without a cluster.
     """
 
+    jobs: int
     machines: tuple[str, ...]
 
     def do(
@@ -67,7 +69,7 @@ def workers(jobs: int = 1, cluster: str | None = None) -> Workers:
     from experiments.engine.workers.local_ray import local_ray
     from experiments.engine.workers.ray import RayWorkers
 
-    return RayWorkers(lambda root: local_ray(jobs) if cluster is None else join_cluster(cluster, jobs, root))
+    return RayWorkers(lambda root: local_ray(jobs) if cluster is None else join_cluster(cluster, jobs, root), jobs=jobs)
 
 
 def machines(cluster: str) -> Sequence[Machine]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class Inline:
     """The default: no other process, all cores for each piece."""
 
+    jobs = 1
     machines: tuple[str, ...] = ()
 
     def do(

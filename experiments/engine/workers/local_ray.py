@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from experiments.engine.provenance import threads_of_each
 from experiments.engine.workers.memory_budget import memory_here
 from experiments.engine.workers.process_folder import delete_abandoned, process_folder
 from experiments.engine.workers.signal_handlers import keep_handlers
@@ -55,7 +56,7 @@ def local_ray(jobs: int) -> Iterator[Sequence[WorkerSlot]]:
     devices = torch.cuda.device_count()
     options = {"num_cpus": 1, "num_gpus": device_share(devices, jobs)}
     memory = math.inf if devices else memory_here()
-    slots = [WorkerSlot(max(1, torch.get_num_threads() // jobs), options, memory_mb=memory)] * jobs
+    slots = [WorkerSlot(threads_of_each(jobs), options, memory_mb=memory)] * jobs
     with _folder() as folder:
         try:
             _start(folder, jobs, devices)

@@ -37,14 +37,16 @@ class RayWorkers:
         self,
         begin: Callable[[Path], AbstractContextManager[Sequence[WorkerSlot]]],
         ready: Callable[[int], None] = compute_with,
+        jobs: int = 1,
     ) -> None:
         """Work in the slots that ``begin`` yields.
 
         Args:
             begin: begins Ray for a workspace, yields the slots that there are, and ends Ray.
             ready: is called in each process, with its number of threads, before its first piece.
+            jobs: how many slots a machine has.
         """
-        self._begin, self._ready = begin, ready
+        self._begin, self._ready, self.jobs = begin, ready, jobs
         self.machines: tuple[str, ...] = ()
 
     def do(
