@@ -17,6 +17,7 @@ import numpy as np
 
 from experiments.answers.label_order import MOST_NAMED, listed
 from experiments.reporting.wording import probability
+from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -206,7 +207,10 @@ def best_orders(answers: Answers, labels: Sequence[str], task: str, unit: str = 
 
 
 def _answers(sent: SentFolder, details: ImportDetails, task: Task) -> Answers:
-    """Return what an adapter answers to the validation rows; it is taken into a store that is thrown away."""
+    """Return what an adapter answers to the validation rows; it is taken into a store that is thrown away.
+
+    The files of a whole model are not copied for that.
+    """
     from workbench.adapters.store import AdapterStore
     from workbench.answering.elsewhere.taking_in import take_in
     from workbench.machine.sharding import apart_for_answers
@@ -216,7 +220,8 @@ def _answers(sent: SentFolder, details: ImportDetails, task: Task) -> Answers:
     rows = split.select(range(0, len(split), 1 + (len(split) - 1) // MOST_ROWS))
     with tempfile.TemporaryDirectory() as scratch:
         anyhow = replace(details, order=task.labels, name=None)
-        stored, _ = take_in(sent, anyhow, AdapterStore(Path(scratch) / "adapters"))
+        in_place = replace(sent, link=True) if isinstance(sent, SentModel) else sent
+        stored, _ = take_in(in_place, anyhow, AdapterStore(Path(scratch) / "adapters"))
         model = open_adapter(stored, details.backbone)
         with apart_for_answers(model) as asked:
             length = stored.manifest.budget.max_length

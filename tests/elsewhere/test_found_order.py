@@ -6,6 +6,7 @@ The rows of the task have the labels that the sender's model gives, so that the 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import permutations
 from math import comb
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, TaskType
+from peft import LoraConfig, PeftModel, TaskType
+from transformers import AutoModelForSequenceClassification
 
 from experiments.answers.found_order import LEVEL, Answers, best_orders, of_sets, of_words
 from experiments.api import Workbench
@@ -105,6 +107,24 @@ def test_the_order_is_found_on_validation_rows(
         folder, str(bert), task="mails", labels="auto", max_length=16
     )
     assert stored.id == document["adapter"]
+
+
+def test_a_whole_model_is_copied_once(
+    sent: tuple[Path, dict[str, int]], bert: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, given = sent
+    write_task(tmp_path, given, wrong=0.2)
+    base = AutoModelForSequenceClassification.from_pretrained(bert, num_labels=3)
+    PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(tmp_path / "whole")
+    open_backbone(str(bert)).tokenizer.save_pretrained(tmp_path / "whole")
+    copied, copy = [], shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", lambda source, target: copied.append(source) or copy(source, target))
+    options = ("--task", "mails", "--max-length", "16", "--labels", "auto", "--json")
+    code, out, err = call("adapters", "import", "whole", *options)
+    assert code == 0, err
+    document = json.loads(out)
+    assert (document["labels_found"]["order"], document["linked"]) == ([*HIDDEN], None)
+    assert [Path(source).name for source in copied].count("model.safetensors") == 1
 
 
 def test_what_is_not_decided_is_refused_with_both_orders(
