@@ -9,8 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from experiments.answers.made_adapters import Kept
-from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.trying import measured, model_of
+from experiments.studies.compositions.trying import model_of
 from experiments.studies.compositions.verdict import by_validation
 from experiments.workspace.damage import set_unusable_aside
 from fusion.composing.fuse import composition_id, keep_composition, keep_uncomposed
@@ -100,8 +99,6 @@ def kept_adapter(plan: FusionPlan, chosen: Kept, site: Site) -> StoredAdapter:
         if name in store:
             return store.verify(name)
         tried = model_of(trial, site)
-        if results_in(site.workspace).get(trial.key) is None:
-            measured(trial, tried, site, plan.source_tasks if plan.retains(entry, trial.problem) else {})
         site.in_memory.clear()  # it is taken apart now
         if composed:
             return keep_composition(name, tried, entry.method, request, entry.settings, store, choice)
