@@ -22,12 +22,15 @@ from peft import LoraConfig, PeftModel, TaskType
 from transformers import AutoModelForSequenceClassification
 
 from experiments.answers.found_order import LEVEL, Answers, best_orders, of_sets, of_words
+from experiments.answers.renamed_labels import renamed_since, version_with
 from experiments.api import Workbench
+from tasks.loading.registry import versions
 from tests.conftest import Call
 from tests.elsewhere.senders import trained_by_peft
 from tests.messages import lacks
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS
 from workbench.backbone.names import open_backbone
+from workbench.files import checksummed
 
 NAMES = ("ham", "spam", "eggs")  # in the order of the task
 HIDDEN = ("eggs", "ham", "spam")  # in the order of the outputs
@@ -258,6 +261,30 @@ def test_labels_that_were_renamed_since_are_known(
     assert "Its labels are those of mails@1; in mails@2 spam is called scam." in " ".join(out.split())
     code, out, err = call("adapters", "test", ids[0], "--json")
     assert json.loads(out)["metrics"]["validation_accuracy"] == 1.0, err
+
+
+def test_labels_are_followed_through_all_versions_that_are_there(
+    updated: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each version is read once; where one is damaged or gone, nothing is known of the labels before it."""
+    for changes in ("rename: {spam: scam}", "rename: {ham: food}", "rename: {scam: spam}"):
+        updated(changes)
+    folders, read, require = [Path("tasks")], list[Path](), checksummed.require
+    monkeypatch.setattr(checksummed, "require", lambda kind, path: read.append(path) or require(kind, path))
+    renamed = renamed_since(NAMES, "mails", folders)
+    assert renamed is not None
+    assert (renamed.number, renamed.newest) == (1, 4)
+    assert renamed.names == {"ham": "food", "spam": "spam", "eggs": "eggs"}
+    assert len(read) == len({*read}) == 4
+    of_three = ("food", "scam", "eggs")
+    assert (version_with(of_three, "mails", folders), version_with(NAMES, "mails", folders)) == (3, 1)
+    third = versions("mails", folders)[3].folder
+    (third / "version.json").write_text("damaged", encoding="utf-8")
+    for _ in ("damaged", "gone"):
+        assert renamed_since(NAMES, "mails", folders) is None
+        assert renamed_since(of_three, "mails", folders) is None
+        assert (version_with(of_three, "mails", folders), version_with(NAMES, "mails", folders)) == (None, 1)
+        shutil.rmtree(third, ignore_errors=True)
 
 
 def test_names_that_were_exchanged_are_those_of_the_version_that_is_named(
