@@ -470,7 +470,8 @@ class Workbench:
         from workbench.methods.kinds import KINDS
 
         require_keepable(plan, keep)
-        workspace, problem = self.workspace.mending(self.listener).making_for("fuse"), plan.own_trial().problem
+        workspace = self.workspace.mending(self.listener).making_for("fuse")
+        problem = next(plan.problems(plan.seeds[0]))
         report = cast("FusionReport", self.run(plan, command))
         chosen = choose(report, keepable(plan), keep)
         adapter = kept_adapter(plan, chosen, Site(workspace, self.listener))
