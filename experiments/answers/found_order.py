@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.answers.label_order import MOST_NAMED, listed
+from experiments.reporting.label_table import percent
 from experiments.reporting.wording import probability
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.errors import InputError
@@ -107,10 +108,13 @@ class FoundOrder:
         best, other = _shown(self.order, self.runner_up), _shown(self.runner_up, self.order)
         counted, test = ("", "McNemar") if self.unit == "rows" else (f" {self.unit}", "sign")
         return (
-            f"{best} has {self.right:,} of {self.units:,}{counted} right ({_percent(self.right, self.units)}), "
-            f"the next best, {other}, {self.runner_up_right:,} ({_percent(self.runner_up_right, self.units)}); "
+            f"{best} has {self.right:,} of {self.units:,}{counted} right ({self._percent(self.right)}), "
+            f"the next best, {other}, {self.runner_up_right:,} ({self._percent(self.runner_up_right)}); "
             f"exact {test} test on {self.rows:,} validation rows of {self.task}, {probability(self.p, LEVEL)}"
         )
+
+    def _percent(self, count: int) -> str:
+        return percent(count / self.units if self.units else None)
 
     def as_json(self) -> dict[str, Any]:
         """Return the part of `adapters import --json` about it."""
@@ -280,7 +284,3 @@ def _shown(order: Sequence[str], other: Sequence[str]) -> str:
         return ",".join(order)
     differing = [f"{number}: {label}" for number, label in enumerate(order) if label != other[number]]
     return f"the order with {listed(differing)}"
-
-
-def _percent(count: int, total: int) -> str:
-    return f"{100 * count / total:.1f} %" if total else "–"
