@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from experiments.gating.updating import UpdatedTask
     from experiments.studies.compositions.report import FusionReport
     from experiments.studies.compositions.resolved import FusionPlan
+    from experiments.studies.core.report import StudyReport
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.studies.repair.report import RepairReport
     from experiments.updates.plan import UpdatePlan
@@ -469,7 +470,8 @@ class Workbench:
         from workbench.methods.kinds import KINDS
 
         require_keepable(plan, keep)
-        workspace, problem = self.workspace.mending(self.listener).making_for("fuse"), plan.own_trial().problem
+        workspace = self.workspace.mending(self.listener).making_for("fuse")
+        problem = next(plan.problems(plan.seeds[0]))
         report = cast("FusionReport", self.run(plan, command))
         chosen = choose(report, keepable(plan), keep)
         adapter = kept_adapter(plan, chosen, Site(workspace, self.listener))
@@ -508,10 +510,17 @@ class Workbench:
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
 
-    def can_have_more_seeds(self, plan: Plan) -> bool:
-        """Return whether seeds can be added to what ``plan`` compares."""
+    def can_have_more_seeds(self, plan: Plan, report: StudyReport | None = None) -> bool:
+        """Return whether seeds can be added to what ``plan`` compares.
+
+        Args:
+            plan: of an experiment of any kind.
+            report: on it, where there is one: its record says it, and no data are read.
+        """
+        study = STUDIES.get(plan.study)
         with suppress(InputError):
-            return bool(seeds_to_extend(STUDIES.get(plan.study), plan))
+            facts = study.shared_facts(plan) if report is None else report.record.about()
+            return bool(seeds_to_extend(study, plan.name, facts))
         return False
 
     def pieces(self, plan: Plan) -> Sequence[Piece]:
@@ -595,7 +604,7 @@ class Workbench:
 
         plan = self.plan(recipe, assignments)
         study = STUDIES.get(plan.study)
-        seeds = seeds_to_extend(study, plan)
+        seeds = seeds_to_extend(study, plan.name, study.shared_facts(plan))
         return UntilDecided(study, planned, planned_looks(seeds, most), self.workspace)
 
     def run_until_decided(

@@ -120,16 +120,16 @@ def tested_here(
 def _draw_of_others(workspace: Workspace, manifest: Manifest, task: Task) -> tuple[Budget, int]:
     """Return the budget and seed of the adapter that answers for the task now, where that was scored on these data.
 
-    So the scores of both are of the same examples. The adapter's own are taken where there is no other.
+    So the scores of both are of the same examples. The adapter's own are taken where it was trained here, or where
+    there is no other.
     """
-    others = [
+    if manifest.imported is None:
+        return manifest.budget, manifest.seed_here
+    others = workspace.origins.in_service(
         other
         for other in readable(workspace.adapters)
         if other.imported is None and other.task.name == task.name and other.task.fingerprint == task.fingerprint
-    ]
-    if manifest.imported is None or not others:
-        return manifest.budget, manifest.seed_here
-    others = workspace.origins.in_service(others)
+    )
     if not others:
         return manifest.budget, manifest.seed_here
     answering = adapter_for_task(task.name, others, workspace.champions.current(), workspace.score).id

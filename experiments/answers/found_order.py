@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.answers.label_order import MOST_NAMED, listed
+from experiments.reporting.label_table import percent
 from experiments.reporting.wording import probability
+from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,10 +108,13 @@ class FoundOrder:
         best, other = _shown(self.order, self.runner_up), _shown(self.runner_up, self.order)
         counted, test = ("", "McNemar") if self.unit == "rows" else (f" {self.unit}", "sign")
         return (
-            f"{best} has {self.right:,} of {self.units:,}{counted} right ({_percent(self.right, self.units)}), "
-            f"the next best, {other}, {self.runner_up_right:,} ({_percent(self.runner_up_right, self.units)}); "
+            f"{best} has {self.right:,} of {self.units:,}{counted} right ({self._percent(self.right)}), "
+            f"the next best, {other}, {self.runner_up_right:,} ({self._percent(self.runner_up_right)}); "
             f"exact {test} test on {self.rows:,} validation rows of {self.task}, {probability(self.p, LEVEL)}"
         )
+
+    def _percent(self, count: int) -> str:
+        return percent(count / self.units if self.units else None)
 
     def as_json(self) -> dict[str, Any]:
         """Return the part of `adapters import --json` about it."""
@@ -206,7 +211,10 @@ def best_orders(answers: Answers, labels: Sequence[str], task: str, unit: str = 
 
 
 def _answers(sent: SentFolder, details: ImportDetails, task: Task) -> Answers:
-    """Return what an adapter answers to the validation rows; it is taken into a store that is thrown away."""
+    """Return what an adapter answers to the validation rows; it is taken into a store that is thrown away.
+
+    The files of a whole model are not copied for that.
+    """
     from workbench.adapters.store import AdapterStore
     from workbench.answering.elsewhere.taking_in import take_in
     from workbench.machine.sharding import apart_for_answers
@@ -216,7 +224,8 @@ def _answers(sent: SentFolder, details: ImportDetails, task: Task) -> Answers:
     rows = split.select(range(0, len(split), 1 + (len(split) - 1) // MOST_ROWS))
     with tempfile.TemporaryDirectory() as scratch:
         anyhow = replace(details, order=task.labels, name=None)
-        stored, _ = take_in(sent, anyhow, AdapterStore(Path(scratch) / "adapters"))
+        in_place = replace(sent, link=True) if isinstance(sent, SentModel) else sent
+        stored, _ = take_in(in_place, anyhow, AdapterStore(Path(scratch) / "adapters"))
         model = open_adapter(stored, details.backbone)
         with apart_for_answers(model) as asked:
             length = stored.manifest.budget.max_length
@@ -275,7 +284,3 @@ def _shown(order: Sequence[str], other: Sequence[str]) -> str:
         return ",".join(order)
     differing = [f"{number}: {label}" for number, label in enumerate(order) if label != other[number]]
     return f"the order with {listed(differing)}"
-
-
-def _percent(count: int, total: int) -> str:
-    return f"{100 * count / total:.1f} %" if total else "–"

@@ -13,7 +13,6 @@ from workbench.backbone.names import (
     BACKBONES,
     BackboneCard,
     backbone_available,
-    model_in,
     open_backbone,
     registered_here,
 )
@@ -89,7 +88,7 @@ class KnownHere:
         try:
             if not folder or not Path(folder).expanduser().is_dir():
                 return None
-            fingerprint = model_in(Path(folder).expanduser().resolve(), folder).fingerprint
+            fingerprint = self.backbone(str(Path(folder).expanduser().resolve())).fingerprint
             name = self._by_fingerprint.get(fingerprint)
             return name if name and backbone_available(name).state == "here" else None
         except (WorkbenchError, OSError, ValueError, RuntimeError):  # no such path, no home, or not a model

@@ -63,18 +63,17 @@ def adapter_id(
 
 
 def adapter_of_each_task(
-    workspace: Workspace, manifests: Iterable[Manifest], listener: Listener | None = None, *, named: bool = False
+    workspace: Workspace, manifests: Iterable[Manifest], listener: Listener | None = None
 ) -> dict[str, str]:
     """Return the id of the adapter that answers for each task, by the tasks' names; ``listener`` hears why.
 
-    Of several adapters it is the one that the task's name means everywhere: of those that a person asked for the
-    champion, else the best on the same validation examples, else the newest. Tasks of which only experiments left
-    adapters are left out; where ``manifests`` are those that a person named, ``named``, all of them count. Raises as
-    :func:`adapter_id`.
+    Of several adapters it is the one that the task's name means everywhere: the champion, else the best on the same
+    validation examples, else the newest. All ``manifests`` count: give those that a person named, or only those that
+    :meth:`experiments.workspace.origins.Origins.in_service` leaves. Raises as :func:`adapter_id`.
     """
     crowned = workspace.champions.current()
     by_task: dict[str, list[Manifest]] = {}
-    for manifest in manifests if named else workspace.origins.in_service(manifests):
+    for manifest in manifests:
         by_task.setdefault(manifest.task.name, []).append(manifest)
     choices: dict[str, NamedAdapter] = {}
     for task, of_task in sorted(by_task.items()):

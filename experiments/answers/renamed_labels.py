@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.loading import registry
 from tasks.loading.version_folders import split_name
-from tasks.updating.version import facts_of, labels_between
+from tasks.updating.label_map import composed, unchanged
+from tasks.updating.version import facts_of
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tasks.task_file.spec import TaskSpec
+    from tasks.updating.label_map import LabelMap
+    from tasks.updating.version import Version
 
 
 @dataclass(frozen=True)
@@ -53,29 +55,49 @@ def renamed_since(labels: Sequence[str], name: str, folders: Sequence[Path]) -> 
     """
     task, number = split_name(name)
     specs = registry.versions(task, folders)
-    candidates = [version for version in specs if number in (None, str(version))]
     matches: list[Renamed] = []
-    for version in candidates:
-        with suppress(WorkbenchError):  # damaged, or a version between them is gone: then nothing is known
-            if {*facts_of(specs[version].folder).labels} == {*labels}:
-                names = _only_renamed(specs, version)
-                matches += [Renamed(task, version, max(specs), names)] if names else []
-    return matches[-1] if matches and all(other.names == matches[0].names for other in matches) else None
+    for version in _newest_first(specs):
+        has_them = number in (None, str(version.number)) and {*version.labels} == {*labels}
+        if has_them and version.later and (names := _only_renamed(version.later)):
+            matches.append(Renamed(task, version.number, max(specs), names))
+    return matches[0] if matches and all(other.names == matches[0].names for other in matches) else None
 
 
 def version_with(labels: Sequence[str], name: str, folders: Sequence[Path]) -> int | None:
     """Return the newest version of a task that has exactly these labels; None where none has."""
-    specs = registry.versions(split_name(name)[0], folders)
-    numbers = []
-    for version in specs:
-        with suppress(WorkbenchError):
-            numbers += [version] * ({*facts_of(specs[version].folder).labels} == {*labels})
-    return max(numbers, default=None)
+    versions = _newest_first(registry.versions(split_name(name)[0], folders))
+    return next((version.number for version in versions if {*version.labels} == {*labels}), None)
 
 
-def _only_renamed(specs: Mapping[int, TaskSpec], version: int) -> dict[str, str] | None:
+@dataclass(frozen=True)
+class _Version:
+    """The labels of a version, and what they are in the newest one: None where a version between is damaged or gone."""
+
+    number: int
+    labels: tuple[str, ...]
+    later: LabelMap | None
+
+
+def _newest_first(specs: Mapping[int, TaskSpec]) -> Iterator[_Version]:
+    """Yield the versions that can be read."""
+    after: Version | None = None  # the version after this one
+    later: LabelMap | None = None
+    for number in range(max(specs, default=0), min(specs, default=1) - 1, -1):
+        try:
+            facts = facts_of(specs[number].folder)
+        except (KeyError, WorkbenchError):  # gone or damaged: nothing is known of the labels before it either
+            after = later = None
+            continue
+        if number == max(specs):
+            later = unchanged(facts.labels)
+        else:
+            later = composed(after.label_map, later) if after and later else None
+        yield _Version(number, facts.labels, later)
+        after = facts
+
+
+def _only_renamed(between: LabelMap) -> dict[str, str] | None:
     """Return label → its name in the newest version; None where labels were added, merged, split or retired."""
-    between = labels_between(specs, version, max(specs))
     later = {label: between.later(label) for label in between.before}
     if sorted(name for names in later.values() for name in names) != sorted(between.labels):
         return None

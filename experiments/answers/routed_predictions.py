@@ -128,12 +128,12 @@ def adapters_to_choose_from(
 
 def _in_service(workspace: Workspace, adapters: Sequence[StoredAdapter]) -> list[StoredAdapter]:
     """Return those that a person asked for; raises InputError where experiments left all that there are."""
-    manifests = [adapter.manifest for adapter in adapters]
-    serving = {manifest.id for manifest in workspace.origins.in_service(manifests)}
-    if manifests and not serving:
-        hint = f"{left_by_experiments(workspace, manifests)} Or name those to choose from: --among ID,ID"
-        raise InputError(f"nobody asked for one of the {len(manifests)} adapters that fit", hint=hint)
-    return [adapter for adapter in adapters if adapter.id in serving]
+    serving = workspace.origins.serving(adapters)
+    if adapters and not serving:
+        left = left_by_experiments(workspace, (adapter.manifest for adapter in adapters))
+        hint = f"{left} Or name those to choose from: --among ID,ID"
+        raise InputError(f"nobody asked for one of the {len(adapters)} adapters that fit", hint=hint)
+    return serving
 
 
 def reads_tasks(router: str, rejection: Rejection | None) -> bool:

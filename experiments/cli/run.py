@@ -134,7 +134,7 @@ def _show(
     experiment.print_report(report, workbench, plan, workspace)
     if isinstance(report, StudyReport) and report.complete:
         again = f"workbench run {shlex.quote(recipe)}{next_steps.options(workspace, tasks, assignments)}"
-        can_have_more = workbench.can_have_more_seeds(plan)
+        can_have_more = workbench.can_have_more_seeds(plan, report)
         following = next_steps.after_report(report, partial(_until_decided, again) if can_have_more else None)
         if following:
             next_steps.print_next(following)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.engine.run import new_record, pending
 from experiments.reporting.added_seeds import further_seeds
@@ -162,20 +162,24 @@ def _behind(every: Sequence[Piece], kept: Sequence[Piece]) -> set[str]:
     return behind
 
 
-def seeds_to_extend(study: Study, plan: Plan) -> tuple[int, ...]:
+def seeds_to_extend(study: Study, name: str, facts: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the seeds of a recipe, to which others can be added.
+
+    Args:
+        study: of the recipe.
+        name: of the experiment.
+        facts: what all its pieces share, from its plan or its record.
 
     Raises:
         InputError: it has none, or each seed learns several orders of the tasks.
     """
     if "seeds" not in study.recipe.model_fields:
         hint = "Run the experiment that it goes on from with more seeds, then this recipe again."
-        raise InputError(f"{plan.name!r} has no seeds of its own", where=WHERE, hint=hint)
-    facts = study.shared_facts(plan)
+        raise InputError(f"{name!r} has no seeds of its own", where=WHERE, hint=hint)
     orders = facts.get("orders", ())
     if len(orders) > 1 and not facts.get("order_per_seed"):
         message = (
-            f"{plan.name!r} learns each seed in {len(orders)} orders: more seeds do not tell what another order changes"
+            f"{name!r} learns each seed in {len(orders)} orders: more seeds do not tell what another order changes"
         )
         raise InputError(message, where=WHERE, hint="Write `orders: per-seed` in the recipe, or leave 'orders' out.")
     return tuple(facts["seeds"])

@@ -81,7 +81,7 @@ class Workspace:
     @cached_property
     def adapters(self) -> AdapterStore:
         """The adapter store."""
-        return AdapterStore(self.root / "adapters", self.access.fetch, self.made_by)
+        return AdapterStore(self.root / "adapters", self.access.fetch, self.made_by, self.known.manifests)
 
     @cached_property
     def records(self) -> Records:

@@ -11,9 +11,11 @@ class Known:
     Attributes:
         sound: keys of what was compared with its digests.
         documents: what was read of files.
+        manifests: of adapters, by their folders.
     """
 
     def __init__(self) -> None:
         """Know nothing yet."""
         self.sound: set[str] = set()
         self.documents = ReadOnce()
+        self.manifests = ReadOnce()

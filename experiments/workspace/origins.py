@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from experiments.workspace.known import Known
     from experiments.workspace.records import RecordDocument, Records
     from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
 
 FOLDER = "asked"  # of the documents in a workspace
 RUN, IMPORT, REGISTER = "run", "import", "register"
@@ -136,6 +137,11 @@ class Origins:
         manifests = [*manifests]
         origins = self.of(manifests)
         return [manifest for manifest in manifests if origins[manifest.id].in_service]
+
+    def serving(self, adapters: Iterable[StoredAdapter]) -> list[StoredAdapter]:
+        """Return what :meth:`in_service` does, of stored adapters."""
+        by_id = {adapter.id: adapter for adapter in adapters}
+        return [by_id[own.id] for own in self.in_service(adapter.manifest for adapter in by_id.values())]
 
     def _asked_by(self, adapter: str) -> str | None:
         try:

@@ -7,6 +7,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from experiments.answers import adapter_test
 from tests.conftest import Call
 from tests.elsewhere.shop import Shop, done, one_line
 from tests.messages import lacks
@@ -51,6 +54,17 @@ def test_it_counts_once_it_was_measured_here(shop: Shop, call: Call) -> None:
     text = one_line(done(call, "evaluate", shop.few, "--file", "tasks/animals-test.csv"))
     assert SEEN in text
     assert SEEN not in one_line(done(call, "evaluate", shop.own, "--file", "tasks/fruits-test.csv"))
+
+
+def test_one_that_was_trained_here_is_tested_without_reading_the_others(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(store: object) -> None:
+        raise AssertionError("all manifests are read")
+
+    monkeypatch.setattr(adapter_test, "readable", refuse)
+    tested = shop.bench.exchange.test(shop.own)
+    assert (tested.task, tested.counts) == ("fruits", False)
 
 
 def test_labels_may_stand_in_another_order_in_the_task_that_is_asked(shop: Shop, call: Call) -> None:

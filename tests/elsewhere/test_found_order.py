@@ -6,6 +6,7 @@ The rows of the task have the labels that the sender's model gives, so that the 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import permutations
 from math import comb
@@ -17,16 +18,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, TaskType
+from peft import LoraConfig, PeftModel, TaskType
+from transformers import AutoModelForSequenceClassification
 
 from bench.label_orders import setting
 from experiments.answers.found_order import LEVEL, Answers, best_orders, of_sets, of_words
+from experiments.answers.renamed_labels import renamed_since, version_with
 from experiments.api import Workbench
+from tasks.loading.registry import versions
 from tests.conftest import Call
 from tests.elsewhere.senders import trained_by_peft
 from tests.messages import lacks
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS
 from workbench.backbone.names import open_backbone
+from workbench.files import checksummed
 
 NAMES = ("ham", "spam", "eggs")  # in the order of the task
 HIDDEN = ("eggs", "ham", "spam")  # in the order of the outputs
@@ -106,6 +111,24 @@ def test_the_order_is_found_on_validation_rows(
         folder, str(bert), task="mails", labels="auto", max_length=16
     )
     assert stored.id == document["adapter"]
+
+
+def test_a_whole_model_is_copied_once(
+    sent: tuple[Path, dict[str, int]], bert: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, given = sent
+    write_task(tmp_path, given, wrong=0.2)
+    base = AutoModelForSequenceClassification.from_pretrained(bert, num_labels=3)
+    PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(tmp_path / "whole")
+    open_backbone(str(bert)).tokenizer.save_pretrained(tmp_path / "whole")
+    copied, copy = [], shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", lambda source, target: copied.append(source) or copy(source, target))
+    options = ("--task", "mails", "--max-length", "16", "--labels", "auto", "--json")
+    code, out, err = call("adapters", "import", "whole", *options)
+    assert code == 0, err
+    document = json.loads(out)
+    assert (document["labels_found"]["order"], document["linked"]) == ([*HIDDEN], None)
+    assert [Path(source).name for source in copied].count("model.safetensors") == 1
 
 
 def test_what_is_not_decided_is_refused_with_both_orders(
@@ -230,6 +253,30 @@ def test_labels_that_were_renamed_since_are_known(
     assert "Its labels are those of mails@1; in mails@2 spam is called scam." in " ".join(out.split())
     code, out, err = call("adapters", "test", ids[0], "--json")
     assert json.loads(out)["metrics"]["validation_accuracy"] == 1.0, err
+
+
+def test_labels_are_followed_through_all_versions_that_are_there(
+    updated: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each version is read once; where one is damaged or gone, nothing is known of the labels before it."""
+    for changes in ("rename: {spam: scam}", "rename: {ham: food}", "rename: {scam: spam}"):
+        updated(changes)
+    folders, read, require = [Path("tasks")], list[Path](), checksummed.require
+    monkeypatch.setattr(checksummed, "require", lambda kind, path: read.append(path) or require(kind, path))
+    renamed = renamed_since(NAMES, "mails", folders)
+    assert renamed is not None
+    assert (renamed.number, renamed.newest) == (1, 4)
+    assert renamed.names == {"ham": "food", "spam": "spam", "eggs": "eggs"}
+    assert len(read) == len({*read}) == 4
+    of_three = ("food", "scam", "eggs")
+    assert (version_with(of_three, "mails", folders), version_with(NAMES, "mails", folders)) == (3, 1)
+    third = versions("mails", folders)[3].folder
+    (third / "version.json").write_text("damaged", encoding="utf-8")
+    for _ in ("damaged", "gone"):
+        assert renamed_since(NAMES, "mails", folders) is None
+        assert renamed_since(of_three, "mails", folders) is None
+        assert (version_with(of_three, "mails", folders), version_with(NAMES, "mails", folders)) == (None, 1)
+        shutil.rmtree(third, ignore_errors=True)
 
 
 def test_names_that_were_exchanged_are_those_of_the_version_that_is_named(

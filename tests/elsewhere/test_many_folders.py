@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ from safetensors.torch import save_file
 from tests.conftest import Call
 from tests.elsewhere.hub import COMMIT, hub
 from tests.elsewhere.senders import sent_by_peft
+from tests.elsewhere.shop import Shop
+from workbench.adapters.manifest import Manifest, read_manifest
 from workbench.adapters.store import AdapterStore
 from workbench.answering.elsewhere import taking_in
 from workbench.answering.elsewhere.identity import key_of
+from workbench.files import checksummed
 
 LABELS = ("--labels", "joy,anger,fear")
 
@@ -43,6 +47,22 @@ def test_one_table_tells_what_came_in_and_what_did_not(call: Call, bert: Path, s
     assert "workbench tasks new emotion --from FILE" in out
     assert err.count(" of 3  ") == 3
     assert len(AdapterStore(Path(".workbench/adapters")).ids()) == 2
+
+
+def test_manifests_of_adapters_here_are_read_once(shop: Shop, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what takes one in, and by what says afterwards which adapters are here; files count as old enough at once."""
+    monkeypatch.setattr(checksummed, "SETTLED", -60.0)
+    reads: Counter[str] = Counter()
+
+    def counted(folder: Path) -> Manifest:
+        reads[folder.name] += 1
+        return read_manifest(folder)
+
+    monkeypatch.setattr("workbench.adapters.store.read_manifest", counted)
+    said = ("--task", "animals", "--labels", "second,first", "--tasks", "tasks")  # no --backbone: adapters here tell
+    code, _, err = call("adapters", "import", "few", *said)
+    assert code == 0, err
+    assert (reads[shop.own], reads[shop.wide]) == (1, 1)
 
 
 def test_the_same_command_goes_on(call: Call, bert: Path, sent: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from peft import LoraConfig, TaskType
 
 from tests.conftest import Call
 from tests.elsewhere.senders import sent_by_peft
+from workbench.backbone import pretrained
+from workbench.backbone.fingerprints import of_files
 from workbench.backbone.names import open_backbone, registered_here
 
 QUERY = LoraConfig(task_type=TaskType.SEQ_CLS, r=2, target_modules=["query"])
@@ -53,6 +55,17 @@ def test_a_base_that_adapters_here_have_is_recognised_by_its_weights(
     assert document["base_recognised"] == str(tmp_path / "their-base")
     _, out, _ = call("adapters", "import", first, second, *LABELS)
     assert f"{second}: Its base model is {bert}" in " ".join(out.split())
+
+
+def test_a_folder_that_several_senders_name_is_read_once(
+    sent: list[Path], bert: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.answers.known_here.registered_here", lambda: [str(bert)])
+    read: list[Path] = []
+    monkeypatch.setattr(pretrained, "of_files", lambda folder, config: read.append(folder) or of_files(folder, config))
+    code, _, err = call("adapters", "import", *map(str, sent), *LABELS)
+    assert code == 0, err
+    assert read.count(tmp_path / "their-base") == 1
 
 
 def test_a_registered_base_is_recognised_too(

@@ -9,6 +9,7 @@ from experiments.answers.drift.bounds import LEAST_LEVEL, LEVEL, DriftBounds
 from experiments.answers.drift.sample import Sample
 from experiments.answers.drift.signals import NAMES, Signal, compare, deals_at, with_adjusted
 from workbench.measures.relabelled_samples import (
+    FEW_RESAMPLES,
     RESAMPLES,
     contrasts,
     counts_moved,
@@ -45,6 +46,21 @@ def test_the_effect_is_the_share_of_rows_that_are_others(share: float) -> None:
     assert values_moved(dealt, values) == pytest.approx(share, abs=0.06)
     assert vectors_moved(old, vectors) == pytest.approx(share, abs=0.1), "chance is subtracted, so it is low"
     assert counts_moved(has[:400].sum(axis=0), has[400:].sum(axis=0)) == pytest.approx(share, abs=0.04)
+
+
+def test_an_effect_looks_at_a_few_deals_however_many_there_are() -> None:
+    """Only a mean over deals is wanted: thousands of deals of thousands of values take hundreds of megabytes."""
+    generator = np.random.default_rng(0)
+    values, has = generator.normal(0, 1, 90), generator.random((90, 3)) < 0.5
+    values[60:] += 2
+    has[60:, 0] = True
+    dealt = contrasts(60, 30, deals_at(0.01))
+    few = dealt[: 1 + FEW_RESAMPLES]
+    assert values_moved(dealt, values) == values_moved(few, values) > 0.5
+    assert shares_moved(dealt, has) == shares_moved(few, has) > 0.2
+    one_label = np.eye(3, dtype=bool)[has[:, 0].astype(int)]
+    before, after = one_label[:60].sum(axis=0), one_label[60:].sum(axis=0)
+    assert counts_moved(before, after) == pytest.approx(shares_moved(dealt, one_label), abs=0.03)
 
 
 def test_the_smallest_p_is_below_each_level_with_all_signals() -> None:

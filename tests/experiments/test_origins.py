@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from experiments.answers.drift.routing import router_beside
+from experiments.answers.http_server.selection import select
+from experiments.answers.routed_predictions import adapters_to_choose_from
 from experiments.api import Workbench
+from experiments.workspace.origins import Origins
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.streams import write_recipe
 from workbench.adapters.manifest import write_manifest
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
+from workbench.methods.stored_model import backbone_of
 
 RATE = "learning_rate=0.02"
 BUDGET = "budget={epochs: 1, batch_size: 8, max_length: 16, precision: fp32}"
@@ -106,10 +111,33 @@ def test_what_chooses_among_all_tasks_leaves_out_what_experiments_left(bench: Wo
     assert code == 0, err
     ids = of_task(bench, "animals")
     assert call("predict", "router:arrow", "the cat", "--among", ",".join([*ids, "fruits"]))[0] == 0
-    from experiments.answers.http_server.selection import select
-
     assert [*select(bench.workspace, (), None, bench.task_folders, Silent()).by_task] == ["fruits"]
     assert [*select(bench.workspace, ids, None, bench.task_folders, Silent()).by_task] == ["animals"]
+
+
+def test_whatever_chooses_asks_once_for_what_made_the_adapters(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what an experiment left is not among those that a router of drift knows, until a person asks for it."""
+    workspace, folders = bench.workspace, bench.task_folders
+    animals, fruits, halves = (of_task(bench, task)[0] for task in ("animals", "fruits", "halves"))
+    workspace.origins.ask(fruits, "train")
+    stored = workspace.adapters.get(animals)
+    backbone, asked, of = backbone_of(stored), [], Origins.of
+    monkeypatch.setattr(Origins, "of", lambda self, manifests: asked.append(self) or of(self, manifests))
+
+    def known_to_drift() -> set[str]:
+        state = router_beside(workspace, stored, backbone, folders, Silent())
+        assert state is not None
+        return {adapter.id for adapter in state.adapters}
+
+    assert known_to_drift() == {animals, fruits}
+    assert [*select(workspace, (), None, folders, Silent()).by_task.values()] == [fruits]
+    chosen, _ = adapters_to_choose_from(workspace, "prototype", False, (), None)
+    assert [adapter.id for adapter in chosen] == [fruits]
+    assert len(asked) == 3
+    workspace.origins.ask(halves, "adapters promote")
+    assert known_to_drift() == {animals, fruits, halves}
 
 
 def test_a_run_comes_first_and_the_same_training_later(bench: Workbench, call: Call) -> None:

@@ -13,6 +13,7 @@ import experiments.studies.methods.pieces
 from experiments.api import Workbench
 from experiments.engine.publish import Publisher
 from experiments.engine.until_decided import planned_looks
+from experiments.studies.methods.plan import ComparisonPlan
 from tests.runs import recompute
 from tests.sampled import waiting
 from tests.streams import write_recipe, write_tasks
@@ -168,6 +169,23 @@ def test_a_plain_run_is_the_first_look(bench: Workbench, scores: Scores, tmp_pat
     assert scores.fits == sum(FINAL.values())
 
 
+def test_whether_a_plan_can_have_more_seeds_is_read_from_its_report(
+    bench: Workbench, scores: Scores, tmp_path: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Facts of a plan read the texts of all tasks: a run asks for them once, for the record."""
+    whole, plans = ComparisonPlan.shared_facts.fget, []
+    assert whole is not None
+    monkeypatch.setattr(ComparisonPlan, "shared_facts", property(lambda plan: plans.append(plan) or whole(plan)))
+    where = ["--workspace", str(bench.workspace.root), "--tasks", str(tmp_path / "tasks")]
+    code, out, err = call("run", str(tmp_path / "looked.yaml"), *where)
+    assert code == 0, err
+    assert "--until-decided" in out
+    assert len(plans) == 1
+    plan = bench.plan(str(tmp_path / "looked.yaml"))
+    assert bench.can_have_more_seeds(plan), "without a report too"
+    assert len(plans) == 2
+
+
 def test_a_damaged_result_of_an_early_look_is_made_again(bench: Workbench, scores: Scores, tmp_path: Path) -> None:
     run(bench, tmp_path)
     piece = next(
@@ -316,6 +334,7 @@ def test_a_stream_goes_on_and_crossed_orders_are_refused(bert: Path, tmp_path: P
     with pytest.raises(InputError, match="2 orders"):
         bench.until_decided(recipe, [*short, "orders=2"])
     bench.until_decided(recipe, [*short, "orders=per-seed"])
+    assert not bench.can_have_more_seeds(bench.plan(recipe, [*short, "orders=2"]))
     report: Any = bench.run_until_decided(bench.until_decided(recipe, [*short, more, "margin=0.1"], 4))
     seeds = seeds_by_label(bench, "stream")
     assert seeds["sequential"] == seeds["isolated"] == 4

@@ -153,7 +153,8 @@ class TestOneFuse:
             where = ["--workspace", str(bench.workspace.root), "--tasks", str(bench.task_folders[0])]
             assert call("adapters", *command, *(where if command[0] == "test" else where[:2]))[0] == 0
         few = bench.fusion_plan("both", sources, "sum", assignments=FEW)
-        assert few.own_trial().key != bench.fusion_plan("both", sources, "sum", 0, assignments=FEW).own_trial().key
+        none = bench.fusion_plan("both", sources, "sum", 0, assignments=FEW)
+        assert few.single_trial("sum").key != none.single_trial("sum").key
 
     def test_it_does_not_take_over_for_want_of_a_score(self, report, bench: Workbench) -> None:
         """It has no validation score, and yet both answer the same rows, so that they can be compared."""

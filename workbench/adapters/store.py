@@ -36,7 +36,11 @@ class AdapterStore:
     """The adapters of one workspace, a folder each."""
 
     def __init__(
-        self, root: Path, fetch: Callable[[Path], None] = lambda folder: None, made_by: str | None = None
+        self,
+        root: Path,
+        fetch: Callable[[Path], None] = lambda folder: None,
+        made_by: str | None = None,
+        manifests: ReadOnce | None = None,
     ) -> None:
         """Keep adapters below ``root``; it is made when the first one is saved.
 
@@ -44,10 +48,11 @@ class AdapterStore:
             root: the folder.
             fetch: is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
             made_by: what makes the adapters that are saved, for their manifests.
+            manifests: those that were read already; by default none.
         """
         self.root, self._fetch, self._made_by = root, fetch, made_by
         self._sound: dict[str, tuple[checksummed.Stamp | None, StoredAdapter]] = {}
-        self._manifests = ReadOnce()
+        self._manifests = manifests or ReadOnce()
 
     def folder(self, name: str) -> Path:
         """Return where the adapter with this id is, or would be."""

@@ -66,13 +66,10 @@ def counts_differ(
         resamples: random deals, each one draw from the multivariate hypergeometric distribution.
         seed: of the deals.
     """
-    both, number, other = first + second, int(first.sum()), int(second.sum())
-    generator = np.random.default_rng(seed)
-    drawn = generator.multivariate_hypergeometric(both, other, size=resamples, method="marginals")
-    counts = np.concatenate([second[None, :], drawn])[:, both > 0]  # (deals, labels) of the second sample
-    there = both[both > 0]
-    differences = counts / other - (there - counts) / number
-    return _chance((differences**2 / (there / there.sum())).sum(axis=1))
+    both = first + second
+    there = both > 0
+    differences = _differences_of_shares(first, second, resamples, seed)[:, there]
+    return _chance((differences**2 / (both[there] / both.sum())).sum(axis=1))
 
 
 def shares_moved(dealt: NDArray[np.float32], has: NDArray[np.bool_]) -> float:
@@ -81,26 +78,32 @@ def shares_moved(dealt: NDArray[np.float32], has: NDArray[np.bool_]) -> float:
     If a share π of its rows comes from elsewhere, and all others are like the first sample, then no share of rows with
     any property moves by more than π. So the largest move is the least π: half of Σ_k |share of k in the second − in
     the first| where a row has one label, else the largest of these differences. Chance moves shares too: the mean move
-    of random deals is subtracted.
+    of random deals is subtracted, and the first FEW_RESAMPLES of them are enough for a mean.
 
     Args:
         dealt: :func:`contrasts` of the rows.
         has: whether a row has a label, (rows, labels).
     """
-    differences = np.abs(dealt @ has.astype(np.float32))  # (deals, labels)
+    differences = np.abs(dealt[: 1 + FEW_RESAMPLES] @ has.astype(np.float32))  # (deals, labels)
     exclusive = bool((has.sum(axis=1) == 1).all())
     return beyond_chance(differences.sum(axis=1) / 2 if exclusive else differences.max(axis=1))
 
 
-def counts_moved(
-    first: NDArray[np.int64], second: NDArray[np.int64], resamples: int = RESAMPLES, seed: int = 0
-) -> float:
+def counts_moved(first: NDArray[np.int64], second: NDArray[np.int64], seed: int = 0) -> float:
     """Return :func:`shares_moved` where each row has one label and only counts are known, as :func:`counts_differ`."""
+    return beyond_chance(np.abs(_differences_of_shares(first, second, FEW_RESAMPLES, seed)).sum(axis=1) / 2)
+
+
+def _differences_of_shares(
+    first: NDArray[np.int64], second: NDArray[np.int64], resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Return share in the second sample − in the first of each label, as counted and then dealt (deals, labels)."""
     both, number, other = first + second, int(first.sum()), int(second.sum())
     generator = np.random.default_rng(seed)
     drawn = generator.multivariate_hypergeometric(both, other, size=resamples, method="marginals")
     counts = np.concatenate([second[None, :], drawn])  # (deals, labels) of the second sample
-    return beyond_chance(np.abs(counts / other - (both - counts) / number).sum(axis=1) / 2)
+    differences: NDArray[np.float64] = counts / other - (both - counts) / number
+    return differences
 
 
 def values_moved(dealt: NDArray[np.float32], values: NDArray[Any]) -> float:
@@ -112,7 +115,8 @@ def values_moved(dealt: NDArray[np.float32], values: NDArray[Any]) -> float:
     """
     order = np.argsort(values, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(values[order])), len(order) - 1)  # of equal values, the last
-    below = np.cumsum(dealt[:, order], axis=1, dtype=np.float64)[:, ends]  # (deals, bounds)
+    few = dealt[: 1 + FEW_RESAMPLES, order]
+    below = np.cumsum(few, axis=1, dtype=np.float64)[:, ends]  # (deals, bounds)
     return beyond_chance(np.abs(below).max(axis=1))
 
 

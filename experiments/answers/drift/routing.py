@@ -44,7 +44,7 @@ def router_beside(
         and other.backbone.fingerprint == manifest.backbone.fingerprint
         and suits(other, manifest.task.pair, card.libraries)
     ]
-    ids = adapter_of_each_task(workspace, others).values()
+    ids = adapter_of_each_task(workspace, workspace.origins.in_service(others)).values()
     if not ids:
         return None
 

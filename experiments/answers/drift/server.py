@@ -164,8 +164,8 @@ def served_drift(
 def _answers(old: NDArray[Any], served: ServedCounts, labels: Sequence[str], deals: int) -> Signal:
     new = np.array([served.labels.get(label, 0) for label in labels], dtype=np.int64)
     shares = label_shares(labels, old / old.sum(), new / new.sum())
-    effect = counts_moved(old, new, deals)
-    return Signal("answers", None, None, counts_differ(old, new, deals), shares=shares, effect=effect)
+    p, effect = counts_differ(old, new, deals), counts_moved(old, new)
+    return Signal("answers", None, None, p, shares=shares, effect=effect)
 
 
 def _confidence(old: NDArray[np.float64], served: ServedCounts, deals: int) -> Signal:
@@ -173,5 +173,5 @@ def _confidence(old: NDArray[np.float64], served: ServedCounts, deals: int) -> S
     edges = np.array([-math.inf, *served.bounds])
     counts = np.array([((old > low) & (old <= high)).sum() for low, high in pairwise(edges)], dtype=np.int64)
     mean = served.total / int(served.confidence.sum())
-    p, effect = (measure(counts, served.confidence, deals) for measure in (counts_differ, counts_moved))
+    p, effect = counts_differ(counts, served.confidence, deals), counts_moved(counts, served.confidence)
     return Signal("confidence", float(old.mean()), float(mean), p, effect=effect)

@@ -67,7 +67,7 @@ def select(
     named_backbone = open_backbone(backbone, "--backbone") if backbone else None
     if names:
         adapters = _selected_by_name(workspace, names, named_backbone, task_folders, listener)
-        by_task = adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters), named=True)
+        by_task = adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters))
     else:
         called = backbone or (served.name if served else None)
         by_task = adapter_of_each_task(workspace, _readable(workspace, named_backbone or served, called), listener)

@@ -9,9 +9,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from experiments.answers.made_adapters import Kept
-from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.trying import measured, model_of
-from experiments.studies.compositions.verdict import by_validation
+from experiments.studies.compositions.trying import model_of
+from experiments.studies.compositions.verdict import SIMPLEST, by_validation
 from experiments.workspace.damage import set_unusable_aside
 from fusion.composing.fuse import composition_id, keep_composition, keep_uncomposed
 from workbench.adapters.manifest import ChoiceReference
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
 
 VALIDATION, FUSION = "validation", "fusion"  # what --keep takes besides the names of the table
-ROLES = {"frozen", "source", "fresh", "full", "average", "composition"}
 UNCOMPOSED = ("frozen", "fresh", "full")
 
 
@@ -37,9 +35,9 @@ def keepable(plan: FusionPlan) -> list[str]:
     Not what is made of sources without skill. Nor, where answers are generated, a head on frozen features, which is the
     bare backbone; without examples a fresh adapter is that too.
     """
-    problem = plan.own_trial().problem
+    problem = next(plan.problems(plan.seeds[0]))
     bare = {*(["frozen"] if problem.target.kind in GENERATED else []), *(["fresh", "full"] if problem.without else [])}
-    return [entry.label for entry in plan.all_entries(plan.seeds[0]) if entry.role in ROLES - bare]
+    return [entry.label for entry in plan.all_entries(plan.seeds[0]) if entry.role in {*SIMPLEST} - bare]
 
 
 def require_keepable(plan: FusionPlan, keep: str) -> None:
@@ -100,8 +98,6 @@ def kept_adapter(plan: FusionPlan, chosen: Kept, site: Site) -> StoredAdapter:
         if name in store:
             return store.verify(name)
         tried = model_of(trial, site)
-        if results_in(site.workspace).get(trial.key) is None:
-            measured(trial, tried, site, plan.source_tasks if plan.retains(entry, trial.problem) else {})
         site.in_memory.clear()  # it is taken apart now
         if composed:
             return keep_composition(name, tried, entry.method, request, entry.settings, store, choice)

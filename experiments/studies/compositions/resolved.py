@@ -151,10 +151,6 @@ class FusionPlan:
             for shots, budget in self.budgets.items():
                 yield FewShot(target, self.backbone, resolve_precision(budget.precision), budget, seed, shots == 0)
 
-    def own_trial(self) -> FewShotTrial:
-        """Return the trial of the fusion itself, in the plan of a single one."""
-        return self.single_trial(self.reference)
-
     def single_trial(self, label: str) -> FewShotTrial:
         """Return the trial of the fusion or of an alternative, in the plan of a single one."""
         entry = next(entry for entry in self.all_entries(self.seeds[0]) if entry.label == label)

@@ -154,7 +154,7 @@ def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone
         InputError: they are on several backbones.
     """
     fitting: dict[str, StoredAdapter] = {}
-    for adapter in _in_service(workspace):
+    for adapter in workspace.origins.serving(readable_adapters(workspace.adapters)):
         backbone = adapter.manifest.backbone.fingerprint
         if _suits(workspace, adapter.manifest, method, target) and (backbone not in fitting) and _can_be(adapter):
             fitting[backbone] = adapter
@@ -175,7 +175,7 @@ def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[St
     """
     fitting = {
         adapter.id: adapter
-        for adapter in _in_service(workspace)
+        for adapter in workspace.origins.serving(readable_adapters(workspace.adapters))
         if _suits(workspace, adapter.manifest, method, few_shot.target)
         and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
         and not why_source_unfit(adapter, few_shot.backbone)
@@ -185,12 +185,6 @@ def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[St
         for group in _groups(fitting.values())
     )
     return tuple(sorted((fitting[name] for names in of_groups for name in names), key=_age))
-
-
-def _in_service(workspace: Workspace) -> list[StoredAdapter]:
-    """Return the adapters that answer under the names of their tasks, if they are the best there."""
-    adapters = {adapter.id: adapter for adapter in readable_adapters(workspace.adapters)}
-    return [adapters[own.id] for own in workspace.origins.in_service(known.manifest for known in adapters.values())]
 
 
 def _can_be(adapter: StoredAdapter) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
     from workbench.mlflow.run_record import RunRecord
 
-FIRST = "Score"  # the section of MLflow's charts that comes first
+FIRST = "Score"  # the section of MLflow's charts that comes first, of which it writes the points itself
 SINGLE = "fuse"  # the experiment that holds every single fuse, a run each
 
 
@@ -46,8 +46,7 @@ def tracking(report: FusionReport) -> Tracking:
         metrics=metrics if whole else (),
         children=(_child(row, whole, record) for row in report.rows),
         view=View(("label", "role", "method"), ("score", "gain"), ("score",)),
-        first=FIRST,
-        title="" if record.single or not whole else _title(report),
+        title="" if record.single else _title(report),
     )
     return Tracking(run, summary(report), (_below(report),))
 

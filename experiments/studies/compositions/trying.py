@@ -35,7 +35,7 @@ def tried(trial: FewShotTrial, site: Site, source_tasks: Mapping[str, Task]) -> 
     results = results_in(site.workspace)
     result = results.get(trial.key)
     if result is None:
-        return measured(trial, model_of(trial, site), site, source_tasks)
+        return _measured(trial, model_of(trial, site), site, source_tasks)
     known = {kept.source for kept in result.retained}
     missing = by_data(task for source, task in _testable(trial, source_tasks) if source.id not in known)
     if not missing:
@@ -65,7 +65,7 @@ def model_of(trial: FewShotTrial, site: Site) -> ComposedModel:
     return fused
 
 
-def measured(trial: FewShotTrial, fused: ComposedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+def _measured(trial: FewShotTrial, fused: ComposedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     """Test a trial's model, and write the result into the workspace."""
     problem = trial.problem
     evaluation = evaluate_model(fused.model, problem.target, problem.backbone, problem.budget)

@@ -58,9 +58,10 @@ class ComparisonReport(RowsReport):
         first = (self.recommendation and self.recommendation.label) or self.record.reference
         best: dict[str, FittedAdapter] = {}
         for cell in sorted(self.record.cells, key=lambda cell: -cell.validation):
-            if not self.standing.is_beaten(cell.label):
-                best.setdefault(cell.label, cell)
-        return sorted(best.values(), key=lambda cell: cell.label != first)
+            best.setdefault(cell.label, cell)
+        standing = self.standing  # made of all comparisons each time that it is asked for
+        unbeaten = [cell for label, cell in best.items() if not standing.is_beaten(label)]
+        return sorted(unbeaten, key=lambda cell: cell.label != first)
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""

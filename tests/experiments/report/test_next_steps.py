@@ -115,6 +115,15 @@ def test_compare_proposes_to_predict_with_the_better_method(mean: float, better:
     assert worse not in lines[0]
 
 
+def test_what_compare_advises_is_read_from_the_comparisons_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    report: Any = methods(0.2, 0.001)
+    made, after = [], Standing.after
+    monkeypatch.setattr(Standing, "after", lambda comparisons: made.append(1) or after(comparisons))
+    assert len(report.record.cells) > 1
+    assert [cell.label for cell in report.advised] == ["small"]
+    assert len(made) == 1
+
+
 def test_compare_proposes_more_seeds_where_it_is_undecided() -> None:
     report: Any = methods(0.001, 0.8)
     uses = {cell.label: partial(predicting, cell.adapter, False, "") for cell in report.advised}
