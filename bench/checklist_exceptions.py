@@ -44,6 +44,8 @@ KNOWN: dict[str, dict[str, str]] = {
     "quickstart-8.json": {ONE_THING: WHOLE, FROZEN: FIRST},
     "reasoning-3": {FROZEN: GENERATED, SEEDS: ONE_SEED},
     "reasoning-3.json": {ONE_THING: BEFORE_AGAINST, FROZEN: GENERATED, SEEDS: ONE_SEED},
+    "seven-ways": {ONE_THING: WHOLE},
+    "seven-ways.json": {ONE_THING: WHOLE},
     "standard-4": {ONE_THING: NO_PROMPT, SEEDS: PROTOCOL},
     "superni-15": {FROZEN: GENERATED, SEEDS: PROTOCOL},
     "three-ways": {ONE_THING: WHOLE, FROZEN: FIRST},

@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import DASH, gap, mean, megabytes, number, pair, read, require, row, signed, with_limits
+from measured import (
+    DASH,
+    explored,
+    gap,
+    joined,
+    mean,
+    megabytes,
+    number,
+    p,
+    pair,
+    read,
+    require,
+    row,
+    signed,
+    with_limits,
+)
 
-from experiments.reporting.differences import MARKS
+from experiments.reporting.differences import MARKS, UNDECIDED
 from experiments.reporting.wording import probability
 
 STATED = [
@@ -93,6 +108,10 @@ def sentences(document: dict[str, Any]) -> Iterator[str]:
     yield ", ".join(f"`{name}` {seeds}" for seeds, name in few)
     lora, full = (gap(pair(document, "sequential-head", other)) for other in ("isolated-lora", "sequential-full"))
     yield f"frozen features are {lora} points above isolated LoRAs and {full} points above full fine-tuning"
+    others = explored(document)
+    pairs = [others[name] for name in ("isolated-lora − sequential-head", "sequential-head − sequential-full")]
+    require(all(of.reading == UNDECIDED for of in pairs), "both are undecided")
+    yield f"({joined(p(of) for of in pairs)})"
 
 
 def marked(value: dict[str, Any]) -> str:
