@@ -110,7 +110,7 @@ def served(load: dict[str, Any]) -> str:
 def examined(document: dict[str, Any]) -> str:
     """Return how often an examination with the default number of rows finds a loss of 5 points, worst and best case."""
     entry = next(entry for entry in document["detection"] if (entry["points"], entry["rows"]) == (5, ROWS))
-    return f"{ROWS} rows a task find a loss of 5 points in {whole(entry['least'])} to {whole(entry['most'])} % of cases"
+    return f"{ROWS} rows a task find a loss of 5 points in {whole(entry['least'])} to {whole(entry['most'])} % of examinations"
 
 
 def first_look(document: dict[str, Any]) -> Iterator[str]:
