@@ -63,14 +63,14 @@ def register(
     )
     workbench = Workbench(workspace, tasks, Messages())
     stored = workbench.chosen(adapter, champions=False)
-    gate = workbench.release.gate_adapter(stored, bounds) if bounds.asked else None
+    gate, beside = workbench.release.gated(stored, bounds) if bounds.asked else (None, None)
     if gate:
         if not as_json:
             print_gate(gate)
         elif not gate.passed:
             emit(gate.as_json())
         gate.require()
-    registered = workbench.release.register(stored)
+    registered = workbench.release.register(stored, beside)
     if as_json:
         emit(asdict(registered) | ({"gate": gate.as_json()} if gate else {}))
         return

@@ -163,8 +163,16 @@ class Release:
             IntegrityError: its files are damaged.
             TrackingError: the server does not answer, and has to say who is champion of a name that is not known here.
         """
+        return self.gated(adapter, bounds)[0]
+
+    def gated(self, adapter: str, bounds: AdapterBounds) -> tuple[Gate, Contest | None]:
+        """Check bounds on an adapter as :meth:`gate_adapter`; return also how it compares with the champion.
+
+        The comparison is None where ``bounds`` ask for none; :meth:`register` takes it.
+        """
         stored = self._verify(adapter, champions=False)
-        return self._gate(stored, bounds, self._contest(stored, bounds))
+        beside = self._contest(stored, bounds)
+        return self._gate(stored, bounds, beside), beside
 
     def _gate(self, stored: StoredAdapter, bounds: AdapterBounds, beside: Contest | None) -> Gate:
         from experiments.gating.adapter_gate import gate_adapter
