@@ -44,7 +44,7 @@ def gate_adapter(
     checks = [*_by_score(workspace, stored, bounds)]
     checks += beside.checks(bounds.accept_loss) if beside else ()
     if bounds.needs_answers:
-        checks += check_answers(stored, other, bounds, task_folders)
+        checks += check_answers(stored, other, bounds, task_folders, workspace.evaluations)
     return Gate("adapter", stored.id, tuple(checks))
 
 

@@ -238,20 +238,12 @@ def _by_scores_of_rows(
 
 
 def _scores(stored: StoredAdapter, task: Task, split: str, workspace: Workspace) -> Array:
-    """Return the score of each row in the order of their ids, (n,); asked once in a workspace."""
-    from experiments.workspace.example_scores import example_scores
-    from workbench.answering.evaluation import evaluate_split
-    from workbench.files.digest import key
-    from workbench.methods.stored_model import backbone_of, open_for
+    """Return the score of each row, (n,)."""
+    from experiments.workspace.evaluating import answered
+    from experiments.workspace.example_scores import score_column
 
-    length = stored.manifest.budget.max_length
-    where = key(["scores of rows", stored.identity, task.fingerprint, split, length, task.splits[split]["id"][:]])
-    if workspace.evaluations.get(where) is None:
-        backbone = backbone_of(stored)
-        workspace.evaluations.save(
-            where, evaluate_split(open_for(stored, backbone, task), task, split, backbone, length)
-        )
-    return np.asarray(example_scores(workspace.evaluations.outcomes(where)))
+    outcomes = answered(stored, task, split, workspace.evaluations)
+    return outcomes[score_column(outcomes.columns)].to_numpy(dtype=np.float64)
 
 
 def _takeover(
