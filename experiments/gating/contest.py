@@ -66,7 +66,7 @@ class Contest:
             note = f"by the two scores alone, since {self.outcome}"
             yield Check(BESIDE, "at least", 0.0, above, note=note, accepted=accepted)
         else:
-            note = f"version {champion.number} of {self.name} cannot be compared: {self.outcome}"
+            note = f"{champion.adapter or f'version {champion.number}'} cannot be compared: {self.outcome}"
             yield Check(BESIDE, "at least", None, None, note=note, accepted=accepted)
 
 

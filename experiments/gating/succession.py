@@ -156,10 +156,15 @@ def promote(known: RegisteredName, version: Version, outcome: Takeover | str | N
 
 
 def beside(version: Version, champion: Version, outcome: Takeover | str | None) -> str:
-    """Return how a version compares with a champion: on rows, else by their scores, else why neither is known."""
+    """Return how a version compares with a champion: on rows, else by their scores, else why neither is known.
+
+    One without a number is no version of a name yet, and the champion may be one of another name.
+    """
     if isinstance(outcome, Takeover):
-        called = f"version {version.number}" if version.number else f"{version.adapter}"
-        return outcome.sentence(called, f"version {champion.number}")
+        number = f"version {champion.number}"
+        if not version.number:
+            return outcome.sentence(f"{version.adapter}", champion.adapter or number)
+        return outcome.sentence(f"version {version.number}", number)
     why = f" ({outcome})" if outcome and not comparable(version, champion) else ""
     return f"{compared(version, champion)}{why}"
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.gating import succession
 from experiments.gating.candidate.by_label import compare_labels
 from experiments.gating.candidate.comparison import compare
 from experiments.gating.candidate.judged_rows import JudgedRows
@@ -131,6 +132,17 @@ def test_what_cannot_be_compared_is_to_be_accepted_too_and_what_holds_is_not() -
     lower = beside(judged(40, 9, 5, 10))
     assert Contest("t.lora", own, champion, lower).to_accept == lower.sentence()
     assert Contest("t.lora", own, champion, beside(judged(50, 0, 0, 10))).to_accept is None
+
+
+def test_a_champion_of_another_name_is_called_by_its_adapter() -> None:
+    """What is no version of a name yet may be held against the champion of another method: both have numbers apart."""
+    own, champion = Version("", "b", "m", 0.5), Version("1", "a", "other", 0.75)
+    (check,) = Contest("t.sum", own, champion, "its rows are gone").checks()
+    assert check.note == "a cannot be compared: its rows are gone"
+    said = succession.beside(own, champion, beside(judged(40, 9, 5, 10)))
+    assert "label both know, b has 70.3 %, a 76.6 %: " in said
+    said = succession.beside(replace(own, number="2"), champion, beside(judged(40, 9, 5, 10)))
+    assert "label both know, version 2 has 70.3 %, version 1 76.6 %: " in said
 
 
 @pytest.mark.parametrize("lost", [0.0, 0.02, 0.05])
