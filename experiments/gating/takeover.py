@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.gating.candidate.comparison import ALL, OLD, TITLES
 from experiments.gating.gate import Check
 from experiments.reporting.wording import bounds, number, plural
 from workbench.errors import InputError, WorkError
@@ -25,7 +26,7 @@ from workbench.measures.paired_scores import chance_of_loss, chance_of_none, dro
 from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from experiments.gating.candidate.by_label import LabelComparison
@@ -163,7 +164,8 @@ def takeover_of(
     sides = validation.champion_right[known], validation.candidate_right[known]
     champion, candidate = sides[::-1] if backwards else sides
     lacking = tuple(label.label for label in labels if label.champion is None) if backwards else ()
-    lower = (*_lower_groups(groups, backwards), *_lower_labels(labels, backwards))
+    titles = {} if later or backwards else {OLD: TITLES[ALL]}  # of one version, no row is newer than another
+    lower = (*_lower_groups(groups, titles, backwards), *_lower_labels(labels, backwards))
     return _takeover(champion, candidate, margin, int((~known).sum()), lower, lacking, later)
 
 
@@ -273,14 +275,15 @@ def _takeover(
     )
 
 
-def _lower_groups(groups: Sequence[GroupComparison], backwards: bool) -> Iterator[str]:
+def _lower_groups(groups: Sequence[GroupComparison], titles: Mapping[str, str], backwards: bool) -> Iterator[str]:
     word = "higher" if backwards else "lower"
     for group in groups:
         if group.verdict and group.verdict.word == word and group.champion and group.candidate and group.difference:
             scores = group.candidate.mean, group.champion.mean
             first, second = scores[::-1] if backwards else scores
             gap = _gap(group.difference, backwards)
-            yield f"{group.title} {number(first)} %, the champion {number(second)} %, {gap}"
+            title = titles.get(group.name, group.title)
+            yield f"{title} {number(first)} %, the champion {number(second)} %, {gap}"
 
 
 def _lower_labels(labels: Sequence[LabelComparison], backwards: bool) -> Iterator[str]:

@@ -90,6 +90,11 @@ def test_what_the_report_calls_lower_stops_it_whatever_the_margin(margin: float)
     assert {check.as_json()["accepted"] for check in outcome.checks(accepted=True)} == {False, True}
 
 
+def test_rows_of_one_version_are_not_called_old() -> None:
+    (lower, _) = beside(judged(60, 0, 0), judged(60, 16, 2, 10), later=False).lower
+    assert lower.startswith("all rows 70.5 %, the champion 86.4 %, −15.9 points [")
+
+
 def test_one_label_that_is_lost_stops_it_although_all_rows_together_are_not() -> None:
     gold = "a" * 60 + "b" * 60
     test = rows(gold, "a" * 48 + "b" * 12 + "b" * 45 + "a" * 15, "a" * 36 + "b" * 24 + "b" * 57 + "a" * 3, "+" * 120)
