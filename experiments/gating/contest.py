@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from experiments.gating.adapter_bounds import MARGIN
 from experiments.gating.gate import Check
 from experiments.gating.succession import comparable
-from experiments.gating.takeover import BESIDE, MARGIN, Takeover, compared_with
+from experiments.gating.takeover import BESIDE, Takeover, compared_with
 from workbench.adapters.name_resolution import registered_name
 from workbench.mlflow.registration import Version
 

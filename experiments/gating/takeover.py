@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.gating.adapter_bounds import MARGIN
 from experiments.gating.candidate.comparison import ALL, OLD, TITLES
 from experiments.gating.gate import Check
 from experiments.reporting.wording import bounds, number, plural
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from workbench.methods.task import Task
     from workbench.mlflow.registration import Version
 
-MARGIN = 2.0  # points that may be lost where they are shown not to be exceeded
 ONE_SIDED = 0.025  # level of the test of non-inferiority: that of the 95 % interval
 ENOUGH = 0.8  # power from which the test decides; below, no margin is granted
 BESIDE, CALLED, LACKING = "not below the champion", "called lower on test rows", "labels that it cannot give"

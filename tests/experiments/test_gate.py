@@ -12,7 +12,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from experiments.api import Workbench
-from experiments.gating.takeover import MARGIN, Takeover
+from experiments.gating.adapter_bounds import MARGIN
+from experiments.gating.takeover import Takeover
 from experiments.workspace import RecordDocument
 from tests.conftest import Call
 from tests.messages import lacks
