@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from experiments.gating.candidate.versions import VersionPair
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
 
@@ -77,6 +78,7 @@ def contest(
     champion: Version | None,
     task_folders: Sequence[Path],
     margin: float = MARGIN,
+    versions: VersionPair | None = None,
 ) -> Contest:
     """Return an adapter beside the champion of its registered name; both are asked where they were not asked before.
 
@@ -86,11 +88,12 @@ def contest(
         champion: of its registered name; None where that has none.
         task_folders: of the person's own tasks.
         margin: points that may be lost.
+        versions: of the task, on which the two were trained; None: they are read.
     """
     score, version = workspace.score(stored.manifest), Version.of(stored)
     if score is not None:
         version = replace(version, measure=score.measure, validation=score.validation, examples=score.examples)
     outcome = None
     if champion is not None and not champion.is_of(version) and (score or stored.manifest.imported is None):
-        outcome = compared_with(champion, stored, workspace, task_folders, margin)
+        outcome = compared_with(champion, stored, workspace, task_folders, margin, versions)
     return Contest(registered_name(stored.manifest), version, champion, outcome)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from experiments.gating.adding import AddedTask
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.candidate.report import CandidateReport
+    from experiments.gating.candidate.versions import VersionPair
     from experiments.gating.contest import Contest
     from experiments.gating.gate import Check, Gate
     from experiments.gating.registry import ChampionChange, Registration
@@ -143,7 +144,7 @@ class Release:
         if not data.passed:
             return UpdatedTask(plan, AddedTask(data))
         result = trained(self.workspace, lesson, self.listener, "update")
-        beside_champion = self._contest(result.adapter, bounds)
+        beside_champion = self._contest(result.adapter, bounds, lesson.champion, versions)
         own = self._gate(result.adapter, bounds, beside_champion)
         known = self.workspace.evaluations
         report = compare_candidate(lesson.champion, result.adapter, versions, bounds_beside, known)
@@ -180,15 +181,27 @@ class Release:
         other = self._verify(bounds.against) if bounds.against else None
         return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, beside)
 
-    def _contest(self, stored: StoredAdapter, bounds: AdapterBounds) -> Contest | None:
-        """Return how an adapter compares with the champion of its registered name; None where that is not asked."""
+    def _contest(
+        self,
+        stored: StoredAdapter,
+        bounds: AdapterBounds,
+        earlier: StoredAdapter | None = None,
+        versions: VersionPair | None = None,
+    ) -> Contest | None:
+        """Return how an adapter compares with the champion of its registered name; None where that is not asked.
+
+        ``versions`` are those that ``earlier`` and the adapter were trained on, where they are read already.
+        """
         from experiments.gating.contest import contest
         from experiments.gating.registry import rival
+        from workbench.mlflow.registration import Version
 
         if bounds.below_champion is None:
             return None
         now = rival(stored, self.workspace, self.listener)
-        return contest(self.workspace, stored, now, self.task_folders, bounds.below_champion)
+        is_earlier = now is not None and earlier is not None and now.is_of(Version.of(earlier))
+        pair = versions if is_earlier else None
+        return contest(self.workspace, stored, now, self.task_folders, bounds.below_champion, pair)
 
     def compare(self, champion: str, candidate: str, bounds: CandidateBounds | None = None) -> CandidateReport:
         """Return what a candidate answers beside a champion, on test rows of the candidate's version of the task.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from experiments.gating.candidate.by_label import LabelComparison
     from experiments.gating.candidate.comparison import GroupComparison
     from experiments.gating.candidate.judged_rows import JudgedRows
+    from experiments.gating.candidate.versions import VersionPair
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.measures.statistics import Array, Interval
@@ -170,7 +171,12 @@ def takeover_of(
 
 
 def compared_with(
-    champion: Version, stored: StoredAdapter, workspace: Workspace, folders: Sequence[Path], margin: float = MARGIN
+    champion: Version,
+    stored: StoredAdapter,
+    workspace: Workspace,
+    folders: Sequence[Path],
+    margin: float = MARGIN,
+    versions: VersionPair | None = None,
 ) -> Takeover | str:
     """Return an adapter beside a champion, asked where they were not asked before; or why they are not compared.
 
@@ -182,6 +188,7 @@ def compared_with(
         workspace: that has both.
         folders: of the person's own tasks.
         margin: points that may be lost.
+        versions: that the champion and the adapter were trained on, in this order; None: they are read.
     """
     if champion.adapter is None or champion.adapter not in workspace.adapters:
         return f"{champion.adapter or 'the champion'} is not in this workspace"
@@ -190,7 +197,7 @@ def compared_with(
         if champion.identity not in (None, before.identity):
             return f"{before.id} has other files here than when it was registered"
         if _have_versions(before, stored):
-            return _by_versions(before, stored, workspace, folders, margin)
+            return _by_versions(before, stored, workspace, folders, margin, versions)
         return _by_scores_of_rows(before, stored, workspace, folders, margin)
     except (InputError, WorkError) as error:  # data or a backbone that are not here, damaged files
         return f"{error.where}: {error.what}" if error.where else error.what
@@ -203,16 +210,21 @@ def _have_versions(champion: StoredAdapter, candidate: StoredAdapter) -> bool:
 
 
 def _by_versions(
-    champion: StoredAdapter, candidate: StoredAdapter, workspace: Workspace, folders: Sequence[Path], margin: float
+    champion: StoredAdapter,
+    candidate: StoredAdapter,
+    workspace: Workspace,
+    folders: Sequence[Path],
+    margin: float,
+    versions: VersionPair | None,
 ) -> Takeover | str:
     from experiments.gating.candidate.by_label import compare_labels
     from experiments.gating.candidate.comparison import compare
     from experiments.gating.candidate.judged_rows import judged_rows
     from experiments.gating.candidate.versions import ASKED, is_later, version_pair
 
-    backwards = is_later(champion, candidate, folders)
+    backwards = versions is None and is_later(champion, candidate, folders)
     first, second = (candidate, champion) if backwards else (champion, candidate)
-    versions = version_pair(first, second, folders)
+    versions = versions or version_pair(first, second, folders)
     rows = judged_rows(first, second, versions, ASKED, workspace.evaluations)
     labels = compare_labels(rows["test"], versions.labels, versions.known)
     later = not backwards and versions.names[0] != versions.names[1]
