@@ -154,8 +154,11 @@ def promote(
     listener: Listener,
     task_folders: Sequence[Path] = (),
     accepted: bool = False,
+    beside: Contest | None = None,
 ) -> ChampionChange:
     """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`.
+
+    ``beside`` is how it compares with a champion, where that is known already.
 
     Raises:
         GateError: it loses against the champion, and that is not ``accepted``; nothing was changed.
@@ -163,7 +166,8 @@ def promote(
     registered = dict(workspace.champions.names())
     full = _known_name(name, tracker_here(workspace, listener.say), registered)
     version, was = succession.promoted(full, registered[full], to), registered[full].champion
-    beside = _contest_of(version, was, workspace, task_folders)
+    if was is None or beside is None or beside.champion is None or not was.is_of(beside.champion):
+        beside = _contest_of(version, was, workspace, task_folders)
     if beside is not None:
         _require(beside, accepted, full, version)
         if accepted:
@@ -229,7 +233,7 @@ def take_over(
         change = (
             ChampionChange(name, known.champion, now, registration.decision)
             if registration.champion
-            else promote(name, now.number, workspace, listener, task_folders, accepted)
+            else promote(name, now.number, workspace, listener, task_folders, accepted, beside)
         )
     workspace.origins.ask(stored.id, "promote")
     return change

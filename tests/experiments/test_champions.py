@@ -15,6 +15,7 @@ import pytest
 from experiments.answers.http_server.selection import select
 from experiments.answers.naming import source_ids
 from experiments.gating.adapter_bounds import AdapterBounds
+from experiments.gating.takeover import Takeover, compared_with
 from experiments.workspace import Workspace
 from experiments.workspace.champions import FILE
 from experiments.workspace.registered_names import RegisteredName
@@ -331,6 +332,22 @@ def test_a_promotion_says_what_was_compared(copy: ScoredAdapters, call: Call) ->
     assert call("adapters", "rollback", "animals", "--to", "3")[0] == 0
     code, out, err = call("adapters", "rollback", "animals", "--json")
     assert (code, json.loads(out)["now"]["version"]) == (0, "1"), "what was champion before 3"
+
+
+def test_an_adapter_that_is_promoted_is_compared_once(
+    copy: ScoredAdapters, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as good as the champion: registered alone it would not be champion, and promoted it is."""
+    adapter, compared = copy.learn(str(bert), 3, 0.75), []
+
+    def seen(*given: Any) -> Takeover | str:
+        compared.append(given)
+        return compared_with(*given)
+
+    monkeypatch.setattr("experiments.gating.contest.compared_with", seen)
+    change = copy.bench.release.promote(adapter, None)
+    assert (change.was and change.was.adapter, change.now.adapter, len(compared)) == (copy.ids[1], adapter, 1)
+    assert "on 16 validation rows whose label both know, version 4 has 75.0 %, version 2 75.0 %" in change.compared
 
 
 def test_a_damaged_file_is_one_message_that_says_what_to_do(copy: ScoredAdapters, call: Call) -> None:
