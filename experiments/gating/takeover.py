@@ -54,7 +54,6 @@ class Takeover:
 
     Attributes:
         rows: how many validation rows have a label that both know.
-        left_out: how many have not.
         scores: of the champion and of the candidate on ``rows``.
         difference: candidate − champion with its 95 % interval over rows.
         margin: that may be lost, a share.
@@ -66,7 +65,6 @@ class Takeover:
     """
 
     rows: int
-    left_out: int
     scores: tuple[float, float]
     difference: Interval
     margin: float
@@ -167,7 +165,7 @@ def takeover_of(
     lacking = tuple(label.label for label in labels if label.champion is None) if backwards else ()
     titles = {} if later or backwards else {OLD: TITLES[ALL]}  # of one version, no row is newer than another
     lower = (*_lower_groups(groups, titles, backwards), *_lower_labels(labels, backwards))
-    return _takeover(champion, candidate, margin, int((~known).sum()), lower, lacking, later)
+    return _takeover(champion, candidate, margin, lower, lacking, later)
 
 
 def compared_with(
@@ -236,19 +234,16 @@ def _by_scores_of_rows(
 ) -> Takeover | str:
     """Return the comparison of two adapters of any kind that answer the same rows, by the score of each row."""
     from experiments.answers.adapter_task import adapter_task
+    from experiments.gating.candidate.versions import ASKED, INSTEAD, NEED
     from experiments.gating.validation_answers import same_questions
 
     if not same_questions(champion.manifest.task, candidate.manifest.task):
         return f"{candidate.id} answers for other data than {champion.id}"
     drawn = candidate if candidate.manifest.task.fingerprint else champion
-    task = adapter_task(drawn, folders, "a comparison needs the rows", "`workbench adapters show`")
-    sides = [
-        [_scores(adapter, task, split, workspace) for split in ("validation", "test")]
-        for adapter in (champion, candidate)
-    ]
+    task = adapter_task(drawn, folders, NEED, INSTEAD)
+    sides = [[_scores(adapter, task, split, workspace) for split in ASKED] for adapter in (champion, candidate)]
     (first, first_test), (second, second_test) = sides
-    lower = tuple(_lower("test rows", first_test, second_test))
-    return _takeover(first, second, margin, 0, lower, (), later=False)
+    return _takeover(first, second, margin, tuple(_lower(first_test, second_test)), (), later=False)
 
 
 def _scores(stored: StoredAdapter, task: Task, split: str, workspace: Workspace) -> Array:
@@ -264,7 +259,6 @@ def _takeover(
     champion: Array,
     candidate: Array,
     margin: float,
-    left_out: int,
     lower: tuple[str, ...],
     lacking: tuple[str, ...],
     later: bool,
@@ -275,7 +269,6 @@ def _takeover(
     testable = share < 1
     return Takeover(
         rows=len(champion),
-        left_out=left_out,
         scores=(float(champion.mean()), float(candidate.mean())),
         difference=drop(candidate, champion),
         margin=share,
@@ -311,8 +304,8 @@ def _gap(difference: Interval, backwards: bool = False) -> str:
     return f"{number(mean, signed=True)} points {bounds(difference, sign)}".rstrip()
 
 
-def _lower(name: str, champion: Array, candidate: Array) -> Iterator[str]:
+def _lower(champion: Array, candidate: Array) -> Iterator[str]:
     p = chance_of_none(candidate, champion) if len(champion) else None
     if p is not None and p < LEVEL and candidate.mean() < champion.mean():
         scores = f"{number(float(candidate.mean()))} %, the champion {number(float(champion.mean()))} %"
-        yield f"{name} {scores}, {_gap(drop(candidate, champion))}"
+        yield f"test rows {scores}, {_gap(drop(candidate, champion))}"

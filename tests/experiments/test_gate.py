@@ -178,7 +178,7 @@ def test_the_margin_of_a_registration_counts_in_its_decision(
     def compared(*given: Any) -> Takeover:
         margins.append(given[4] if len(given) > 4 else MARGIN)
         difference = Interval(mean, mean - 0.1, mean + 0.1)
-        return Takeover(16, 0, (0.75, 0.625), difference, margins[-1] / 100, None, None, later=True)
+        return Takeover(16, (0.75, 0.625), difference, margins[-1] / 100, None, None, later=True)
 
     monkeypatch.setattr("experiments.gating.contest.compared_with", compared)
     code, out, err = call("adapters", "register", made.ids[0], "--not-below-champion", "--margin", "100", "--json")
