@@ -57,8 +57,7 @@ class Contest:
         if isinstance(self.outcome, Takeover):
             yield from self.outcome.checks(accepted)
         elif own.validation is None and self.outcome is None:
-            unknown = f"it came from elsewhere: `workbench adapters test {own.adapter}` measures it here"
-            yield Check(BESIDE, "at least", None, None, note=unknown)
+            yield Check(BESIDE, "at least", None, None, note=not_measured(own.adapter))
         elif champion is None:
             yield Check(BESIDE, "at least", None, score, note=f"{self.name} has no champion yet")
         elif champion.is_of(own):
@@ -70,6 +69,11 @@ class Contest:
         else:
             note = f"{champion.adapter or f'version {champion.number}'} cannot be compared: {self.outcome}"
             yield Check(BESIDE, "at least", None, None, note=note, accepted=accepted)
+
+
+def not_measured(adapter: str | None) -> str:
+    """Return why an adapter from elsewhere has no score that counts here, and what gives it one."""
+    return f"it came from elsewhere: `workbench adapters test {adapter}` measures it here"
 
 
 def contest(
