@@ -13,7 +13,7 @@ The rule, which ``update``, ``add``, ``gate``, ``adapters promote`` and ``fuse -
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +58,8 @@ class Takeover:
         difference: candidate − champion with its 95 % interval over rows.
         margin: that may be lost, a share.
         p: one-sided, of a loss of at least the margin; None where it cannot be told.
-        power: the chance to rule such a loss out with these rows if nothing is lost; None where it cannot be told.
+        power: the chance to rule such a loss out with these rows if nothing is lost; None where it cannot be told, or
+            such a loss is ruled out.
         lower: what the report on test rows calls lower, each with its figures.
         lacking: labels that the champion can give and the candidate cannot.
         later: whether the candidate learned a later version of the task.
@@ -81,8 +82,8 @@ class Takeover:
 
     @property
     def is_too_small(self) -> bool:
-        """Whether the rows are too few to rule it out in most cases."""
-        return self.margin < 1 and (self.power is None or self.power < ENOUGH)
+        """Whether it is not ruled out, and the rows are too few to rule it out in most cases."""
+        return not self.is_shown and (self.power is None or self.power < ENOUGH)
 
     @property
     def holds(self) -> bool:
@@ -96,7 +97,7 @@ class Takeover:
             for value in (self.difference.mean, self.difference.low, self.difference.high)
         )
         interval = None if low is None or high is None else (low, high)
-        granted = self.is_shown or not self.is_too_small
+        granted = not self.is_too_small
         bound = -100 * self.margin if granted else 0.0
         whole = granted and self.margin < 1
         yield Check(BESIDE, "at least", bound, points, interval, whole, self._rows_in_words(), accepted)
@@ -266,18 +267,20 @@ def _takeover(
     if not len(champion):
         return "no validation row has a label that both know"
     share = margin / 100
-    testable = share < 1
-    return Takeover(
+    outcome = Takeover(
         rows=len(champion),
         scores=(float(champion.mean()), float(candidate.mean())),
         difference=drop(candidate, champion),
         margin=share,
-        p=chance_of_loss(champion, candidate, share) if testable else None,
-        power=power_to_rule_out(champion, candidate, share, ONE_SIDED) if 0 < share < 1 else None,
+        p=chance_of_loss(champion, candidate, share) if share < 1 else None,
+        power=None,
         lower=lower,
         lacking=lacking,
         later=later,
     )
+    if outcome.is_shown or not share:
+        return outcome
+    return replace(outcome, power=power_to_rule_out(champion, candidate, share, ONE_SIDED))
 
 
 def _lower_groups(groups: Sequence[GroupComparison], titles: Mapping[str, str], backwards: bool) -> Iterator[str]:

@@ -66,6 +66,13 @@ def test_with_few_rows_no_margin_is_granted_and_none_is_needed_where_nothing_is_
     assert beside(judged(40, 0, 20)).is_shown
 
 
+def test_the_power_is_not_computed_where_a_loss_is_ruled_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a sum over all numbers of lost and gained answers, and nobody reads it there."""
+    monkeypatch.setattr("experiments.gating.takeover.power_to_rule_out", lambda *_: pytest.fail("it was computed"))
+    (check,) = beside(judged(40, 0, 20)).checks()
+    assert (check.bound, check.whole, check.holds) == (-2.0, True, True)
+
+
 def test_with_many_rows_the_whole_interval_has_to_be_above_the_margin() -> None:
     small, large = beside(judged(5700, 120, 100, 80)), beside(judged(5600, 180, 80, 140))
     assert (small.is_too_small, small.is_shown, small.holds) == (False, True, True)
