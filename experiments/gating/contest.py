@@ -31,12 +31,14 @@ class Contest:
         champion: that it is held against; None where there is none.
         outcome: how the two compare; a text where they cannot be compared says why, None where there is nothing to
             compare: no champion, the adapter is it, or it came from elsewhere and was not measured here.
+        margin: points that may be lost.
     """
 
     name: str
     version: Version
     champion: Version | None
     outcome: Takeover | str | None
+    margin: float = MARGIN
 
     @property
     def holds(self) -> bool:
@@ -100,4 +102,4 @@ def contest(
     outcome = None
     if champion is not None and not champion.is_of(version) and (score or stored.manifest.imported is None):
         outcome = compared_with(champion, stored, workspace, task_folders, margin, versions)
-    return Contest(registered_name(stored.manifest), version, champion, outcome)
+    return Contest(registered_name(stored.manifest), version, champion, outcome, margin)

@@ -90,6 +90,7 @@ class Release:
         """
         from experiments.gating.adding import AddedTask, check_compared, check_others
         from experiments.gating.gate import Gate
+        from experiments.gating.succession import succession_of
         from experiments.workspace.registered_names import RegisteredName
         from workbench.adapters.name_resolution import registered_name
         from workbench.mlflow.registration import Version
@@ -98,7 +99,7 @@ class Release:
         task, name = adapter.manifest.task.name, registered_name(adapter.manifest)
         checks = (*checks, *check_others(self.workspace.adapters, adapter.id, champion))
         if champion is not None:
-            now = self.workspace.champions.names().get(name, RegisteredName()).champion
+            now = succession_of(self.workspace.champions.names(), name)
             checks = (*checks, *check_compared(now, adapter, champion))
         gate = Gate("adapter", adapter.id, checks)
         registered = self.register(adapter.id, beside, accepted) if gate.passed and is_first() else None

@@ -150,9 +150,8 @@ def promote(known: RegisteredName, version: Version, outcome: Takeover | str | N
     was = known.champion
     if was is None:
         return known.with_champion(version, known.line, "promoted: there was no champion", aside=True)
-    comparison = beside(version, was, outcome)
-    on_rows = comparison if isinstance(outcome, Takeover) else ""
-    return known.with_champion(version, known.line, f"promoted; {comparison}", aside=True, compared=on_rows)
+    why, compared = f"promoted; {beside(version, was, outcome)}", on_rows(version, was, outcome)
+    return known.with_champion(version, known.line, why, aside=True, compared=compared)
 
 
 def beside(version: Version, champion: Version, outcome: Takeover | str | None) -> str:
@@ -167,6 +166,11 @@ def beside(version: Version, champion: Version, outcome: Takeover | str | None) 
         return outcome.sentence(f"version {version.number}", number)
     why = f" ({outcome})" if outcome and not comparable(version, champion) else ""
     return f"{compared(version, champion)}{why}"
+
+
+def on_rows(version: Version, champion: Version | None, outcome: Takeover | str | None) -> str:
+    """Return how a version compares with a champion on rows; nothing where they are not compared so."""
+    return beside(version, champion, outcome) if champion is not None and isinstance(outcome, Takeover) else ""
 
 
 def comparison_of(known: RegisteredName, now: Version, was: Version) -> str:

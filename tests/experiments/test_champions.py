@@ -17,13 +17,14 @@ from experiments.answers.naming import source_ids
 from experiments.gating.adapter_bounds import AdapterBounds
 from experiments.gating.takeover import Takeover, compared_with
 from experiments.workspace import Workspace
-from experiments.workspace.champions import FILE
+from experiments.workspace.champions import FILE, LOCK
 from experiments.workspace.registered_names import RegisteredName
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks
 from tests.scored_adapters import BUDGET, ScoredAdapters
 from tests.workbench.test_foreign_adapters import sealed
+from workbench.files.locks import hold
 from workbench.machine.listener import Silent
 from workbench.mlflow.registration import RegisteredModel, Version
 from workbench.mlflow.tracker import Tracker
@@ -284,6 +285,29 @@ def test_a_new_workspace_takes_over_what_the_registry_knows(
     registered = job.bench.release.register(adapter)
     assert (registered.version, registered.champion) == ("4", False)
     assert job.bench.release.roll_back(NAME).now.adapter == copy.ids[0]
+
+
+def test_the_champion_of_the_registry_is_compared_before_anything_is_locked_and_can_be_accepted(
+    copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy.bench.release.register(copy.ids[1])  # logs anew what a copied database has elsewhere, as no server has
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
+    job = ScoredAdapters(tmp_path, {})
+    job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
+    job.bench.workspace.champions.save({})  # as beside a server, from which champions are not taken over at once
+    adapter, unlocked = job.learn(str(bert), 3, 0.625), []
+
+    def seen(*given: Any) -> Takeover | str:
+        with hold(job.bench.workspace.root / LOCK, wait=False) as acquired:
+            unlocked.append(acquired)
+        return compared_with(*given)
+
+    monkeypatch.setattr("experiments.gating.contest.compared_with", seen)
+    registered = job.bench.release.register(adapter, accepted=True)
+    assert (registered.champion, registered.decision.endswith("; accepted with --accept-loss")) == (True, True)
+    assert unlocked == [True]
+    (accepted,) = job.bench.workspace.adapters.get(adapter).manifest.accepted
+    assert (accepted.champion, accepted.loss.startswith("not compared: ")) == (copy.ids[1], True)
 
 
 def test_the_champion_s_id_with_other_files_is_another_adapter(
