@@ -18,11 +18,12 @@ import typer
 from numpy.typing import NDArray
 
 from bench import program
+from experiments.gating.adapter_bounds import MARGIN
 from experiments.gating.candidate.by_label import compare_labels
 from experiments.gating.candidate.comparison import compare
 from experiments.gating.candidate.judged_rows import JudgedRows
 from experiments.gating.candidate.mapped_answers import NONE, Answers
-from experiments.gating.takeover import MARGIN, Takeover, takeover_of
+from experiments.gating.takeover import Takeover, takeover_of
 from tasks.updating.label_map import LabelMap
 
 LABELS = 4  # that the champion knows, equally many rows each

@@ -172,8 +172,7 @@ class Workbench:
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
-        from experiments.gating.adapter_bounds import AdapterBounds
-        from experiments.gating.takeover import MARGIN
+        from experiments.gating.adapter_bounds import MARGIN, AdapterBounds
 
         return self.release.update(plan, bounds or AdapterBounds(below_champion=MARGIN), leakage, beside)
 

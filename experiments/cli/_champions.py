@@ -17,6 +17,7 @@ from experiments.terminal.bounds import (
     MinScore,
     MinWorstLabel,
     NotBelowChampion,
+    adapter_bounds,
     below_champion,
     print_gate,
 )
@@ -53,24 +54,19 @@ def register(
     undo it: `workbench adapters rollback`.
     """
     from experiments.api import Workbench
-    from experiments.gating.adapter_bounds import AdapterBounds
 
-    bounds = AdapterBounds(
-        min_score,
-        below_champion(not_below_champion, margin),
-        min_macro_f1=min_macro_f1,
-        min_worst_label=min_worst_label,
-    )
+    below = below_champion(not_below_champion, margin)
+    bounds = adapter_bounds(min_score, below, min_macro_f1, min_worst_label)
     workbench = Workbench(workspace, tasks, Messages())
     stored = workbench.chosen(adapter, champions=False)
-    gate = workbench.release.gate_adapter(stored, bounds) if bounds.asked else None
+    gate, beside = workbench.release.gated(stored, bounds) if bounds.asked else (None, None)
     if gate:
         if not as_json:
             print_gate(gate)
         elif not gate.passed:
             emit(gate.as_json())
         gate.require()
-    registered = workbench.release.register(stored)
+    registered = workbench.release.register(stored, beside)
     if as_json:
         emit(asdict(registered) | ({"gate": gate.as_json()} if gate else {}))
         return

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from experiments.gating.adapter_bounds import MARGIN
 from experiments.terminal import completion, next_steps
 from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
-from experiments.terminal.bounds import AcceptLoss, MinMacroF1, MinScore, MinWorstLabel
+from experiments.terminal.bounds import AcceptLoss, MinMacroF1, MinScore, MinWorstLabel, adapter_bounds
 from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
 from experiments.terminal.output import Json
 from workbench.settings.bounds import LARGEST_SEED
@@ -27,7 +28,7 @@ def add(
     min_score: MinScore = None,
     min_macro_f1: MinMacroF1 = None,
     min_worst_label: MinWorstLabel = None,
-    margin: MarginBelow = 2.0,
+    margin: MarginBelow = MARGIN,
     accept_loss: AcceptLoss = False,
     max_leakage: MaxLeakage = 1.0,
     assignments: Assignments = None,
@@ -47,16 +48,9 @@ def add(
     """
     from experiments.api import Workbench
     from experiments.engine.work import Work
-    from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.terminal.progress import progress
 
-    bounds = AdapterBounds(
-        min_score,
-        margin,
-        min_macro_f1=min_macro_f1,
-        min_worst_label=min_worst_label,
-        accept_loss=accept_loss,
-    )
+    bounds = adapter_bounds(min_score, margin, min_macro_f1, min_worst_label, accept_loss)
     workbench = Workbench(workspace, tasks)
     lesson = workbench.lesson_from(task, method, backbone, seed, assignments or [])
     with progress(task, Work(updates=workbench.updates(lesson))) as listener:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -86,10 +85,12 @@ def compare(
         stdout.print(report.verdict)
         return
     experiment.print_report(report, workbench, plan, workspace)
-    given = next_steps.named([("--methods", methods), ("--backbone", None if backbone == "minilm" else backbone)])
+    given = next_steps.named(
+        [("--methods", methods), ("--backbone", None if backbone == next_steps.DEFAULT else backbone)]
+    )
     given += next_steps.named([("--tune", str(tune) if tune else None)])
     again = f"workbench compare {task}{given}{next_steps.options(workspace, tasks, assignments)} --seeds"
     where, pair = next_steps.options(workspace), plan.tasks[0].pair
-    uses = {cell.label: partial(next_steps.predicting, cell.adapter, pair, where) for cell in report.advised}
+    uses = {cell.label: next_steps.predicting(cell.adapter, pair, where) for cell in report.advised}
     if following := next_steps.after_report(report, lambda many: f"{again} {many}", uses):
         next_steps.print_next(following)

@@ -73,23 +73,25 @@ def evaluate(
     from workbench.files.atomic import require_new, write_whole
 
     path = _required_file(adapter, file)
-    _require_out(out, overwrite, prefix, path)
+    ending = _require_out(out, overwrite, prefix, path)
     workbench = Workbench(workspace, tasks, Messages())
     predictor = workbench.predictor(adapter, backbone)
     named, task = NamedColumns(column, pair, label_column), workbench.task_file(predictor.task.name)
     rows = labelled_table(path, expected_columns(task, named), workbench.known_dialect(predictor.task.name))
     require_columns(predictor.task, task, rows.columns, named, str(path))
-    writers = [*_writers(out, prefix, rows, path, predictor), *_drawers(figure, predictor.task.kind)]
+    table = None if ending == DOCUMENT else out
+    writers = [*_writers(table, prefix, rows, path, predictor), *_drawers(figure, predictor.task.kind)]
     if figure is not None:
         require_new(figure, overwrite)
     result = evaluate_table(predictor, task, table_of(rows), named, str(path))
     for write in writers:
         write(result)
     files = {"file": str(path), "out": out and str(out), "figure": figure and str(figure)}
-    if out is not None and out.suffix.lower() == DOCUMENT:
-        write_whole(out, as_document({**result.as_json(wrong), **files}))
+    document = {**result.as_json(wrong), **files}
+    if out is not None and ending == DOCUMENT:
+        write_whole(out, as_document(document))
     if as_json:
-        emit({**result.as_json(wrong), **files})
+        emit(document)
         return
     given = [("--column", column), ("--label-column", label_column), ("--pair", pair), ("--backbone", backbone)]
     _print(result, wrong, out, figure)
@@ -112,18 +114,23 @@ def _required_file(adapter: str, file: Path | None) -> Path:
     return file
 
 
-def _require_out(out: Path | None, overwrite: bool, prefix: str, source: Path) -> None:
-    """Raise InputError where nothing can be written to ``--out``, or there is no column to put a prefix before."""
+def _require_out(out: Path | None, overwrite: bool, prefix: str, source: Path) -> str | None:
+    """Return the ending of ``--out``; None without it.
+
+    Raises:
+        InputError: nothing can be written there, or there is no column to put a prefix before.
+    """
     ending = None if out is None else require_out(out, ANSWERS, overwrite, source=source)
     if prefix != PREFIX and ending in (None, DOCUMENT):
         raise InputError("--prefix needs --out with a table", hint="Add --out answers.csv.")
+    return ending
 
 
 def _writers(out: Path | None, prefix: str, rows: FileRows, source: Path, predictor: Predictor) -> Iterator[Write]:
-    """Yield what writes the answers to ``out``; raises InputError where that cannot be written."""
+    """Yield what writes the answers to the table ``out``; raises InputError where that cannot be written."""
     from experiments.terminal.asking import AnswerFile
 
-    if out is not None and out.suffix.lower() != DOCUMENT:
+    if out is not None:
         rest = ("error", "adapter") if predictor.target == "value" else ("confidence", "correct", "adapter")
         columns = {predictor.target: "value", **{name: name for name in rest}}
         yield partial(_write, AnswerFile(out, rows, columns, prefix, source))

@@ -123,8 +123,9 @@ def fuse(
     given = [("--from", sources), ("--method", method), ("--shots", None if shots is None else str(shots))]
     given += [("--ranking", None if ranking == "logme" else ranking), ("--controls", controls)]
     given += [("--backbone", backbone)]
-    again = f"workbench fuse {target}{next_steps.named(given)}{'' if full else ' --no-full'}"
-    print_fused(fused, plan, workbench, again, workspace, tasks, assignments)
+    command = f"workbench fuse {target}{next_steps.named(given)}{'' if full else ' --no-full'}"
+    further = next_steps.options(workspace, tasks, assignments)
+    print_fused(fused, plan, workbench, lambda own: f"{command}{own}{further}", workspace, tasks)
     if register:
         change = workbench.release.enthrone(fused.adapter.id, accept_loss)
         stdout.print(f"\nRegistered as {change.name} version {change.now.number}, the champion: {change.compared}.")

@@ -180,13 +180,12 @@ def _exports(
     form: str,
 ) -> Iterator[tuple[Path, str | bytes]]:
     """Yield what is to be written, and where; ``chosen`` has the tables that were chosen."""
-    from experiments.reporting import csv_tables, files, page
-    from experiments.reporting import latex as floats
+    from experiments.reporting import csv_tables, files
 
     if html:
-        yield html, page.page(presentation, files.figures(presentation))
+        yield html, report_content(presentation, ".html")
     if latex:
-        yield latex, floats.latex(chosen)
+        yield latex, report_content(chosen, ".tex")
     if csv:
         yield from ((csv / name, content) for name, content in csv_tables.csv_tables(chosen).items())
     if figures:

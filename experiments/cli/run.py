@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import completion
+from experiments.terminal import completion, next_steps
 from experiments.terminal.options import (
     Assignments,
     Cluster,
@@ -86,6 +86,7 @@ def run(
         hint = "`workbench recipes list` names the shipped ones; a path to your own YAML file works too."
         raise InputError("workbench run needs a RECIPE", hint=hint)
     _require_one_way(until_decided, most_seeds, seeds_for)
+    again = f"workbench run {shlex.quote(recipe)}{next_steps.options(workspace, tasks, assignments)}"
     workbench = Workbench(workspace, tasks)
     if until_decided:
         most = MOST_SEEDS if most_seeds is None else most_seeds
@@ -94,7 +95,7 @@ def run(
             looks_ahead.dry_run(workbench, whole, as_json, jobs, cluster, measure)
             return
         report, plan = looks_ahead.carry_out(workbench, whole, jobs, cluster)
-        _show(report, workbench, plan, as_json, recipe, workspace, tasks, assignments)
+        _show(report, workbench, plan, as_json, workspace, again)
         return
     plan = workbench.plan(recipe, assignments or [])
     if seeds_for is not None:
@@ -112,28 +113,19 @@ def run(
         experiment.dry_run(workbench, plan, as_json, jobs, cluster, measure)
         return
     report = experiment.carry_out(workbench, plan, jobs, cluster)
-    _show(report, workbench, plan, as_json, recipe, workspace, tasks, assignments)
+    _show(report, workbench, plan, as_json, workspace, again)
 
 
-def _show(
-    report: Report,
-    workbench: Workbench,
-    plan: Plan,
-    as_json: bool,
-    recipe: str,
-    workspace: Path | None,
-    tasks: list[Path] | None,
-    assignments: list[str] | None,
-) -> None:
+def _show(report: Report, workbench: Workbench, plan: Plan, as_json: bool, workspace: Path | None, again: str) -> None:
+    """Print a report, and what follows from it; ``again`` is the command that made it, without seeds."""
     from experiments.studies.core.report import StudyReport
-    from experiments.terminal import experiment, next_steps
+    from experiments.terminal import experiment
 
     if as_json:
         emit(report.as_json())
         return
     experiment.print_report(report, workbench, plan, workspace)
     if isinstance(report, StudyReport) and report.complete:
-        again = f"workbench run {shlex.quote(recipe)}{next_steps.options(workspace, tasks, assignments)}"
         can_have_more = workbench.can_have_more_seeds(plan, report)
         following = next_steps.after_report(report, partial(_until_decided, again) if can_have_more else None)
         if following:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from experiments.gating.adapter_bounds import MARGIN
 from experiments.terminal import completion, next_steps
 from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
 from experiments.terminal.bounds import (
@@ -16,6 +17,7 @@ from experiments.terminal.bounds import (
     MinNewLabel,
     MinScore,
     MinWorstLabel,
+    adapter_bounds,
 )
 from experiments.terminal.candidate import Html, require_page, write_page
 from experiments.terminal.options import Assignments, DryRun, Folders, Overwrite, TaskName, WorkspaceOption
@@ -50,7 +52,7 @@ def update(
     min_score: MinScore = None,
     min_macro_f1: MinMacroF1 = None,
     min_worst_label: MinWorstLabel = None,
-    margin: MarginBelow = 2.0,
+    margin: MarginBelow = MARGIN,
     accept_loss: AcceptLoss = False,
     max_leakage: MaxLeakage = 1.0,
     max_lost_on_old: MaxLostOnOld = None,
@@ -76,17 +78,10 @@ def update(
     """
     from experiments.api import Workbench
     from experiments.engine.work import Work
-    from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.terminal.progress import Messages, progress
 
-    bounds = AdapterBounds(
-        min_score,
-        margin,
-        min_macro_f1=min_macro_f1,
-        min_worst_label=min_worst_label,
-        accept_loss=accept_loss,
-    )
+    bounds = adapter_bounds(min_score, margin, min_macro_f1, min_worst_label, accept_loss)
     beside = CandidateBounds(max_lost_on_old, max_flips, min_new_label)
     require_page(html, overwrite)
     workbench = Workbench(workspace, tasks, Messages())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from experiments.gating.gate import require_number, require_percent
 from workbench.errors import InputError
 
+MARGIN = 2.0  # points that may be lost against the champion where they are shown not to be exceeded
+
 
 @dataclass(frozen=True)
 class AdapterBounds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.gating.contest import not_measured
 from experiments.gating.gate import Check, Gate
 from experiments.gating.validation_answers import check_answers, require_answers
 from workbench.methods.kinds import KINDS
@@ -44,7 +45,7 @@ def gate_adapter(
     checks = [*_by_score(workspace, stored, bounds)]
     checks += beside.checks(bounds.accept_loss) if beside else ()
     if bounds.needs_answers:
-        checks += check_answers(stored, other, bounds, task_folders)
+        checks += check_answers(stored, other, bounds, task_folders, workspace.evaluations)
     return Gate("adapter", stored.id, tuple(checks))
 
 
@@ -52,7 +53,7 @@ def _by_score(workspace: Workspace, stored: StoredAdapter, bounds: AdapterBounds
     manifest = stored.manifest
     score = workspace.score(manifest)
     percent = None if score is None else 100 * score.validation
-    unknown = "" if score else f"it came from elsewhere: `workbench adapters test {manifest.id}` measures it here"
+    unknown = "" if score else not_measured(manifest.id)
     if bounds.min_score is not None:
         what = next(iter(manifest.metrics), f"validation_{KINDS.get(manifest.task.kind).metric}").replace("_", " ")
         seen = "trained elsewhere, perhaps on these examples" if manifest.elsewhere else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from experiments.gating.adapter_bounds import MARGIN
 from experiments.gating.gate import Check
 from experiments.gating.succession import comparable
-from experiments.gating.takeover import BESIDE, MARGIN, Takeover, compared_with
+from experiments.gating.takeover import BESIDE, Takeover, compared_with
 from workbench.adapters.name_resolution import registered_name
 from workbench.mlflow.registration import Version
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from experiments.gating.candidate.versions import VersionPair
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
 
@@ -29,12 +31,14 @@ class Contest:
         champion: that it is held against; None where there is none.
         outcome: how the two compare; a text where they cannot be compared says why, None where there is nothing to
             compare: no champion, the adapter is it, or it came from elsewhere and was not measured here.
+        margin: points that may be lost.
     """
 
     name: str
     version: Version
     champion: Version | None
     outcome: Takeover | str | None
+    margin: float = MARGIN
 
     @property
     def holds(self) -> bool:
@@ -55,8 +59,7 @@ class Contest:
         if isinstance(self.outcome, Takeover):
             yield from self.outcome.checks(accepted)
         elif own.validation is None and self.outcome is None:
-            unknown = f"it came from elsewhere: `workbench adapters test {own.adapter}` measures it here"
-            yield Check(BESIDE, "at least", None, None, note=unknown)
+            yield Check(BESIDE, "at least", None, None, note=not_measured(own.adapter))
         elif champion is None:
             yield Check(BESIDE, "at least", None, score, note=f"{self.name} has no champion yet")
         elif champion.is_of(own):
@@ -66,8 +69,13 @@ class Contest:
             note = f"by the two scores alone, since {self.outcome}"
             yield Check(BESIDE, "at least", 0.0, above, note=note, accepted=accepted)
         else:
-            note = f"version {champion.number} of {self.name} cannot be compared: {self.outcome}"
+            note = f"{champion.adapter or f'version {champion.number}'} cannot be compared: {self.outcome}"
             yield Check(BESIDE, "at least", None, None, note=note, accepted=accepted)
+
+
+def not_measured(adapter: str | None) -> str:
+    """Return why an adapter from elsewhere has no score that counts here, and what gives it one."""
+    return f"it came from elsewhere: `workbench adapters test {adapter}` measures it here"
 
 
 def contest(
@@ -76,6 +84,7 @@ def contest(
     champion: Version | None,
     task_folders: Sequence[Path],
     margin: float = MARGIN,
+    versions: VersionPair | None = None,
 ) -> Contest:
     """Return an adapter beside the champion of its registered name; both are asked where they were not asked before.
 
@@ -85,11 +94,12 @@ def contest(
         champion: of its registered name; None where that has none.
         task_folders: of the person's own tasks.
         margin: points that may be lost.
+        versions: of the task, on which the two were trained; None: they are read.
     """
     score, version = workspace.score(stored.manifest), Version.of(stored)
     if score is not None:
         version = replace(version, measure=score.measure, validation=score.validation, examples=score.examples)
     outcome = None
     if champion is not None and not champion.is_of(version) and (score or stored.manifest.imported is None):
-        outcome = compared_with(champion, stored, workspace, task_folders, margin)
-    return Contest(registered_name(stored.manifest), version, champion, outcome)
+        outcome = compared_with(champion, stored, workspace, task_folders, margin, versions)
+    return Contest(registered_name(stored.manifest), version, champion, outcome, margin)

@@ -10,6 +10,9 @@ from experiments.reporting.wording import plural
 from workbench.errors import GateError, InputError
 from workbench.machine import earlier_names
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Limit: TypeAlias = Literal["at least", "at most"]
 ROUNDING = 1e-9  # points by which a share times 100 may be off
 
@@ -144,6 +147,20 @@ class Gate:
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``workbench gate --json``."""
         return {self.noun: self.name, "passed": self.passed, "bounds": [check.as_json() for check in self.checks]}
+
+
+def refusal(checks: Sequence[Check]) -> str:
+    """Return which bounds are broken, and by which figures, as one sentence; nothing where all hold."""
+    broken = [check for check in checks if not check.holds]
+    return "; ".join(_broken(check) for check in broken)
+
+
+def _broken(check: Check) -> str:
+    if check.listed:
+        return f"{check.what}: {check.note}"
+    measured = "not measured" if check.value is None else points(check.value)
+    bound = "" if check.bound is None else f", {check.limit} {points(check.bound)} asked"
+    return f"{check.what}: {measured}{bound}{f' ({check.note})' if check.note else ''}"
 
 
 def points(value: float) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from experiments.answers.tracked import run_of, test_scores
 from experiments.gating import succession
 from experiments.gating.contest import Contest, contest
-from experiments.gating.takeover import HOW_TO_ACCEPT, Takeover
+from experiments.gating.takeover import HOW_TO_ACCEPT
 from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
+from experiments.workspace.champions import named_champions
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
 from workbench.adapters.manifest import AcceptedLoss
 from workbench.adapters.name_resolution import adapter_for_task, readable, registered_name
@@ -106,8 +107,9 @@ def register(
         IntegrityError: ``champions.json`` is damaged.
     """
     name, tracker = registered_name(stored.manifest), tracker_here(workspace, listener.say)
-    now = workspace.champions.names().get(name, RegisteredName()).champion
-    beside = beside or contest(workspace, stored, now, task_folders)
+    if beside is None:
+        now = champion(name, workspace.champions.names(), workspace, listener)
+        beside = contest(workspace, stored, now, task_folders)
     if accepted:
         stored = accept_loss(stored, beside, workspace)
     run = run_of(stored, workspace)
@@ -121,12 +123,14 @@ def register(
             raise RuntimeError("a version that MLflow names is not among those taken from it")
         own = known.champion
         if own is not None and (beside.champion is None or not own.is_of(beside.champion)):
-            beside = contest(workspace, stored, own, task_folders)  # of MLflow's, or another command made it champion
+            # another command made it champion meanwhile
+            beside = contest(workspace, stored, own, task_folders, beside.margin)
+            if accepted:
+                accept_loss(stored, beside, workspace)
         wins, decision = succession.decide(name, version, own, beside.outcome, accepted)
         if wins and known.champion != version:
-            on_rows = isinstance(beside.outcome, Takeover) and own is not None
-            comparison = succession.beside(version, own, beside.outcome) if on_rows and own else ""
-            known = known.with_champion(version, known.line, decision, aside=False, compared=comparison)
+            compared = succession.on_rows(version, own, beside.outcome)
+            known = known.with_champion(version, known.line, decision, aside=False, compared=compared)
         registered[name] = known
         workspace.champions.save(registered)
         _follow(tracker, registered, {name: was}, listener.say)
@@ -154,8 +158,11 @@ def promote(
     listener: Listener,
     task_folders: Sequence[Path] = (),
     accepted: bool = False,
+    beside: Contest | None = None,
 ) -> ChampionChange:
     """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`.
+
+    ``beside`` is how it compares with a champion, where that is known already.
 
     Raises:
         GateError: it loses against the champion, and that is not ``accepted``; nothing was changed.
@@ -163,7 +170,8 @@ def promote(
     registered = dict(workspace.champions.names())
     full = _known_name(name, tracker_here(workspace, listener.say), registered)
     version, was = succession.promoted(full, registered[full], to), registered[full].champion
-    beside = _contest_of(version, was, workspace, task_folders)
+    if was is None or beside is None or beside.champion is None or not was.is_of(beside.champion):
+        beside = _contest_of(version, was, workspace, task_folders)
     if beside is not None:
         _require(beside, accepted, full, version)
         if accepted:
@@ -197,7 +205,7 @@ def _require(beside: Contest, accepted: bool, name: str, version: Version | None
 def standing(stored: StoredAdapter, workspace: Workspace) -> ChampionChange | None:
     """Return that an adapter is the champion of its registered name already; None where it is not."""
     name = registered_name(stored.manifest)
-    now = workspace.champions.names().get(name, RegisteredName()).champion
+    now = succession.succession_of(workspace.champions.names(), name)
     if now is None or not now.is_of(Version.of(stored)):
         return None
     return ChampionChange(name, now, now, "it was the champion already")
@@ -229,19 +237,20 @@ def take_over(
         change = (
             ChampionChange(name, known.champion, now, registration.decision)
             if registration.champion
-            else promote(name, now.number, workspace, listener, task_folders, accepted)
+            else promote(name, now.number, workspace, listener, task_folders, accepted, beside)
         )
     workspace.origins.ask(stored.id, "promote")
     return change
 
 
-def champion(name: str, workspace: Workspace, listener: Listener) -> Version | None:
-    """Return the champion of a registered name; MLflow is asked only for a name that the workspace does not know.
+def champion(
+    name: str, registered: Mapping[str, RegisteredName], workspace: Workspace, listener: Listener
+) -> Version | None:
+    """Return the champion of a name; MLflow is asked only for one that is not ``registered`` in the workspace.
 
     Raises:
         TrackingError: it has to be asked, and does not answer.
     """
-    registered = workspace.champions.names()
     if name in registered:
         return registered[name].champion
     model = tracker_here(workspace, listener.say).registered_model(name)
@@ -257,17 +266,17 @@ def rival(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Ve
     Raises:
         TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
     """
-    name = registered_name(stored.manifest)
-    own = champion(name, workspace, listener)
+    name, registered = registered_name(stored.manifest), workspace.champions.names()
+    own = champion(name, registered, workspace, listener)
     if own is not None:
         return own
-    task, registered = name.rpartition(".")[0], workspace.champions.names()
+    task = name.rpartition(".")[0]
     champions = [known.champion for full, known in registered.items() if full.rpartition(".")[0] == task]
     others = {version.adapter: version for version in champions if version is not None}
     manifests = [manifest for manifest in readable(workspace.adapters) if manifest.id in others]
     if not manifests:
         return None
-    return others[adapter_for_task(task, manifests, workspace.champions.current(), workspace.score).id]
+    return others[adapter_for_task(task, manifests, named_champions(registered), workspace.score).id]
 
 
 def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:

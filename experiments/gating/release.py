@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from experiments.gating.adding import AddedTask
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.candidate.report import CandidateReport
+    from experiments.gating.candidate.versions import VersionPair
     from experiments.gating.contest import Contest
     from experiments.gating.gate import Check, Gate
     from experiments.gating.registry import ChampionChange, Registration
@@ -89,6 +90,7 @@ class Release:
         """
         from experiments.gating.adding import AddedTask, check_compared, check_others
         from experiments.gating.gate import Gate
+        from experiments.gating.succession import succession_of
         from experiments.workspace.registered_names import RegisteredName
         from workbench.adapters.name_resolution import registered_name
         from workbench.mlflow.registration import Version
@@ -97,7 +99,7 @@ class Release:
         task, name = adapter.manifest.task.name, registered_name(adapter.manifest)
         checks = (*checks, *check_others(self.workspace.adapters, adapter.id, champion))
         if champion is not None:
-            now = self.workspace.champions.names().get(name, RegisteredName()).champion
+            now = succession_of(self.workspace.champions.names(), name)
             checks = (*checks, *check_compared(now, adapter, champion))
         gate = Gate("adapter", adapter.id, checks)
         registered = self.register(adapter.id, beside, accepted) if gate.passed and is_first() else None
@@ -143,7 +145,7 @@ class Release:
         if not data.passed:
             return UpdatedTask(plan, AddedTask(data))
         result = trained(self.workspace, lesson, self.listener, "update")
-        beside_champion = self._contest(result.adapter, bounds)
+        beside_champion = self._contest(result.adapter, bounds, lesson.champion, versions)
         own = self._gate(result.adapter, bounds, beside_champion)
         known = self.workspace.evaluations
         report = compare_candidate(lesson.champion, result.adapter, versions, bounds_beside, known)
@@ -163,8 +165,16 @@ class Release:
             IntegrityError: its files are damaged.
             TrackingError: the server does not answer, and has to say who is champion of a name that is not known here.
         """
+        return self.gated(adapter, bounds)[0]
+
+    def gated(self, adapter: str, bounds: AdapterBounds) -> tuple[Gate, Contest | None]:
+        """Check bounds on an adapter as :meth:`gate_adapter`; return also how it compares with the champion.
+
+        The comparison is None where ``bounds`` ask for none; :meth:`register` takes it.
+        """
         stored = self._verify(adapter, champions=False)
-        return self._gate(stored, bounds, self._contest(stored, bounds))
+        beside = self._contest(stored, bounds)
+        return self._gate(stored, bounds, beside), beside
 
     def _gate(self, stored: StoredAdapter, bounds: AdapterBounds, beside: Contest | None) -> Gate:
         from experiments.gating.adapter_gate import gate_adapter
@@ -172,15 +182,27 @@ class Release:
         other = self._verify(bounds.against) if bounds.against else None
         return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, beside)
 
-    def _contest(self, stored: StoredAdapter, bounds: AdapterBounds) -> Contest | None:
-        """Return how an adapter compares with the champion of its registered name; None where that is not asked."""
+    def _contest(
+        self,
+        stored: StoredAdapter,
+        bounds: AdapterBounds,
+        earlier: StoredAdapter | None = None,
+        versions: VersionPair | None = None,
+    ) -> Contest | None:
+        """Return how an adapter compares with the champion of its registered name; None where that is not asked.
+
+        ``versions`` are those that ``earlier`` and the adapter were trained on, where they are read already.
+        """
         from experiments.gating.contest import contest
         from experiments.gating.registry import rival
+        from workbench.mlflow.registration import Version
 
         if bounds.below_champion is None:
             return None
         now = rival(stored, self.workspace, self.listener)
-        return contest(self.workspace, stored, now, self.task_folders, bounds.below_champion)
+        is_earlier = now is not None and earlier is not None and now.is_of(Version.of(earlier))
+        pair = versions if is_earlier else None
+        return contest(self.workspace, stored, now, self.task_folders, bounds.below_champion, pair)
 
     def compare(self, champion: str, candidate: str, bounds: CandidateBounds | None = None) -> CandidateReport:
         """Return what a candidate answers beside a champion, on test rows of the candidate's version of the task.

@@ -150,18 +150,27 @@ def promote(known: RegisteredName, version: Version, outcome: Takeover | str | N
     was = known.champion
     if was is None:
         return known.with_champion(version, known.line, "promoted: there was no champion", aside=True)
-    comparison = beside(version, was, outcome)
-    on_rows = comparison if isinstance(outcome, Takeover) else ""
-    return known.with_champion(version, known.line, f"promoted; {comparison}", aside=True, compared=on_rows)
+    why, compared = f"promoted; {beside(version, was, outcome)}", on_rows(version, was, outcome)
+    return known.with_champion(version, known.line, why, aside=True, compared=compared)
 
 
 def beside(version: Version, champion: Version, outcome: Takeover | str | None) -> str:
-    """Return how a version compares with a champion: on rows, else by their scores, else why neither is known."""
+    """Return how a version compares with a champion: on rows, else by their scores, else why neither is known.
+
+    One without a number is no version of a name yet, and the champion may be one of another name.
+    """
     if isinstance(outcome, Takeover):
-        called = f"version {version.number}" if version.number else f"{version.adapter}"
-        return outcome.sentence(called, f"version {champion.number}")
+        number = f"version {champion.number}"
+        if not version.number:
+            return outcome.sentence(f"{version.adapter}", champion.adapter or number)
+        return outcome.sentence(f"version {version.number}", number)
     why = f" ({outcome})" if outcome and not comparable(version, champion) else ""
     return f"{compared(version, champion)}{why}"
+
+
+def on_rows(version: Version, champion: Version | None, outcome: Takeover | str | None) -> str:
+    """Return how a version compares with a champion on rows; nothing where they are not compared so."""
+    return beside(version, champion, outcome) if champion is not None and isinstance(outcome, Takeover) else ""
 
 
 def comparison_of(known: RegisteredName, now: Version, was: Version) -> str:

@@ -13,11 +13,13 @@ The rule, which ``update``, ``add``, ``gate``, ``adapters promote`` and ``fuse -
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.gating.adapter_bounds import MARGIN
+from experiments.gating.candidate.comparison import ALL, OLD, TITLES
 from experiments.gating.gate import Check
 from experiments.reporting.wording import bounds, number, plural
 from workbench.errors import InputError, WorkError
@@ -25,19 +27,19 @@ from workbench.measures.paired_scores import chance_of_loss, chance_of_none, dro
 from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from experiments.gating.candidate.by_label import LabelComparison
     from experiments.gating.candidate.comparison import GroupComparison
     from experiments.gating.candidate.judged_rows import JudgedRows
+    from experiments.gating.candidate.versions import VersionPair
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.measures.statistics import Array, Interval
     from workbench.methods.task import Task
     from workbench.mlflow.registration import Version
 
-MARGIN = 2.0  # points that may be lost where they are shown not to be exceeded
 ONE_SIDED = 0.025  # level of the test of non-inferiority: that of the 95 % interval
 ENOUGH = 0.8  # power from which the test decides; below, no margin is granted
 BESIDE, CALLED, LACKING = "not below the champion", "called lower on test rows", "labels that it cannot give"
@@ -52,19 +54,18 @@ class Takeover:
 
     Attributes:
         rows: how many validation rows have a label that both know.
-        left_out: how many have not.
         scores: of the champion and of the candidate on ``rows``.
         difference: candidate − champion with its 95 % interval over rows.
         margin: that may be lost, a share.
         p: one-sided, of a loss of at least the margin; None where it cannot be told.
-        power: the chance to rule such a loss out with these rows if nothing is lost; None where it cannot be told.
+        power: the chance to rule such a loss out with these rows if nothing is lost; None where it cannot be told, or
+            such a loss is ruled out.
         lower: what the report on test rows calls lower, each with its figures.
         lacking: labels that the champion can give and the candidate cannot.
         later: whether the candidate learned a later version of the task.
     """
 
     rows: int
-    left_out: int
     scores: tuple[float, float]
     difference: Interval
     margin: float
@@ -81,8 +82,8 @@ class Takeover:
 
     @property
     def is_too_small(self) -> bool:
-        """Whether the rows are too few to rule it out in most cases."""
-        return self.margin < 1 and (self.power is None or self.power < ENOUGH)
+        """Whether it is not ruled out, and the rows are too few to rule it out in most cases."""
+        return not self.is_shown and (self.power is None or self.power < ENOUGH)
 
     @property
     def holds(self) -> bool:
@@ -96,7 +97,7 @@ class Takeover:
             for value in (self.difference.mean, self.difference.low, self.difference.high)
         )
         interval = None if low is None or high is None else (low, high)
-        granted = self.is_shown or not self.is_too_small
+        granted = not self.is_too_small
         bound = -100 * self.margin if granted else 0.0
         whole = granted and self.margin < 1
         yield Check(BESIDE, "at least", bound, points, interval, whole, self._rows_in_words(), accepted)
@@ -163,12 +164,18 @@ def takeover_of(
     sides = validation.champion_right[known], validation.candidate_right[known]
     champion, candidate = sides[::-1] if backwards else sides
     lacking = tuple(label.label for label in labels if label.champion is None) if backwards else ()
-    lower = (*_lower_groups(groups, backwards), *_lower_labels(labels, backwards))
-    return _takeover(champion, candidate, margin, int((~known).sum()), lower, lacking, later)
+    titles = {} if later or backwards else {OLD: TITLES[ALL]}  # of one version, no row is newer than another
+    lower = (*_lower_groups(groups, titles, backwards), *_lower_labels(labels, backwards))
+    return _takeover(champion, candidate, margin, lower, lacking, later)
 
 
 def compared_with(
-    champion: Version, stored: StoredAdapter, workspace: Workspace, folders: Sequence[Path], margin: float = MARGIN
+    champion: Version,
+    stored: StoredAdapter,
+    workspace: Workspace,
+    folders: Sequence[Path],
+    margin: float = MARGIN,
+    versions: VersionPair | None = None,
 ) -> Takeover | str:
     """Return an adapter beside a champion, asked where they were not asked before; or why they are not compared.
 
@@ -180,6 +187,7 @@ def compared_with(
         workspace: that has both.
         folders: of the person's own tasks.
         margin: points that may be lost.
+        versions: that the champion and the adapter were trained on, in this order; None: they are read.
     """
     if champion.adapter is None or champion.adapter not in workspace.adapters:
         return f"{champion.adapter or 'the champion'} is not in this workspace"
@@ -188,7 +196,7 @@ def compared_with(
         if champion.identity not in (None, before.identity):
             return f"{before.id} has other files here than when it was registered"
         if _have_versions(before, stored):
-            return _by_versions(before, stored, workspace, folders, margin)
+            return _by_versions(before, stored, workspace, folders, margin, versions)
         return _by_scores_of_rows(before, stored, workspace, folders, margin)
     except (InputError, WorkError) as error:  # data or a backbone that are not here, damaged files
         return f"{error.where}: {error.what}" if error.where else error.what
@@ -201,16 +209,21 @@ def _have_versions(champion: StoredAdapter, candidate: StoredAdapter) -> bool:
 
 
 def _by_versions(
-    champion: StoredAdapter, candidate: StoredAdapter, workspace: Workspace, folders: Sequence[Path], margin: float
+    champion: StoredAdapter,
+    candidate: StoredAdapter,
+    workspace: Workspace,
+    folders: Sequence[Path],
+    margin: float,
+    versions: VersionPair | None,
 ) -> Takeover | str:
     from experiments.gating.candidate.by_label import compare_labels
     from experiments.gating.candidate.comparison import compare
     from experiments.gating.candidate.judged_rows import judged_rows
     from experiments.gating.candidate.versions import ASKED, is_later, version_pair
 
-    backwards = is_later(champion, candidate, folders)
+    backwards = versions is None and is_later(champion, candidate, folders)
     first, second = (candidate, champion) if backwards else (champion, candidate)
-    versions = version_pair(first, second, folders)
+    versions = versions or version_pair(first, second, folders)
     rows = judged_rows(first, second, versions, ASKED, workspace.evaluations)
     labels = compare_labels(rows["test"], versions.labels, versions.known)
     later = not backwards and versions.names[0] != versions.names[1]
@@ -222,43 +235,31 @@ def _by_scores_of_rows(
 ) -> Takeover | str:
     """Return the comparison of two adapters of any kind that answer the same rows, by the score of each row."""
     from experiments.answers.adapter_task import adapter_task
+    from experiments.gating.candidate.versions import ASKED, INSTEAD, NEED
     from experiments.gating.validation_answers import same_questions
 
     if not same_questions(champion.manifest.task, candidate.manifest.task):
         return f"{candidate.id} answers for other data than {champion.id}"
     drawn = candidate if candidate.manifest.task.fingerprint else champion
-    task = adapter_task(drawn, folders, "a comparison needs the rows", "`workbench adapters show`")
-    sides = [
-        [_scores(adapter, task, split, workspace) for split in ("validation", "test")]
-        for adapter in (champion, candidate)
-    ]
+    task = adapter_task(drawn, folders, NEED, INSTEAD)
+    sides = [[_scores(adapter, task, split, workspace) for split in ASKED] for adapter in (champion, candidate)]
     (first, first_test), (second, second_test) = sides
-    lower = tuple(_lower("test rows", first_test, second_test))
-    return _takeover(first, second, margin, 0, lower, (), later=False)
+    return _takeover(first, second, margin, tuple(_lower(first_test, second_test)), (), later=False)
 
 
 def _scores(stored: StoredAdapter, task: Task, split: str, workspace: Workspace) -> Array:
-    """Return the score of each row in the order of their ids, (n,); asked once in a workspace."""
-    from experiments.workspace.example_scores import example_scores
-    from workbench.answering.evaluation import evaluate_split
-    from workbench.files.digest import key
-    from workbench.methods.stored_model import backbone_of, open_for
+    """Return the score of each row, (n,)."""
+    from experiments.workspace.evaluating import answered
+    from experiments.workspace.example_scores import score_column
 
-    length = stored.manifest.budget.max_length
-    where = key(["scores of rows", stored.identity, task.fingerprint, split, length, task.splits[split]["id"][:]])
-    if workspace.evaluations.get(where) is None:
-        backbone = backbone_of(stored)
-        workspace.evaluations.save(
-            where, evaluate_split(open_for(stored, backbone, task), task, split, backbone, length)
-        )
-    return np.asarray(example_scores(workspace.evaluations.outcomes(where)))
+    outcomes = answered(stored, task, split, workspace.evaluations)
+    return outcomes[score_column(outcomes.columns)].to_numpy(dtype=np.float64)
 
 
 def _takeover(
     champion: Array,
     candidate: Array,
     margin: float,
-    left_out: int,
     lower: tuple[str, ...],
     lacking: tuple[str, ...],
     later: bool,
@@ -266,29 +267,31 @@ def _takeover(
     if not len(champion):
         return "no validation row has a label that both know"
     share = margin / 100
-    testable = share < 1
-    return Takeover(
+    outcome = Takeover(
         rows=len(champion),
-        left_out=left_out,
         scores=(float(champion.mean()), float(candidate.mean())),
         difference=drop(candidate, champion),
         margin=share,
-        p=chance_of_loss(champion, candidate, share) if testable else None,
-        power=power_to_rule_out(champion, candidate, share, ONE_SIDED) if 0 < share < 1 else None,
+        p=chance_of_loss(champion, candidate, share) if share < 1 else None,
+        power=None,
         lower=lower,
         lacking=lacking,
         later=later,
     )
+    if outcome.is_shown or not share:
+        return outcome
+    return replace(outcome, power=power_to_rule_out(champion, candidate, share, ONE_SIDED))
 
 
-def _lower_groups(groups: Sequence[GroupComparison], backwards: bool) -> Iterator[str]:
+def _lower_groups(groups: Sequence[GroupComparison], titles: Mapping[str, str], backwards: bool) -> Iterator[str]:
     word = "higher" if backwards else "lower"
     for group in groups:
         if group.verdict and group.verdict.word == word and group.champion and group.candidate and group.difference:
             scores = group.candidate.mean, group.champion.mean
             first, second = scores[::-1] if backwards else scores
             gap = _gap(group.difference, backwards)
-            yield f"{group.title} {number(first)} %, the champion {number(second)} %, {gap}"
+            title = titles.get(group.name, group.title)
+            yield f"{title} {number(first)} %, the champion {number(second)} %, {gap}"
 
 
 def _lower_labels(labels: Sequence[LabelComparison], backwards: bool) -> Iterator[str]:
@@ -304,8 +307,8 @@ def _gap(difference: Interval, backwards: bool = False) -> str:
     return f"{number(mean, signed=True)} points {bounds(difference, sign)}".rstrip()
 
 
-def _lower(name: str, champion: Array, candidate: Array) -> Iterator[str]:
+def _lower(champion: Array, candidate: Array) -> Iterator[str]:
     p = chance_of_none(candidate, champion) if len(champion) else None
     if p is not None and p < LEVEL and candidate.mean() < champion.mean():
         scores = f"{number(float(candidate.mean()))} %, the champion {number(float(champion.mean()))} %"
-        yield f"{name} {scores}, {_gap(drop(candidate, champion))}"
+        yield f"test rows {scores}, {_gap(drop(candidate, champion))}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.workspace.evaluations import Evaluations
     from workbench.adapters.manifest import TaskReference
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
@@ -49,21 +50,29 @@ def require_answers(stored: StoredAdapter, other: StoredAdapter | None, bounds: 
 
 
 def check_answers(
-    stored: StoredAdapter, other: StoredAdapter | None, bounds: AdapterBounds, task_folders: Sequence[Path]
+    stored: StoredAdapter,
+    other: StoredAdapter | None,
+    bounds: AdapterBounds,
+    task_folders: Sequence[Path],
+    known: Evaluations,
 ) -> Iterator[Check]:
     """Yield the checks of what an adapter answers, label by label, and of how often ``other`` answers the same.
+
+    ``known`` has what they answered before, and keeps what they answer now.
 
     Raises:
         InputError: the data are not to be had, or a backbone is not where it was.
     """
+    from experiments.workspace.evaluating import answered
     from workbench.probes.calibration import calibration_error, with_confidence
 
     task = adapter_task(stored, task_folders, NEED, INSTEAD)
-    own = _answers(stored, task)
+    own = answered(stored, task, "validation", known)
     if bounds.needs_labels:
         yield from _by_label(task, own, bounds)
     if bounds.min_agreement is not None and other is not None:
-        pairs = zip(own["prediction"].tolist(), _answers(other, task)["prediction"].tolist(), strict=True)
+        others = answered(other, task, "validation", known)
+        pairs = zip(own["prediction"].tolist(), others["prediction"].tolist(), strict=True)
         equal = [ours == theirs for ours, theirs in pairs]
         agreement = 100 * sum(equal) / len(equal)
         yield Check("same validation answers", "at least", bounds.min_agreement, agreement, note=f"as {other.id}")
@@ -101,14 +110,3 @@ def _by_label(task: Task, answers: pd.DataFrame, bounds: AdapterBounds) -> Itera
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
-
-
-def _answers(stored: StoredAdapter, task: Task) -> pd.DataFrame:
-    """Return one row for each validation example of ``task``, in their order: prediction, correct, confidence, …."""
-    from workbench.answering.evaluation import evaluate_split
-    from workbench.methods.stored_model import backbone_of, open_for
-
-    manifest = stored.manifest
-    backbone = backbone_of(stored)
-    model = open_for(stored, backbone, task)
-    return evaluate_split(model, task, "validation", backbone, manifest.budget.max_length).outcomes

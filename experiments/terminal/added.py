@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.gating.candidate.sentences import refusal
+from experiments.gating.gate import refusal
 from experiments.reporting.wording import baseline
 from experiments.terminal import next_steps
 from experiments.terminal.bounds import print_gate

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from experiments.gating.adapter_bounds import MARGIN, AdapterBounds
 from experiments.terminal.output import table
 from workbench.errors import InputError
 
@@ -43,7 +44,9 @@ NotBelowChampion = Annotated[
 ]
 Margin = Annotated[
     float | None,
-    typer.Option("--margin", metavar="X", help="With --not-below-champion: points that may be lost.", show_default="2"),
+    typer.Option(
+        "--margin", metavar="X", help="With --not-below-champion: points that may be lost.", show_default=f"{MARGIN:g}"
+    ),
 ]
 AcceptLoss = Annotated[
     bool,
@@ -90,9 +93,24 @@ def below_champion(not_below: bool, margin: float | None) -> float | None:
         raise InputError("--margin needs --not-below-champion", hint=hint)
     if not not_below:
         return None
-    from experiments.gating.takeover import MARGIN
-
     return MARGIN if margin is None else margin
+
+
+def adapter_bounds(
+    min_score: float | None,
+    below_champion: float | None,
+    min_macro_f1: float | None,
+    min_worst_label: float | None,
+    accept_loss: bool = False,
+) -> AdapterBounds:
+    """Return the bounds of the options that `add`, `update` and `adapters register` share; raises InputError."""
+    return AdapterBounds(
+        min_score,
+        below_champion,
+        min_macro_f1=min_macro_f1,
+        min_worst_label=min_worst_label,
+        accept_loss=accept_loss,
+    )
 
 
 def print_gate(gate: Gate) -> None:

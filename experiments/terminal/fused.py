@@ -30,10 +30,9 @@ def print_fused(
     fused: FusedAdapter,
     plan: FusionPlan,
     workbench: Workbench,
-    again: str,
+    again: Callable[[str], str],
     workspace: Path | None,
     tasks: Sequence[Path] | None,
-    assignments: Sequence[str] | None,
 ) -> None:
     """Print what a fuse came to.
 
@@ -41,10 +40,9 @@ def print_fused(
         fused: what was kept, and the report.
         plan: of the fuse.
         workbench: in which it was done.
-        again: the command, without ``--seed``, ``--keep`` and the options below.
+        again: the command with a ``--seed`` or ``--keep`` of its own.
         workspace: the option as it was given.
         tasks: the same.
-        assignments: of settings.
     """
     presentation, adapter = present(fused.report), fused.adapter
     show(presentation, stdout)
@@ -54,8 +52,7 @@ def print_fused(
     stdout.print(f"\nKept:    {kept_in_words(fused.kept)}")
     stdout.print(f"Adapter: {adapter.id}   (what it is made of, and why: workbench adapters show {adapter.id}{where})")
     stdout.print(f"Report:  {from_here(workbench.workspace.experiment(plan.name) / 'report.html')}")
-    further, method = next_steps.options(workspace, tasks, assignments), plan.stored[0].manifest.method
-    steps = steps_after(fused, method, lambda own: f"{again}{own}{further}", where, everywhere)
+    steps = steps_after(fused, plan.stored[0].manifest.method, again, where, everywhere)
     ui = f"workbench ui{where}   (the report in MLflow: experiment {presentation.tracked!r})"
     next_steps.print_next([*(step.line for step in steps), ui])
 

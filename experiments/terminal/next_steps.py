@@ -73,7 +73,7 @@ def predicting_file(
 
 
 def after_report(
-    report: StudyReport, with_seeds: Callable[[int], str] | None, uses: Mapping[str, Callable[[], str]] | None = None
+    report: StudyReport, with_seeds: Callable[[int], str] | None, uses: Mapping[str, str] | None = None
 ) -> list[str]:
     """Return what follows from a report on a comparison, a command a line; nothing that its verdict speaks against.
 
@@ -89,5 +89,5 @@ def after_report(
     main = [of for of in report.planned if any(of.difference is own for own in declared)]
     if with_seeds and (needed := seeds_that_decide(main, standing, len(report.seeds))):
         deciding = Step(with_seeds(needed[0]), "", needed[1])
-    using = [Step(command(), label) for label, command in (uses or {}).items() if not standing.is_beaten(label)]
+    using = [Step(command, label) for label, command in (uses or {}).items() if not standing.is_beaten(label)]
     return [step.line for step in advised(standing, using[:1], deciding)]

@@ -53,8 +53,7 @@ def emit(document: Any) -> None:
 
     What a terminal would obey is escaped, as JSON itself does with the first 32 characters.
     """
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write(re.sub(r"[^\n -~]", _escaped, text) + "\n")
+    sys.stdout.write(re.sub(r"[^\n -~]", _escaped, as_document(document)))
 
 
 def as_document(document: Any) -> str:

@@ -31,6 +31,15 @@ class ChampionsDocument:
     names: Mapping[str, RegisteredName] = field(default_factory=dict)
 
 
+def named_champions(names: Mapping[str, RegisteredName]) -> dict[str, NamedChampion]:
+    """Return the champion of each registered name that has one."""
+    return {
+        name: NamedChampion(known.champion.adapter, known.champion.identity)
+        for name, known in names.items()
+        if known.champion is not None and known.champion.adapter is not None
+    }
+
+
 def _is_file(uri: str) -> bool:
     """Return whether an address is that of a database file that exists."""
     database = database_of(uri)
@@ -89,11 +98,7 @@ class Champions:
 
     def current(self) -> dict[str, NamedChampion]:
         """Return the champion of each registered name that has one; raises as :meth:`names`."""
-        return {
-            name: NamedChampion(known.champion.adapter, known.champion.identity)
-            for name, known in self.names().items()
-            if known.champion is not None and known.champion.adapter is not None
-        }
+        return named_champions(self.names())
 
     @contextmanager
     def changing(self, listener: Listener) -> Iterator[dict[str, RegisteredName]]:

@@ -1,4 +1,4 @@
-"""Evaluating a model once: what determines an evaluation, and how it is run on a test split."""
+"""Evaluating a model once: what determines an evaluation, and how it is run on a split."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from workbench.files.digest import key
 from workbench.machine.earlier_names import renamed
 from workbench.methods.kinds import KINDS
 from workbench.methods.sampling import test_rows
-from workbench.methods.stored_model import open_for, pooling_of
+from workbench.methods.stored_model import backbone_of, open_for, pooling_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from experiments.workspace import StoredEvaluation, Workspace
+    from experiments.workspace.evaluations import Evaluations
     from workbench.adapters.manifest import TaskReference
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone
@@ -62,6 +65,29 @@ def evaluate_stored(
         return stored
     model = open_for(adapter, backbone, task)
     return workspace.evaluations.save(where, evaluate_model(model, task, backbone, budget))
+
+
+def answered(stored: StoredAdapter, task: Task, split: str, known: Evaluations) -> pd.DataFrame:
+    """Return what a stored adapter answers to a split of ``task``: the outcomes in the order of its rows.
+
+    It is asked once in a workspace: ``known`` has its answers to these rows, or those of :func:`evaluate_stored`, where
+    these are answers to the same test rows.
+
+    Raises:
+        InputError: its backbone is not where it was, or is another one.
+        AnswerError: an answer is not a number.
+    """
+    budget, ids = stored.manifest.budget, list(task.splits[split]["id"][:])
+    where = key(["answered", stored.identity, task.fingerprint, list(task.labels), budget.max_length, split, ids])
+    if (outcomes := known.answers(where)) is not None:
+        return outcomes
+    backbone = backbone_of(stored)
+    tested = known.answers(test_key(stored, task, backbone, budget)) if split == "test" else None
+    if tested is not None and tested["id"].tolist() == ids:
+        return tested
+    evaluation = evaluate_split(open_for(stored, backbone, task), task, split, backbone, budget.max_length)
+    known.keep(where, evaluation)
+    return evaluation.outcomes
 
 
 def fit_and_evaluate(workspace: Workspace, lesson: Teachable, listener: Listener, label: str) -> FittedAdapter:

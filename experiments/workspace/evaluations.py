@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.workspace.example_scores import read_outcomes
 from experiments.workspace.outcome_folders import OutcomeFolders
+from workbench.errors import IntegrityError, UnwritableError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pandas as pd
 
     from experiments.workspace.access import Access
     from experiments.workspace.known import Known
@@ -42,3 +47,23 @@ class Evaluations(OutcomeFolders[StoredEvaluation]):
         """Store an evaluation under a key that nothing refers to yet; what is there, nothing refers to any more."""
         self.remove(key)
         return self.save(key, evaluation)
+
+    def answers(self, key: str) -> pd.DataFrame | None:
+        """Return the per-example outcomes under a key; None where none are there, or damaged ones."""
+        try:
+            return None if self.get(key) is None else read_outcomes(self.outcomes(key))
+        except IntegrityError:
+            return None
+
+    def keep(self, key: str, evaluation: Evaluation) -> None:
+        """Store what can be asked again, so that it need not be; where nothing can be written, it is asked again.
+
+        It takes the place of what is damaged alone: of several processes that asked the same, none takes away what
+        another has stored.
+        """
+        with suppress(UnwritableError):
+            try:
+                self.get(key)
+            except IntegrityError:
+                self.remove(key)
+            self.save(key, evaluation)

@@ -9,6 +9,7 @@ from workbench.files import checksummed
 from workbench.files.ordinary import open_ordinary
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     import pandas as pd
@@ -42,6 +43,11 @@ def read_outcomes(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     return frame
 
 
+def score_column(columns: Collection[str]) -> str:
+    """Return which column has the score of each example; without scores, it says whether the answer was right."""
+    return "score" if "score" in columns else "correct"
+
+
 def example_scores(path: Path) -> pd.Series:
     """Return the score of each test example by example id, sorted; without scores, whether its answer was right.
 
@@ -54,7 +60,7 @@ def example_scores(path: Path) -> pd.Series:
     try:
         open_ordinary(path).close()  # if it were a pipe, pyarrow would wait for a writer
         with pq.ParquetFile(path) as file:  # opened once, for the names of the columns and for two of them
-            column = "score" if "score" in file.schema_arrow.names else "correct"
+            column = score_column(file.schema_arrow.names)
             read = file.read(["id", column], use_threads=False)
         ids = pd.Index(read["id"].to_pandas(), name="id")
         return pd.Series(read[column].to_numpy().astype(float), ids, name=column).sort_index()

@@ -29,7 +29,6 @@ Write = Callable[[Iterable[Row]], Any]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
 CRLF = "\r\n"
-WRITTEN = (*DELIMITERS, *LINES, ".parquet")
 
 
 class Rows(ABC):

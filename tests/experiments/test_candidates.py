@@ -16,9 +16,10 @@ from experiments.gating.candidate.changed_answers import LONGEST, flips_of
 from experiments.gating.candidate.comparison import compare, named
 from experiments.gating.candidate.judged_rows import JudgedRows
 from experiments.gating.candidate.mapped_answers import NONE, Answers, answers_in, known_classes, told_apart
-from experiments.gating.candidate.sentences import refusal, verdict
+from experiments.gating.candidate.sentences import verdict
 from experiments.gating.candidate.tables import groups as groups_table
 from experiments.gating.candidate.versions import VersionPair
+from experiments.gating.gate import refusal
 from experiments.reporting.cells import one_line
 from tasks.updating.label_map import LabelMap, unchanged
 from workbench.errors import InputError

@@ -15,14 +15,16 @@ import pytest
 from experiments.answers.http_server.selection import select
 from experiments.answers.naming import source_ids
 from experiments.gating.adapter_bounds import AdapterBounds
+from experiments.gating.takeover import Takeover, compared_with
 from experiments.workspace import Workspace
-from experiments.workspace.champions import FILE
+from experiments.workspace.champions import FILE, LOCK
 from experiments.workspace.registered_names import RegisteredName
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks
 from tests.scored_adapters import BUDGET, ScoredAdapters
 from tests.workbench.test_foreign_adapters import sealed
+from workbench.files.locks import hold
 from workbench.machine.listener import Silent
 from workbench.mlflow.registration import RegisteredModel, Version
 from workbench.mlflow.tracker import Tracker
@@ -285,6 +287,29 @@ def test_a_new_workspace_takes_over_what_the_registry_knows(
     assert job.bench.release.roll_back(NAME).now.adapter == copy.ids[0]
 
 
+def test_the_champion_of_the_registry_is_compared_before_anything_is_locked_and_can_be_accepted(
+    copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy.bench.release.register(copy.ids[1])  # logs anew what a copied database has elsewhere, as no server has
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
+    job = ScoredAdapters(tmp_path, {})
+    job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
+    job.bench.workspace.champions.save({})  # as beside a server, from which champions are not taken over at once
+    adapter, unlocked = job.learn(str(bert), 3, 0.625), []
+
+    def seen(*given: Any) -> Takeover | str:
+        with hold(job.bench.workspace.root / LOCK, wait=False) as acquired:
+            unlocked.append(acquired)
+        return compared_with(*given)
+
+    monkeypatch.setattr("experiments.gating.contest.compared_with", seen)
+    registered = job.bench.release.register(adapter, accepted=True)
+    assert (registered.champion, registered.decision.endswith("; accepted with --accept-loss")) == (True, True)
+    assert unlocked == [True]
+    (accepted,) = job.bench.workspace.adapters.get(adapter).manifest.accepted
+    assert (accepted.champion, accepted.loss.startswith("not compared: ")) == (copy.ids[1], True)
+
+
 def test_the_champion_s_id_with_other_files_is_another_adapter(
     copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +356,22 @@ def test_a_promotion_says_what_was_compared(copy: ScoredAdapters, call: Call) ->
     assert call("adapters", "rollback", "animals", "--to", "3")[0] == 0
     code, out, err = call("adapters", "rollback", "animals", "--json")
     assert (code, json.loads(out)["now"]["version"]) == (0, "1"), "what was champion before 3"
+
+
+def test_an_adapter_that_is_promoted_is_compared_once(
+    copy: ScoredAdapters, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as good as the champion: registered alone it would not be champion, and promoted it is."""
+    adapter, compared = copy.learn(str(bert), 3, 0.75), []
+
+    def seen(*given: Any) -> Takeover | str:
+        compared.append(given)
+        return compared_with(*given)
+
+    monkeypatch.setattr("experiments.gating.contest.compared_with", seen)
+    change = copy.bench.release.promote(adapter, None)
+    assert (change.was and change.was.adapter, change.now.adapter, len(compared)) == (copy.ids[1], adapter, 1)
+    assert "on 16 validation rows whose label both know, version 4 has 75.0 %, version 2 75.0 %" in change.compared
 
 
 def test_a_damaged_file_is_one_message_that_says_what_to_do(copy: ScoredAdapters, call: Call) -> None:

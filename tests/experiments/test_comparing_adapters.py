@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from experiments.api import Workbench
-from experiments.gating.candidate.judged_rows import judged_rows
+from experiments.gating.candidate.judged_rows import judged_rows, logits_of
 from experiments.gating.candidate.present import present
 from experiments.gating.candidate.tracking import EXPERIMENT
 from experiments.gating.candidate.versions import VersionPair, between, version_pair
@@ -20,6 +20,7 @@ from experiments.reporting.files import files
 from tasks.loading import registry
 from tasks.updating.update import UpdateRequest, update
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
+from tests.damage import flip
 from workbench.answering.evaluation import predict
 from workbench.machine.listener import Silent
 from workbench.methods.stored_model import backbone_of, open_adapter
@@ -153,6 +154,23 @@ def test_two_adapters_of_one_version_have_old_rows_alone(bench: Workbench, ids: 
     scores = [dict(entries)["accuracy"] for entries in tested]
     (old, *_) = report.groups
     assert [of and of.mean for of in (old.champion, old.candidate)] == pytest.approx(scores)
+
+
+def test_damaged_answers_are_asked_again_once(
+    bench: Workbench, ids: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def seen(stored: Any, *rest: Any) -> Any:
+        asked.append(stored.id)
+        return logits_of(stored, *rest)
+
+    first = bench.release.compare(ids[0], ids[1])
+    flip(next(bench.workspace.evaluations.root.iterdir()) / "outcomes.parquet")
+    monkeypatch.setattr("experiments.gating.candidate.judged_rows.logits_of", seen)
+    for _ in range(2):
+        assert Workbench(bench.workspace.root, bench.task_folders).release.compare(ids[0], ids[1]) == first
+        assert len(asked) == 1, "what was damaged is replaced"
 
 
 def test_a_broken_bound_has_code_3_and_says_the_figures_in_one_sentence(

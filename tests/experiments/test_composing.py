@@ -771,7 +771,7 @@ class TestOneFuse:
         code, _, err = call(*fuse, "average")
         assert code == 0, err
         champion, worse = bench.chosen("fruits"), np.zeros(16)
-        loses = Takeover(16, 0, (1.0, 0.0), drop(worse, worse + 1), 0.02, 1.0, 0.03)
+        loses = Takeover(16, (1.0, 0.0), drop(worse, worse + 1), 0.02, 1.0, 0.03)
         monkeypatch.setattr("experiments.gating.contest.compared_with", lambda *_: loses)
         code, _, err = call(*fuse, "sum")
         assert (code, bench.chosen("fruits")) == (3, champion), err

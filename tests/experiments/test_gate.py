@@ -12,6 +12,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from experiments.api import Workbench
+from experiments.gating.adapter_bounds import MARGIN
+from experiments.gating.takeover import Takeover
 from experiments.workspace import RecordDocument
 from tests.conftest import Call
 from tests.messages import lacks
@@ -20,6 +22,7 @@ from tests.streams import write_recipe
 from workbench.adapters.manifest import write_manifest
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
+from workbench.measures.statistics import Interval
 from workbench.probes.calibration import calibration_error
 
 
@@ -163,6 +166,24 @@ def test_what_breaks_a_bound_is_not_registered(made: ScoredAdapters, call: Call)
     assert (code, "25.00 too low" in err) == (3, True)
     assert json.loads(out)["passed"] is False
     assert len(made.tracker._client.search_model_versions("name = 'animals.lora'")) == 1
+
+
+def test_the_margin_of_a_registration_counts_in_its_decision(
+    made: ScoredAdapters, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An adapter of a later version that loses 12.5 points, which the margin allows; it is compared once."""
+    made.bench.release.register(made.ids[1])
+    margins, mean = [], -0.125
+
+    def compared(*given: Any) -> Takeover:
+        margins.append(given[4] if len(given) > 4 else MARGIN)
+        difference = Interval(mean, mean - 0.1, mean + 0.1)
+        return Takeover(16, (0.75, 0.625), difference, margins[-1] / 100, None, None, later=True)
+
+    monkeypatch.setattr("experiments.gating.contest.compared_with", compared)
+    code, out, err = call("adapters", "register", made.ids[0], "--not-below-champion", "--margin", "100", "--json")
+    assert code == 0, err
+    assert (json.loads(out)["champion"], margins) == (True, [100.0])
 
 
 def test_predict_answers_with_the_champion_that_was_rolled_back_to(made: ScoredAdapters, call: Call) -> None:

@@ -117,6 +117,13 @@ def test_mistakes_are_told_before_anything_heavy_is_imported(mistake: str, folde
     assert not HEAVY & done.modules
 
 
+@pytest.mark.parametrize("name", ["add", "gate", "train", "update"])
+def test_help_needs_no_arrays(name: str, folder: Path) -> None:
+    done = command(folder, name, "--help")
+    assert (done.code, "Usage: workbench" in done.out) == (0, True), done.err
+    assert not {*HEAVY, "numpy"} & done.modules
+
+
 def test_a_recipe_s_mistake_is_told_before_tables_are_imported(folder: Path) -> None:
     """torch comes with the strategies, among whose settings a key is looked for that stands in the wrong place."""
     done = command(folder, "run", "quickstart", "--set", "foo=1")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.takeover_rates import LABELS, Case, rates
+from experiments.gating import succession
 from experiments.gating.candidate.by_label import compare_labels
 from experiments.gating.candidate.comparison import compare
 from experiments.gating.candidate.judged_rows import JudgedRows
@@ -49,7 +50,7 @@ def test_rows_of_a_label_that_the_champion_cannot_give_do_not_help_the_candidate
     """The measured case: one of 71 validation rows decided, and rows of the new label counted against the champion."""
     validation = judged(45, 5, 3, 7, new="n" * 11, labels=GROWN)
     outcome = beside(validation, labels=GROWN)
-    assert (outcome.rows, outcome.left_out) == (60, 11)
+    assert outcome.rows == 60
     assert outcome.scores == (50 / 60, 48 / 60)
     assert not outcome.holds
     (check,) = outcome.checks()
@@ -64,6 +65,13 @@ def test_with_few_rows_no_margin_is_granted_and_none_is_needed_where_nothing_is_
     assert beside(judged(50, 1, 1, 8)).holds
     assert not beside(judged(50, 2, 1, 7)).holds
     assert beside(judged(40, 0, 20)).is_shown
+
+
+def test_the_power_is_not_computed_where_a_loss_is_ruled_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a sum over all numbers of lost and gained answers, and nobody reads it there."""
+    monkeypatch.setattr("experiments.gating.takeover.power_to_rule_out", lambda *_: pytest.fail("it was computed"))
+    (check,) = beside(judged(40, 0, 20)).checks()
+    assert (check.bound, check.whole, check.holds) == (-2.0, True, True)
 
 
 def test_with_many_rows_the_whole_interval_has_to_be_above_the_margin() -> None:
@@ -88,6 +96,11 @@ def test_what_the_report_calls_lower_stops_it_whatever_the_margin(margin: float)
     assert not outcome.holds
     assert all(check.holds for check in outcome.checks(accepted=True))
     assert {check.as_json()["accepted"] for check in outcome.checks(accepted=True)} == {False, True}
+
+
+def test_rows_of_one_version_are_not_called_old() -> None:
+    (lower, _) = beside(judged(60, 0, 0), judged(60, 16, 2, 10), later=False).lower
+    assert lower.startswith("all rows 70.5 %, the champion 86.4 %, −15.9 points [")
 
 
 def test_one_label_that_is_lost_stops_it_although_all_rows_together_are_not() -> None:
@@ -132,6 +145,17 @@ def test_what_cannot_be_compared_is_to_be_accepted_too_and_what_holds_is_not() -
     lower = beside(judged(40, 9, 5, 10))
     assert Contest("t.lora", own, champion, lower).to_accept == lower.sentence()
     assert Contest("t.lora", own, champion, beside(judged(50, 0, 0, 10))).to_accept is None
+
+
+def test_a_champion_of_another_name_is_called_by_its_adapter() -> None:
+    """What is no version of a name yet may be held against the champion of another method: both have numbers apart."""
+    own, champion = Version("", "b", "m", 0.5), Version("1", "a", "other", 0.75)
+    (check,) = Contest("t.sum", own, champion, "its rows are gone").checks()
+    assert check.note == "a cannot be compared: its rows are gone"
+    said = succession.beside(own, champion, beside(judged(40, 9, 5, 10)))
+    assert "label both know, b has 70.3 %, a 76.6 %: " in said
+    said = succession.beside(replace(own, number="2"), champion, beside(judged(40, 9, 5, 10)))
+    assert "label both know, version 2 has 70.3 %, version 1 76.6 %: " in said
 
 
 @pytest.mark.parametrize(("points", "share"), [(0, 0.5085), (2, 0.145), (5, 0.001)])

@@ -16,6 +16,8 @@ from experiments.gating.adapter_bounds import AdapterBounds
 from experiments.gating.adding import check_others
 from experiments.gating.candidate import comparing
 from experiments.gating.candidate.bounds import CandidateBounds
+from experiments.gating.candidate.versions import VersionPair, between
+from experiments.gating.takeover import BESIDE
 from tasks.updating.update import UpdateRequest, update
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 
@@ -103,6 +105,21 @@ def test_stricter_bounds_do_not_call_the_new_champion_refused(bench: Workbench, 
     assert [word for word in ("adapters remove", "Until then", f"{before} stays") if word in told] == []
     assert call("adapters", "rollback", "nouns.lora")[0] == 0
     assert bench.chosen("nouns") == before
+
+
+def test_an_update_reads_the_two_versions_once(bench: Workbench, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = []
+
+    def seen(*given: Any) -> VersionPair:
+        pairs.append(between(*given))
+        return pairs[-1]
+
+    monkeypatch.setattr("experiments.gating.candidate.versions.between", seen)
+    code, out, err = call("update", "nouns", "--how", "continue", "--accept-loss", "--json")
+    assert code == 0, err
+    (check,) = [check for check in json.loads(out)["gate"]["bounds"] if check["what"] == BESIDE]
+    assert "validation rows whose label both know" in check["note"]
+    assert [pair.names for pair in pairs] == [("nouns@1", "nouns@2")]
 
 
 def test_anew_is_what_train_gives(bench: Workbench, call: Call, bert: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ import numpy as np
 
 from experiments.gating.candidate.mapped_answers import Answers, answers_in
 from tasks.updating.label_map import unchanged
-from workbench.errors import IntegrityError, UnwritableError
 from workbench.files.digest import key
 
 if TYPE_CHECKING:
@@ -105,8 +103,7 @@ def _answers(
     for split in missing:
         read[split] = answers_in(logits[split], columns, labels)
         if known is not None:
-            with suppress(UnwritableError):  # it is asked again then
-                keep_answers(known, keys[split], task.splits[split]["id"][:], read[split])
+            keep_answers(known, keys[split], task.splits[split]["id"][:], read[split])
     return read
 
 
@@ -118,24 +115,19 @@ def answers_key(stored: StoredAdapter, task: Task, labels: LabelMap, split: str)
 
 
 def keep_answers(known: Evaluations, where: str, ids: Sequence[str], answers: Answers) -> None:
-    """Store answers under a key of :func:`answers_key`; raises UnwritableError."""
+    """Store answers under a key of :func:`answers_key`, in the place of damaged ones; where nothing can be, do not."""
     import pandas as pd
 
     from workbench.answering.evaluation import Evaluation
 
     columns = {"id": ids, "label": answers.labels, "confidence": answers.confidence, "answer": answers.words}
-    known.save(where, Evaluation(pd.DataFrame(columns), {}, "", 0.0))
+    known.keep(where, Evaluation(pd.DataFrame(columns), {}, "", 0.0))
 
 
 def _read(known: Evaluations, where: str) -> Answers | None:
     """Return answers that were given before; None where they are not there, or are damaged."""
-    from experiments.workspace.example_scores import read_outcomes
-
-    try:
-        if known.get(where) is None:
-            return None
-        frame = read_outcomes(known.outcomes(where))
-    except IntegrityError:
+    frame = known.answers(where)
+    if frame is None:
         return None
     words = tuple(frame["answer"].tolist())
     return Answers(frame["label"].to_numpy(np.int64), frame["confidence"].to_numpy(np.float64), words)

@@ -10,7 +10,8 @@ import numpy as np
 from experiments.gating.candidate.by_label import LabelComparison, compare_labels
 from experiments.gating.candidate.changed_answers import MOST, Flips, flips_of
 from experiments.gating.candidate.comparison import MARGIN, GroupComparison, compare
-from experiments.gating.candidate.sentences import evidence, refusal, remarks, verdict
+from experiments.gating.candidate.sentences import evidence, remarks, verdict
+from experiments.gating.gate import refusal
 from workbench.methods.kinds import KINDS
 from workbench.probes.calibration import calibration_error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.gating.candidate.comparison import MARGIN, NEW, OLD, named
-from experiments.gating.gate import points
 from experiments.reporting.differences import equal_in_words
 from experiments.reporting.wording import adjusted_in_words, bounds, number, plural, probability
 from workbench.measures.verdicts import LEVEL
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from experiments.gating.candidate.by_label import LabelComparison
     from experiments.gating.candidate.changed_answers import Flips
     from experiments.gating.candidate.comparison import GroupComparison
-    from experiments.gating.gate import Check
     from workbench.measures.statistics import Interval
 
 MOST_LABELS = 3  # that the champion cannot give, with a sentence each
@@ -40,20 +38,6 @@ def evidence(groups: Sequence[GroupComparison], flips: Flips) -> list[str]:
             f"{flips.old_rows:,} were right and are wrong now); the other way round: {flips.won_on_old}."
         )
     return lines
-
-
-def refusal(checks: Sequence[Check]) -> str:
-    """Return which bounds are broken, and by which figures, as one sentence; nothing where all hold."""
-    broken = [check for check in checks if not check.holds]
-    return "; ".join(_broken(check) for check in broken)
-
-
-def _broken(check: Check) -> str:
-    if check.listed:
-        return f"{check.what}: {check.note}"
-    measured = "not measured" if check.value is None else points(check.value)
-    bound = "" if check.bound is None else f", {check.limit} {points(check.bound)} asked"
-    return f"{check.what}: {measured}{bound}{f' ({check.note})' if check.note else ''}"
 
 
 def remarks(labels: Sequence[LabelComparison], relabelled: int, without_label: int) -> Iterator[str]:

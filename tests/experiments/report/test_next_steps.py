@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,7 +87,7 @@ def test_of_two_sides_the_better_one_is_known_in_each_metric() -> None:
 def test_commands_end_with_what_follows_from_the_report(study: str) -> None:
     report = FINISHED[study]()
     labels = list(dict.fromkeys(label for of in report.standing.readings for label in (of.first, of.second)))
-    uses = {label: partial("use <{}>".format, label) for label in labels}
+    uses = {label: f"use <{label}>" for label in labels}
     lines = after_report(report, "seeds {}".format, uses)
     assert_follows(lines, report.standing)
     assert lines or all(map(report.standing.is_beaten, labels))
@@ -108,7 +107,7 @@ def methods(mean: float, p: float | None) -> StudyReport:
 def test_compare_proposes_to_predict_with_the_better_method(mean: float, better: str, worse: str) -> None:
     report: Any = methods(mean, 0.001)
     report = replace(report, recommendation=None)  # as with one seed: the reference is not proposed by default
-    uses = {cell.label: partial(predicting, cell.adapter, False, "") for cell in report.advised}
+    uses = {cell.label: predicting(cell.adapter, False, "") for cell in report.advised}
     lines = after_report(report, "workbench compare --seeds {}".format, uses)
     assert len(lines) == 1
     assert lines[0].startswith(f"workbench predict {better}-")
@@ -126,7 +125,7 @@ def test_what_compare_advises_is_read_from_the_comparisons_once(monkeypatch: pyt
 
 def test_compare_proposes_more_seeds_where_it_is_undecided() -> None:
     report: Any = methods(0.001, 0.8)
-    uses = {cell.label: partial(predicting, cell.adapter, False, "") for cell in report.advised}
+    uses = {cell.label: predicting(cell.adapter, False, "") for cell in report.advised}
     first, second = after_report(report, "workbench compare --seeds {}".format, uses)
     assert first.startswith("workbench compare --seeds 3 ")
     assert "undecided beside" in second
