@@ -184,24 +184,24 @@ def pair(document: Mapping[str, Any], first: str, second: str, metric: str = "av
     raise ValueError(f"no pair {first!r} and {second!r}")
 
 
-def above_better_rate(document: Mapping[str, Any], name: str) -> float:
+def above_better_rate(document: Mapping[str, Any], name: str, divisor: int = 4) -> float:
     """Return how much higher an entry ends than the reference at its better rate."""
-    return float(document["strategies"][name]["metrics"]["average_accuracy"]["mean"] - better_end(document))
+    return float(document["strategies"][name]["metrics"]["average_accuracy"]["mean"]) - better_end(document, divisor)
 
 
-def better_end(document: Mapping[str, Any]) -> float:
-    """Return where the reference ends at its better rate, a quarter of the one in the table."""
+def better_end(document: Mapping[str, Any], divisor: int = 4) -> float:
+    """Return where the reference ends at its better rate: the one in the table, divided by ``divisor``."""
     require([*document["frontier"]] == [document["reference"]], "of the others no second rate was tried")
     points = document["frontier"][document["reference"]]
     best = max(points, key=lambda point: point["average_accuracy"]["mean"])
     chosen = next(point for point in points if point["chosen"])
-    require(best["learning_rate"] * 4 == chosen["learning_rate"], "a quarter of its rate")
+    require(best["learning_rate"] * divisor == chosen["learning_rate"], f"its rate divided by {divisor}")
     return float(best["average_accuracy"]["mean"])
 
 
-def times_as_long(document: Mapping[str, Any], name: str) -> str:
-    """Return how many times as long as the reference an entry trains: ``1.9``."""
-    own, reference = (document["strategies"][of]["cost"]["train_seconds"] for of in (name, document["reference"]))
+def times_as_long(document: Mapping[str, Any], name: str, measure: str = "train_seconds") -> str:
+    """Return how many times as long as the reference an entry trains, or in another cost: ``1.9``."""
+    own, reference = (document["strategies"][of]["cost"][measure] for of in (name, document["reference"]))
     return decimals(own / reference, 1)
 
 

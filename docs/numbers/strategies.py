@@ -34,6 +34,7 @@ from measured import (
     whole,
     with_limits,
 )
+from measured_seven_ways import section
 
 from experiments.reporting.differences import MARKS, UNDECIDED
 from workbench.measures.statistics import paired_t_test
@@ -77,7 +78,8 @@ TESTED = {"isolated-lora": "LoRA", "isolated-pfeiffer": "Pfeiffer", "individual-
 
 
 def pieces() -> Iterator[str]:
-    """Yield the tables and sentences of both streams."""
+    """Yield the tables and sentences of the streams."""
+    yield from section(read("seven-ways"))
     newsgroups = read("20news-10")
     yield from newsgroups_table(newsgroups)
     yield from declared_tests(newsgroups)
