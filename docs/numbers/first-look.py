@@ -14,7 +14,9 @@ from workbench.settings.base import read as read_recipe
 STATED = [  # kept in no file: what a referee measured, the trial of an issue, and the first looks before
     "a head alone ended at 76.2 %, the LoRAs at 73.6 %: the head is +2.6 [0.7, 4.5] points",
     "LoRAs 79.8 %, heads 74.3 %, full fine-tuning 69.5 %",
-    "With one thread, bf16 rounds otherwise: full fine-tuning forgot 10.3 [8.6, 12.0] points",
+    "takes 5 min 20 s, and in fp32 6 min 47 s",  # runs of 2026-12-02 before two processes were the default
+    "With two threads, bf16 rounds otherwise: full fine-tuning forgot 11.4 [9.6, 13.1] points, the LoRAs end 10.7 "
+    "[8.7, 12.6] points above it, and heads 7.1 [4.6, 9.6] points below the LoRAs.",
     "8.4 points [1.0, 15.8] on one processor, 6.4 [−3.2, 16.0] on another, 11.9 [−5.2, 28.9] on a third",
     "| 4 | 64 | 60 | 16 | 32 | 7 | 6.2 | 4.0 | 1.6 |",
     "| 6 | 64 | 60 | 16 | 32 | 6 | 5.8 | 3.3 | 1.8 |",
@@ -115,9 +117,9 @@ def shown(report: dict[str, Any], design: dict[str, Any]) -> Iterator[str]:
     lost, over, under = decided(report)
     for value in (f"forgot {lost}", over, under):
         yield value.replace("],", "] points,")
-    yield f"7 min 09 s | {row(lost, over, under)[2:]}"
-    yield f"5 min 20 s | {row(lost, over, under)[2:]}"  # its scores were those of the first run
-    yield f"6 min 47 s | {row(*decided(read('quickstart-fp32')))[2:]}"
+    yield f"5 min 19 s | {row(lost, over, under)[2:]}"
+    yield f"3 min 18 s | {row(lost, over, under)[2:]}"  # its scores were those of the first run
+    yield f"4 min 48 s | {row(*decided(read('quickstart-fp32')))[2:]}"
     gained = {
         task: rows[LORA]["matrix"][-1][position] - rows[HEAD]["matrix"][-1][position]
         for position, task in enumerate(report["tasks"])
