@@ -94,6 +94,7 @@ joint:
 class TwoMachines:
     """Workers that send each piece to another machine than the one before; each has a workspace of its own."""
 
+    jobs = 1
     machines: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, ear: Ear) -> None:
