@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,14 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import Call
 from tests.fuzzing.promises import CANARY, content, write_canaries
 from tests.fuzzing.senders import WRITERS, sent_folder
+from tests.tokenizer_parts import FIRST, SPECIAL, change_tokenizer, doubling, normalizers, split, template
 from workbench.machine.extras import installed_version
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 EXPONENTIAL = r"(\w+\.?)+!"
 SLOW = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+GIVES_UP = split("(.*)*(.*)*(.*)*c")
+ROOT = Path(__file__).parents[2]
 Change = Callable[[Path], Any]
 
 
@@ -260,6 +265,12 @@ MODEL: dict[str, tuple[Change, str]] = {
     "a link of words": (_instead("tokenizer.json", lambda path: path.symlink_to("/etc/hostname")), "is a link"),
     "a pipe of words": (_instead("tokenizer.json", os.mkfifo), "tokenizer"),
     "a slow tokenizer": (_says("tokenizer.json", pre_tokenizer=SLOW), "tokenizer"),
+    "a tokenizer that multiplies": (_says("tokenizer.json", **normalizers(*doubling(40))), "normalizer"),
+    "one that puts much around a text": (
+        _says("tokenizer.json", post_processor=template(*[SPECIAL] * 100_000, FIRST)),
+        "post_processor puts 100,000 special tokens around a text",
+    ),
+    "one that gives up": (_says("tokenizer.json", pre_tokenizer=GIVES_UP), "retry-limit-in-match"),
     "a module elsewhere": (_modules("../.."), "is not a folder"),
     "a module with a link": (_modules("evil"), "is a link, which may lead to any file"),
 }
@@ -267,9 +278,64 @@ MODEL: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("case", MODEL)
 def test_a_whole_model_is_refused(case: str, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.backbone.tokenizing.SECONDS", 0.3)
+    monkeypatch.setattr("workbench.backbone.tokenizer_bounds.SECONDS", 2.0)
     change, message = MODEL[case]
     assert message in refused("whole", change, ["--backbone", "itself"])
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_a_tokenizer_that_gives_up_beside_an_adapter_or_its_backbone_is_refused(
+    is_beside: bool, refused: Callable[..., str], bases: dict[str, Path], tmp_path: Path
+) -> None:
+    base = shutil.copytree(bases["bert"], tmp_path / "base")
+
+    def beside(folder: Path) -> None:
+        shutil.copy(base / "tokenizer.json", folder)
+        change_tokenizer(folder if is_beside else base, pre_tokenizer=GIVES_UP)
+
+    if is_beside:
+        assert "retry-limit-in-match" in refused("lora", beside, ["--backbone", str(base)])
+    else:
+        with pytest.raises(AssertionError, match="retry-limit-in-match"):  # it names the backbone's folder
+            refused("lora", beside, ["--backbone", str(base)])
+
+
+HARMFUL = {
+    "forty that double": normalizers(*doubling(40)),
+    "twelve": normalizers(*doubling(12)),
+    "much around a text": {"post_processor": template(*[SPECIAL] * 100_000, FIRST)},
+    "what gives up": {"pre_tokenizer": GIVES_UP},
+}
+IN_BOUNDS = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+sys.argv = ["workbench", "adapters", "import", "sent", "--backbone", "itself"]
+from adapter_workbench import main
+try:
+    main()
+finally:
+    from workbench.backbone.confined import process
+    process._child(os.getpid()).end()  # what a process took counts when it has ended
+    peaks = [resource.getrusage(who).ru_maxrss >> 10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(*peaks, file=sys.stderr)
+"""
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("case", HARMFUL)
+def test_one_message_in_little_memory_and_time(case: str, sent: Callable[[str, Path], Path], tmp_path: Path) -> None:
+    change_tokenizer(sent("whole", tmp_path / "sent"), **HARMFUL[case])
+    before = content(tmp_path)
+    run, environment = [sys.executable, "-c", IN_BOUNDS], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    message, peaks = done.stderr.strip().rsplit("\n", 1)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert message.startswith("Error: sent/tokenizer.json: the tokenizer fails when it is tried: "), message
+    assert len(message.splitlines()) <= 4, message  # lines of 80 characters
+    own, confined = map(int, peaks.split())
+    assert 0 < own < 1500, "MB"
+    assert 0 < confined < 600, "MB, of which some 350 are what it had of its parent before it began"
+    assert content(tmp_path) == before
 
 
 ADAPTER: dict[str, tuple[Change, str]] = {

@@ -96,6 +96,6 @@ def site(root: Path) -> Iterator[Site]:
         stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
         stack.enter_context(mock.patch("workbench.backbone.prompts.SECONDS", 0.3))
         stack.enter_context(mock.patch("workbench.backbone.module_patterns.SECONDS", 0.3))
-        stack.enter_context(mock.patch("workbench.backbone.tokenizing.SECONDS", 1.0))
+        stack.enter_context(mock.patch("workbench.backbone.tokenizer_bounds.SECONDS", 1.0))
         stack.enter_context(importable(made.folder))
         yield made

@@ -12,6 +12,7 @@ from datasets import Dataset
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged, text, value
+from tests.tokenizer_parts import BYTES, FIRST, SPECIAL, normalizers, replace, template
 from workbench.backbone.names import open_backbone
 from workbench.backbone.tokenizing import texts_of
 from workbench.errors import WorkbenchError
@@ -85,22 +86,41 @@ def _parts(random: Random) -> dict[str, Any]:
     pick = random.choice
     pattern = {"Regex": pick(PATTERNS)}
     split = {"type": "Split", "pattern": pattern, "behavior": pick(["Isolated", "Removed"]), "invert": False}
-    replace = {"type": "Replace", "pattern": pattern, "content": pick(["", " ", "a" * 1000, text(random)])}
+    replaced = {"type": "Replace", "pattern": pattern, "content": pick(["", " ", "a" * 1000, text(random)])}
     charsmap = base64.b64encode(random.randbytes(pick([0, 3, 4, 64]))).decode()
     token = {"id": pick([0, 3, 99, 10**9, -1]), "content": pick([text(random), "cat", "", " "])}
-    template = {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}
+    empty = {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}
     strategy = pick(["BatchLongest", {"Fixed": pick([8, 10**6, 10**12])}])
     padding = {"strategy": strategy, "pad_to_multiple_of": pick([None, 0, 8, 10**9]), "pad_id": pick([0, 99, 10**9])}
+    several = _several(random)
     return {
-        "pre_tokenizer": pick([split, split, {"type": "Sequence", "pretokenizers": [split, split]}, None]),
-        "normalizer": pick([replace, replace, {"type": "Precompiled", "precompiled_charsmap": charsmap}]),
-        "decoder": pick([replace, {"type": "ByteLevel"}, {"type": "WordPiece", "prefix": "##", "cleanup": True}]),
-        "post_processor": pick([template, {"type": "ByteLevel"}, {"type": "RobertaProcessing"}, None]),
+        "pre_tokenizer": pick([split, split, {"type": "Sequence", "pretokenizers": [split, split]}, None, several[0]]),
+        "normalizer": pick([replaced, replaced, {"type": "Precompiled", "precompiled_charsmap": charsmap}, several[1]]),
+        "decoder": pick(
+            [replaced, {"type": "ByteLevel"}, {"type": "WordPiece", "prefix": "##", "cleanup": True}, several[2]]
+        ),
+        "post_processor": pick([empty, {"type": "ByteLevel"}, {"type": "RobertaProcessing"}, None, several[3]]),
         "padding": PADDING | padding,
         "truncation": TRUNCATION | {"max_length": pick([0, 1, 8, 10**12]), "stride": pick([0, 8, 10**9])},
         "added_tokens": [ADDED | token] * pick([1, 2]),
         "model": pick(_models(random)),
     }
+
+
+def _several(random: Random) -> list[dict[str, Any]]:
+    """Return a pre-tokenizer, a normaliser, a decoder and a post-processor, of parts that may multiply each other."""
+    pick = random.choice
+    what = pick(["a", "c", "\u0298", "", "the"])
+    parts = [replace(what, what * pick([0, 1, 2, 3]) + pick(["", "a", "aa"]))] * pick([1, 3, 12, 40])
+    more = pick([[], [{"type": "Prepend", "prepend": "x" * 200}] * 9, [{"type": "NFKD"}] * 9])
+    cut = pick([BYTES, {"type": "Metaspace", "replacement": "_"}])
+    around = template(*[SPECIAL] * pick([0, 2, 300, 100_000]), *[FIRST] * pick([0, 1, 2, 50]))
+    return [
+        {"type": "Sequence", "pretokenizers": [cut] * pick([2, 40])},
+        normalizers(*parts, *more)["normalizer"],
+        {"type": "Sequence", "decoders": parts},
+        pick([around, {"type": "Sequence", "processors": [around] * pick([1, 9])}]),
+    ]
 
 
 def _models(random: Random) -> list[dict[str, Any]]:

@@ -16,8 +16,9 @@ from workbench.backbone.config import config_object, read_json
 from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
 from workbench.backbone.intactness import is_untouched, remember
 from workbench.backbone.model_folder import CONFIG
+from workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
 from workbench.backbone.tokenizer_files import own_files
-from workbench.backbone.tokenizing import TRIED, fit_to, note_tokens, require_bounded
+from workbench.backbone.tokenizing import fit_to, note_tokens
 from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, opening
 from workbench.files.digest import key
@@ -106,12 +107,12 @@ class Backbone:
         """The tokenizer; a model without a padding token pads with its end token.
 
         Raises:
-            InputError: it cannot be opened, pads with nothing, has words that the model has no place for, or a regular
-                expression that takes for ever.
+            InputError: it cannot be opened, pads with nothing, has words that the model has no place for, makes far
+                more of a text than was given, or has a regular expression that takes for ever.
         """
         from transformers import AutoTokenizer
 
-        require_bounded(self.folder)
+        bounds = None if self.pinned else require_bounded(self.folder)
         with opening("the tokenizer", str(self.folder), BROKEN):
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 self.folder,
@@ -120,6 +121,8 @@ class Backbone:
                 clean_up_tokenization_spaces=False,  # what a model writes is not altered, as `dog ' cat` would be
                 **own_files(self.folder),
             )
+            if not self.pinned:
+                note_bounds(tokenizer, bounds or bounds_of(tokenizer, str(self.folder)))
             if tokenizer.pad_token is None:
                 tokenizer.pad_token = tokenizer.eos_token
             _require_usable(tokenizer, self.config)

@@ -1,34 +1,29 @@
-"""A tokenizer at work: its files come from elsewhere, so each call may fail, and its patterns may take for ever."""
+"""A tokenizer at work: its files come from elsewhere, so each call may fail."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone.architecture import counts_padding, has_token_types
-from workbench.backbone.confined import NoAnswerError, ask
-from workbench.backbone.tokenizer_files import FILE
+from workbench.backbone.tokenizer_bounds import HINT, require_bounded_texts
 from workbench.errors import InputError, blaming
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PretrainedConfig, PreTrainedTokenizerBase
 
-TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
-SECONDS = 5.0  # of processor time for all patterns of a tokenizer, each on some 50 texts
-WITH_PATTERN = re.compile(rb'"Regex"|\\u00[4-7]')  # the key, or letters that are escaped, as no program writes them
 WITHOUT_EMBEDDING = "tokens_without_embedding"  # an attribute of tokenizers
 COUNTS_PADDING = "positions_count_padding"  # another one
 TYPES = "token_type_ids"
-HINT = "Fetch the model again, or take another one: its tokenizer cannot read every text."
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) -> BatchEncoding:
     """Return ``tokenizer(*texts, **options)``.
 
     Raises:
-        InputError: the tokenizer fails, or panics, or finds a token that the model does not know.
+        InputError: the tokenizer fails, or panics, makes far more of a text than was given, or finds a token that the
+            model does not know.
     """
+    require_bounded_texts(tokenizer, [*texts, options.get("text_target")])
     with blaming("the tokenizer cannot read a text", _where(tokenizer), HINT):
         encoding: BatchEncoding = tokenizer(*texts, **options)
     if without := getattr(tokenizer, WITHOUT_EMBEDDING, None):
@@ -81,22 +76,6 @@ def texts_of(tokenizer: PreTrainedTokenizerBase, ids: Any, **options: Any) -> li
     with blaming("the tokenizer cannot write a text", _where(tokenizer), HINT):
         texts: list[str] = tokenizer.batch_decode(ids, **options)
     return texts
-
-
-def require_bounded(folder: Path) -> None:
-    """Try the regular expressions of a tokenizer on long runs of characters, in a process of its own.
-
-    Raises:
-        InputError: one of them is wrong, or takes for ever.
-    """
-    path = folder / FILE
-    if not path.is_file() or not WITH_PATTERN.search(path.read_bytes()):
-        return
-    try:
-        ask("split", SECONDS, path=str(path.resolve()), texts=[TRIED, ""])
-    except NoAnswerError as error:
-        message = f"a regular expression of the tokenizer fails on a long text: {error}"
-        raise InputError(message, where=str(path), hint=HINT) from None
 
 
 def _where(tokenizer: PreTrainedTokenizerBase) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,8 +23,10 @@ from experiments.workspace import Workspace
 from fusion.routing.rejection import Rejection
 from fusion.routing.route import RoutingState, route
 from fusion.routing.routed_texts import RoutedTexts, adapters_for_texts
+from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
 from tests.messages import lacks
+from tests.tokenizer_parts import GIVES_UP, GIVING_UP, HIDDEN, RARE, change_tokenizer, split
 from tests.workbench.test_foreign_adapters import sealed
 from workbench.answering.predictor import rows_of
 from workbench.backbone.names import open_backbone
@@ -143,6 +146,29 @@ def test_an_answer_that_is_no_number_fails_that_request_and_no_other(serve: Serv
     assert [lacks(detail, "not a number", "NaN") for detail in failed] == [[], []]
     two = client.post("/predict", json={"texts": TEXTS[:2], "task": "halves"})
     assert two.json()["detail"].startswith("2 of 2 answers are not a number (that to text 1 first)")
+
+
+@pytest.mark.parametrize(
+    ("parts", "text", "why"),
+    [(HIDDEN, f"the {RARE}", "(Replace) makes"), ({"pre_tokenizer": split(GIVING_UP)}, GIVES_UP, "retry-limit")],
+)
+def test_a_text_that_a_tokenizer_multiplies_or_gives_up_on_fails_that_request_and_no_other(
+    parts: dict[str, Any], text: str, why: str, serve: Serve, bert: Path, tmp_path: Path
+) -> None:
+    own = Workspace(tmp_path / "own")
+    backbone = open_backbone(str(change_tokenizer(shutil.copytree(bert, tmp_path / "bert"), **parts)))
+    for task in (make_task("animals", SUBJECTS, FRUITS, 16), make_task("halves", SUBJECTS[:4], SUBJECTS[4:], 16)):
+        train(own, backbone, task)
+    asked = [("animals", "the cat"), ("animals", text), ("halves", "the cat"), ("halves", "a plum")]
+    client, _ = serve(at=own, batching=Batching(rows=len(asked), seconds=0.5))
+
+    def ask(request: tuple[str, str]) -> Any:
+        return client.post("/predict", json={"texts": [request[1]], "task": request[0]})
+
+    with ThreadPoolExecutor(len(asked)) as pool:
+        replies = list(pool.map(ask, asked))
+    assert [reply.status_code for reply in replies] == [200, 422, 200, 200]
+    assert lacks(replies[1].json()["detail"], "the tokenizer cannot read a text", why) == []
 
 
 def test_a_router_answers_what_names_no_adapter(serve: Serve, workspace: Workspace) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.answering.elsewhere.model_files import has_tokenizer
 from workbench.backbone.architecture import UNREAD, skeleton
+from workbench.backbone.tokenizing import tokenise
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def _other_tokens(model: Backbone, base: Backbone) -> str | None:
     if difference := other_words(model.tokenizer.get_vocab(), base.tokenizer.get_vocab()):
         return difference
     for text in TEXTS:
-        if model.tokenizer(text)["input_ids"] != base.tokenizer(text)["input_ids"]:
+        theirs, ours = (tokenise(backbone.tokenizer, text)["input_ids"] for backbone in (model, base))
+        if theirs != ours:
             return f"its tokenizer is another one: it splits {text!r} otherwise"
     return None
 

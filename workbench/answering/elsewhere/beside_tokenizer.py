@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from workbench.answering.elsewhere.base_model import other_words
 from workbench.backbone.config import read_mapping
+from workbench.backbone.tokenizer_bounds import SPECIMENS, require_bounded
 from workbench.backbone.tokenizer_files import FILE
-from workbench.backbone.tokenizing import require_bounded
 from workbench.errors import InputError, blaming, opening
 from workbench.files.digest import digest
 
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 VOCABULARY, LINES, ADDED = "vocab.json", "vocab.txt", "added_tokens.json"  # of tokenizers that are written in Python
 PIECES = ("*.model", "*.spm")  # of sentencepiece
-SPECIMENS = (
-    "Don't READ e-mails at 10.30!",
-    "naïve Ångström, Straße",
-    "  two  spaces\tand\nlines ",
-    "日本語 👍🏽 №5 ﬁne",
-)
 HINT = (
     "Name the model that has this tokenizer with --backbone. If it was not trained with it, import a copy of the "
     "folder without the tokenizer's files; a repository of the hub is downloaded into a folder for that."
@@ -48,7 +42,7 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
             own = backbone.folder / path.name
             if own.is_file() and digest(own) != digest(path):
                 raise InputError("its tokenizer is another one: it has other pieces", where=str(path), hint=HINT)
-    whole = _open_tokenizer(folder) if (folder / FILE).is_file() else None
+    whole = _open_tokenizer(folder) if require_bounded(folder) else None
     ours = backbone.tokenizer.get_vocab()
     theirs = whole.get_vocab(with_added_tokens=True) if whole else _words(folder)
     if not whole:  # some words are known to the classes alone
@@ -56,7 +50,6 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
     if difference := other_words(theirs, ours):
         raise InputError(difference, where=str(folder), hint=HINT)
     if whole:
-        require_bounded(folder)
         _require_same_tokens(whole, backbone, str(folder / FILE))
 
 
@@ -65,7 +58,8 @@ def _require_same_tokens(theirs: Tokenizer, backbone: Backbone, where: str) -> N
     for text in SPECIMENS:
         with blaming("the tokenizer beside the adapter cannot read a text", where, HINT):
             tokens = theirs.encode(text, add_special_tokens=False).tokens
-        ours = backbone.tokenizer.tokenize(text)
+        with blaming("the backbone's tokenizer cannot read a text", str(backbone.folder), HINT):
+            ours = backbone.tokenizer.tokenize(text)
         if tokens != ours:
             differ = next(at for at, pair in enumerate(zip_longest(tokens, ours)) if pair[0] != pair[1])
             message = (

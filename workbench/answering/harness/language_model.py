@@ -14,6 +14,7 @@ from torch import Tensor
 from workbench.backbone.architecture import positions
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
+from workbench.backbone.tokenizing import texts_of, tokenise
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
         """Return the tokens of a text, after those that the tokenizer puts before one."""
-        ids: list[int] = self.tokenizer.encode(string, add_special_tokens=False)
+        ids: list[int] = tokenise(self.tokenizer, string, add_special_tokens=False)["input_ids"]
         first = self.tokenizer.bos_token
         bare = add_special_tokens is False or (first and string.startswith(first))
         return ids if bare else [*self.before, *ids]
@@ -125,7 +126,7 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
         return in_batches(ask, self.model, rows, lambda batch: pad_rows(batch, pad, "left"), self.batch_size)
 
     def _texts(self, rows: Sequence[Tensor] | Tensor) -> list[str]:
-        return [self.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
+        return texts_of(self.tokenizer, [row.tolist() for row in rows], skip_special_tokens=True)
 
     def _windows(self, text: str) -> list[Row]:
         ids = self.tok_encode(text)

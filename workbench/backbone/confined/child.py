@@ -10,11 +10,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from workbench.backbone.confined.patterns import compare, split_texts
+from workbench.backbone.confined.patterns import compare
 from workbench.backbone.confined.templates import render
+from workbench.backbone.confined.tokenizer_trial import measure, try_tokenizer
 from workbench.errors import reason
 
-ANSWERS: dict[str, Callable[..., Any]] = {"render": render, "compare": compare, "split": split_texts}
+ANSWERS: dict[str, Callable[..., Any]] = {
+    "render": render,
+    "compare": compare,
+    "try tokenizer": try_tokenizer,
+    "measure": measure,
+}
 MEMORY = 2 << 30  # bytes
 
 

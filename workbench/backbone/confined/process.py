@@ -71,7 +71,7 @@ class _Child:
             raise NoAnswerError(f"it takes more than {seconds:.1f} seconds of processor time")
         if code < 0:
             raise NoAnswerError(f"it kills the process ({signal.Signals(-code).name})")
-        raise WorkError(f"the process for chat templates and regular expressions ended with exit code {code}")
+        raise WorkError(f"the process for chat templates and tokenizers ended with exit code {code}")
 
     def end(self) -> None:
         """End the process, if there is one."""
