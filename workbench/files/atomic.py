@@ -306,11 +306,11 @@ def _delete_counted(path: Path) -> int:
     """Delete a file or a folder, if it is there and this can be done, and return how many bytes it was."""
     if not os.path.lexists(path):
         return 0
-    files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
-    bytes_ = sum(file.lstat().st_size for file in files if not file.is_dir())
     try:
+        files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+        bytes_ = sum(file.lstat().st_size for file in files if not file.is_dir())
         _delete(path)
-    except OSError:
+    except OSError:  # it cannot be deleted, or another process deletes it at the same time
         return 0
     return bytes_
 
