@@ -200,6 +200,7 @@ def faults(question: Question, number: int, folder: Path, before: Files, whole: 
     live(question.arguments, folder)
     again = contents(folder)
     found += [f"made anew: {path}" for path in visible if again.get(path) != visible[path]]
+    found += [f"left half-written: {path}" for path in again if any(map(UNFINISHED.fullmatch, path.split("/")))]
     pair = matching(again, question.compared), matching(whole, question.compared)
     found += [f"other than without a kill: {path}" for path in differing(*pair)]
     if question.answer(folder) != answers[-1]:

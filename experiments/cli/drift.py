@@ -93,6 +93,7 @@ def drift(
     from experiments.terminal.progress import Messages
     from tasks.reading.text_files import require_readable
     from tasks.rows.table_form import NamedColumns
+    from workbench.mlflow.address import printable_address
 
     label = _one_label_column(label_column, labels)
     _require_one_source(task, file, server, api_key_file, {"--column": column, "--pair": pair, "--label-column": label})
@@ -113,7 +114,8 @@ def drift(
         served = _served(predictor, str(server), api_key_file)
         result = served_drift(predictor.adapter, served, bounds, backbone, workbench.task_folders)
     if as_json:
-        emit({**result.as_json(), "file": str(file) if file else None, "server": server})
+        shown = printable_address(server) if server else None
+        emit({**result.as_json(), "file": str(file) if file else None, "server": shown})
     else:
         print_drift(result)
     result.require()
@@ -144,9 +146,11 @@ def _served(predictor: Predictor, url: str, key_file: Path | None) -> ServedCoun
     """Return what the server at an address has counted of an adapter."""
     from experiments.answers.drift.server import metrics_page, require_counted, served_counts
     from experiments.answers.http_server.address import read_key
+    from workbench.mlflow.address import printable_address
 
     require_counted(predictor.task.kind, predictor.task.name)
-    return served_counts(metrics_page(url, read_key(key_file) if key_file else None), predictor.adapter.id, url)
+    page = metrics_page(url, read_key(key_file) if key_file else None)
+    return served_counts(page, predictor.adapter.id, printable_address(url))
 
 
 def _require_task(task: str, adapter: str | None, predictor: Predictor) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.engine.device_findings import device_findings, quantisation_findings
 from experiments.engine.finding import Finding, attempt
 from workbench.errors import InputError, TrackingError
+from workbench.errors.printable import without_credentials
 from workbench.files.cache import cache_folder
 from workbench.machine.extras import EXTRAS, install_command, installed_version
 from workbench.mlflow.address import printable_address, tracking_uri
@@ -123,11 +124,13 @@ def _hub() -> Finding:
     if constants.HF_HUB_OFFLINE:
         return Finding("hub", False, False, "HF_HUB_OFFLINE is set", f"unset it; {remedy}")
 
+    endpoint = without_credentials(constants.ENDPOINT)
+
     def ask() -> str:
         try:
             requests.head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
         except Exception as error:  # any library may raise here, each with a message of many lines
-            raise InputError(f"{constants.ENDPOINT} does not answer ({type(error).__name__})") from None
-        return f"{constants.ENDPOINT} answers"
+            raise InputError(f"{endpoint} does not answer ({type(error).__name__})") from None
+        return f"{endpoint} answers"
 
     return attempt("hub", ask, False, remedy)

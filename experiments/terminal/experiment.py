@@ -16,6 +16,7 @@ from experiments.terminal.next_steps import options
 from experiments.terminal.output import page_of, stderr, stdout
 from experiments.terminal.planned_workers import PlannedWorkers
 from experiments.terminal.progress import progress
+from workbench.errors.printable import without_credentials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def command_given() -> str:
-    """Return the command that this process was called with."""
-    return shlex.join(["workbench", *sys.argv[1:]])
+    """Return the command that this process was called with, as it may be stored: no password of an address is in it."""
+    return shlex.join(["workbench", *map(without_credentials, sys.argv[1:])])
 
 
 def dry_run(workbench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None, measure: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from typer import BadParameter
 
 from workbench.errors import InputError, Problem, SettingsError
+from workbench.errors.printable import without_credentials
 
 UsageError: Any = BadParameter.__base__  # typer brings a click of its own, and names only this child of it
 
@@ -28,6 +29,7 @@ def hints_on_order(given: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except UsageError as error:
+        error.message = without_credentials(error.message)  # it shows words of the command line
         if file := _without_option(error):
             hint = f"Write it with its option: --file {shlex.quote(file)}"
             raise InputError("a file stands where the command takes none", where=file, hint=hint) from None

@@ -81,7 +81,8 @@ class Workspace:
     @cached_property
     def adapters(self) -> AdapterStore:
         """The adapter store."""
-        return AdapterStore(self.root / "adapters", self.access.fetch, self.made_by, self.known.manifests)
+        known = self.known.manifests
+        return AdapterStore(self.root / "adapters", self.access.fetch, self.made_by, known, self.sweep)
 
     @cached_property
     def records(self) -> Records:

@@ -13,13 +13,14 @@ from tasks.reading.dialect import DialectSettings
 from tasks.sources import Source
 from tasks.sources._splits import given_files, identity_of, require_data_or_train
 from workbench.errors import AssetError
-from workbench.files.atomic import write_whole
-from workbench.files.cache import cache_folder, writing_cache
-from workbench.files.digest import digest
+from workbench.files.cache import cache_folder
+from workbench.files.fetched import fetched
 from workbench.machine.availability import Availability
 from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 HOST = "https://raw.githubusercontent.com"
@@ -81,20 +82,14 @@ def read(settings: GithubSettings, folder: Path) -> dict[str, pd.DataFrame]:
 
 def fetch(settings: GithubSettings, file: RepositoryFile) -> Path:
     """Return the local copy of a file; raises as :func:`read`."""
-    target = settings.local_path(file)
-    with writing_cache():
-        there = target.is_file()
-    if not there:
-        content = _download(settings, file)
-        with writing_cache():
-            write_whole(target, content)
-    if (actual := digest(target)) != file.sha256:
-        target.unlink()
-        raise AssetError(
-            f"{file.path} of {origin(settings)} has SHA-256 {actual}, expected {file.sha256}",
-            hint="The copy was discarded. Run again; if it happens again, the repository does not hold that file.",
-        )
-    return target
+    what = f"{file.path} of {origin(settings)}"
+    return fetched(settings.local_path(file), file.sha256, what, lambda _: _fetch(settings, file))
+
+
+def _fetch(settings: GithubSettings, file: RepositoryFile) -> Callable[[Path], object]:
+    """Download a file; return what writes it to a path."""
+    content = _download(settings, file)
+    return lambda path: path.write_bytes(content)
 
 
 def _download(settings: GithubSettings, file: RepositoryFile) -> bytes:

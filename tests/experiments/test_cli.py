@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 import adapter_workbench
 from experiments.cli import COMMANDS
 from experiments.engine import diagnosis
+from experiments.terminal.experiment import command_given
 from experiments.workspace import Workspace, find_workspace
 from tasks.loading.registry import writable_folder
 from tests.conftest import Call
@@ -529,6 +530,24 @@ def test_doctor_keeps_the_tracking_server_s_password_to_itself(
     _, out, err = call("doctor", "--offline", *form)
     assert "http://127.0.0.1:9 answers" in re.sub(r"\s+", " ", out)
     assert "secret" not in out + err
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_doctor_keeps_the_hub_s_password_to_itself(works: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def head(*_: object, **__: object) -> None:
+        if not works:
+            raise OSError("http://user:secret@127.0.0.1:9 is silent")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setattr("requests.head", head)
+    wanted = "http://…@127.0.0.1:9 answers" if works else "http://…@127.0.0.1:9 does not answer (OSError)"
+    assert diagnosis._hub().detail == wanted
+
+
+def test_a_command_is_stored_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["workbench", "run", "r.yaml", "--cluster", "ray://ann:secret@head:10001"])
+    assert command_given() == "workbench run r.yaml --cluster 'ray://…@head:10001'"
 
 
 def test_doctor_knows_whether_something_was_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from experiments.answers.drift import server
 from experiments.answers.http_server.metrics import Metrics
 from experiments.api import Workbench
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from workbench.answering.predictor import Answer
+from workbench.errors import WorkError
 from workbench.machine.listener import Silent
 
 BUDGET = {"epochs": 2, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 KEY = "k" * 32
+SECRET = "hunter2"
+LINES, DRIP = 90, 0.1  # of a server that drips, and seconds between two: fewer than the headers that a client reads
 NUMBERS = "kind: regression\ncolumns: {text: text, label: value}\n"
 
 
@@ -80,12 +86,28 @@ def serving(page: bytes, key: str | None = None, length: int | None = None) -> I
 
         log_message: Callable[..., None] = lambda *_: None
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"http://127.0.0.1:{listener.server_address[1]}"
         finally:
-            server.shutdown()
+            listener.shutdown()
+
+
+@contextmanager
+def dripping(begin: bytes) -> Iterator[str]:
+    """Serve one answer that begins so, and goes on a line at a time for ten seconds; yield the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with suppress(OSError), listener.accept()[0] as client:
+                client.sendall(b"HTTP/1.1 200 OK\r\n" + begin)
+                for number in range(LINES):
+                    client.sendall(b"X-Line: %d\r\n" % number)
+                    time.sleep(DRIP)
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_answers_of_a_server_are_compared_by_label_and_confidence(bench: Workbench, drift: Call) -> None:
@@ -111,6 +133,36 @@ def test_a_server_with_a_key_is_asked_with_it(bench: Workbench, drift: Call) -> 
         assert drift("nouns", "--server", url, "--api-key-file", "key")[0] == 0
         code, out, err = drift("nouns", "--server", url)
     assert (code, out, "--api-key-file" in err) == (2, "", True)
+
+
+def test_a_password_in_the_address_is_neither_printed_nor_stored(bench: Workbench, drift: Call) -> None:
+    with serving(page_of(bench, [text for text, _ in texts(1008, 160)])) as url, serving(b"# another", KEY) as other:
+        asked = [
+            (url, 0, ""),
+            (other, 2, "wants a key"),
+            ("http://127.0.0.1:9", 1, "does not answer"),
+            ("http://[::1", 2, "not an address"),
+        ]
+        for plain, expected, message in asked:
+            for form in ([], ["--json"]):
+                code, out, err = drift("nouns", "--server", plain.replace("://", f"://user:{SECRET}@"), *form)
+                assert (code, message in err, SECRET in out + err) == (expected, True, False), err
+        assert json.loads(drift("nouns", "--server", url.replace("://", f"://{SECRET}@"), "--json")[1])["server"] == url
+    for wrong in (["nouns", f"http://user:{SECRET}@host"], ["--server", f"http://user:{SECRET}@host", "nouns", "more"]):
+        code, out, err = drift(*wrong)
+        assert (code, SECRET in out + err) == (2, False), err
+
+
+@pytest.mark.parametrize("begin", [b"", b"\r\n"], ids=["header", "page"])
+def test_a_server_that_drips_is_given_up_in_time(begin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line comes long before a read is given up; the answer as a whole never ends."""
+    monkeypatch.setattr(server, "SECONDS", 0.5)
+    with dripping(begin) as url:
+        began = time.monotonic()
+        with pytest.raises(WorkError, match="too slow: no complete answer within") as caught:
+            server.metrics_page(url.replace("://", f"://user:{SECRET}@"), None)
+    assert time.monotonic() - began < LINES * DRIP / 2
+    assert SECRET not in str(caught.value)
 
 
 def test_a_page_that_is_no_page_of_counts_is_one_message(bench: Workbench, drift: Call) -> None:

@@ -78,6 +78,19 @@ def test_other_bytes_are_discarded(load: Load, asked: list[str]) -> None:
     assert asked == [ADDRESS, ADDRESS]
 
 
+def test_a_wrong_digest_leaves_the_file_that_was_here_before(
+    load: Load, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(document())
+    with pytest.raises(AssetError, match=r"discarded\. The copy that was here before stays as it is"):
+        load(document(b"other bytes"))
+    monkeypatch.setattr(requests, "get", lambda address, timeout: answer(404, b""))
+    with pytest.raises(AssetError, match=r"that is here has SHA-256 .* 404 Not Found\n.*before stays as it is"):
+        load(document(b"other bytes"))
+    load(document() + "metric: rouge-l\n")  # other rows, from the same file
+    assert asked == [ADDRESS, ADDRESS]
+
+
 def test_a_file_that_cannot_be_had(load: Load, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssetError, match=r"cannot download nowhere\.json of owner/data@0123456789ab: 404 Not Found"):
         load(document(path="nowhere.json"))

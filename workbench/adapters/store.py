@@ -25,7 +25,7 @@ from workbench.adapters.manifest import (
 from workbench.adapters.stored_adapter import README, StoredAdapter, check_files, text_below
 from workbench.backbone.finite_weights import require_finite
 from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.files import checksummed
+from workbench.files import atomic, checksummed
 from workbench.files.atomic import new_folder, remove_whole, written_whole
 from workbench.files.ordinary import foreign_links
 from workbench.files.read_once import ReadOnce
@@ -41,6 +41,7 @@ class AdapterStore:
         fetch: Callable[[Path], None] = lambda folder: None,
         made_by: str | None = None,
         manifests: ReadOnce | None = None,
+        sweep: Callable[[], object] | None = None,
     ) -> None:
         """Keep adapters below ``root``; it is made when the first one is saved.
 
@@ -49,10 +50,12 @@ class AdapterStore:
             fetch: is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
             made_by: what makes the adapters that are saved, for their manifests.
             manifests: those that were read already; by default none.
+            sweep: deletes what killed processes left half-written; by default below ``root`` alone.
         """
         self.root, self._fetch, self._made_by = root, fetch, made_by
         self._sound: dict[str, tuple[checksummed.Stamp | None, StoredAdapter]] = {}
         self._manifests = manifests or ReadOnce()
+        self._sweep, self._swept = sweep or (lambda: atomic.sweep(root)), False
 
     def folder(self, name: str) -> Path:
         """Return where the adapter with this id is, or would be."""
@@ -83,6 +86,15 @@ class AdapterStore:
         stamp = checksummed.stamp_of(folder, [MANIFEST])
         return StoredAdapter(self._manifests.value(folder, stamp, lambda: read_manifest(folder)), folder)
 
+    def sweep(self) -> None:
+        """Delete what killed processes left half-written, at the first call; what a living process writes stays.
+
+        Whatever writes into the store begins with this: what a killed import leaves may be a whole model.
+        """
+        if not self._swept:
+            self._swept = True
+            self._sweep()
+
     def save(self, manifest: Manifest, write: Callable[[Path], None]) -> StoredAdapter:
         """Let ``write`` fill a folder, add its digests to ``manifest``, and put it in place in one step.
 
@@ -95,6 +107,7 @@ class AdapterStore:
         folder = self.root / manifest.id
         with first_ahead():
             if not (folder / MANIFEST).is_file():
+                self.sweep()
                 with written_whole(folder) as draft:
                     write(draft)
                     known = {"files": checksummed.digests(draft, MANIFEST), "made_by": self._made_by}
@@ -110,6 +123,7 @@ class AdapterStore:
         stored = self.get(name)
         known = [(accepted.champion, accepted.loss) for accepted in stored.manifest.accepted]
         if (loss.champion, loss.loss) not in known:
+            self.sweep()
             accepted = (*stored.manifest.accepted, loss)
             replace_manifest(stored.manifest.model_copy(update={"accepted": accepted}), stored.folder)
         return self.get(name)
@@ -181,6 +195,7 @@ class AdapterStore:
         manifest = importable(source)
         if self._has_another(manifest):
             raise InputError(f"another adapter is stored as {manifest.id!r}", hint="Remove that one first.")
+        self.sweep()
         reference, folder = manifest.backbone.model_copy(update={"name": backbone}), self.root / manifest.id
         kept = self._as_kept_here(manifest).model_copy(update={"backbone": reference})
         with written_whole(folder) as draft:
@@ -198,6 +213,7 @@ class AdapterStore:
         Raises as :func:`certain_id`: a beginning of an id that is no more than the name of a task is refused.
         """
         folder = self.root / (name if name in self else certain_id(name, self.ids()))
+        self.sweep()
         remove_whole(folder)
         return folder.name
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 LONGEST = 400  # characters of one part of a message
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (bidirectional marks), surrogates, separators of lines
+CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]+@")  # of an address: a name and a password, or a token
 JOINERS = "\u200c\u200d"  # of the category Cf, but letters of many scripts need them
 
 
@@ -23,6 +25,11 @@ def printable(text: str, longest: int | None = LONGEST) -> str:
         return line
     tail = longest // 4
     return f"{line[: longest - tail - 3]} … {line[-tail:]}"
+
+
+def without_credentials(text: str) -> str:
+    """Return a text whose addresses do not show what stands before their hosts: ``http://…@host``."""
+    return CREDENTIALS.sub("…@", text)
 
 
 def _escape(character: str) -> str:

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from workbench.errors.printable import printable
+from workbench.errors.printable import printable, without_credentials
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_LINES = 9  # of the problems that one message lists
@@ -64,11 +64,11 @@ class Problem:
     hint: str | None = None
 
     def __str__(self) -> str:
-        """Return ``where: what`` and the hint on the next line; long quoted values are shortened."""
-        text = "\n".join(printable(line) for line in self.what.splitlines()[:MOST_LINES])
-        message = f"{printable(self.where)}: {text}" if self.where else text
-        hint = [printable(line, 2000) for line in (self.hint or "").splitlines()[:MOST_NAMES]]
-        return "\n  ".join([message, *hint])
+        """Return ``where: what`` and the hint on the next line; long values are shortened, passwords left out."""
+        what, where, hint = (without_credentials(part or "") for part in (self.what, self.where, self.hint))
+        text = "\n".join(printable(line) for line in what.splitlines()[:MOST_LINES])
+        message = f"{printable(where)}: {text}" if where else text
+        return "\n  ".join([message, *(printable(line, 2000) for line in hint.splitlines()[:MOST_NAMES])])
 
 
 class InputError(WorkbenchError):
@@ -208,8 +208,11 @@ def blaming(what: str, where: str | None, hint: str | None = None) -> Iterator[N
 
 
 def reason(error: BaseException) -> str:
-    """Return what an exception says, on one line; its type where that says little (``KeyError: 'weight'``)."""
-    message = printable(str(error)).strip()
+    """Return what an exception says, on one line; its type where that says little (``KeyError: 'weight'``).
+
+    Names and passwords in addresses are left out.
+    """
+    message = printable(without_credentials(str(error))).strip()
     telling = message and not isinstance(error, LookupError | AttributeError | TypeError | AssertionError)
     return message if telling else f"{type(error).__name__}: {message}".rstrip(": ")
 

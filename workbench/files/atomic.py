@@ -17,7 +17,8 @@ from pathlib import Path
 from workbench.errors import InputError, UnwritableError
 
 LOCK = ".lock"  # ending of the file that a writer holds while its output is unfinished
-UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}(\.lock)?")
+DRAFT = "draft"  # name of what an empty folder is filled with
+UNFINISHED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}(\.lock)?")
 FORSAKEN = 24 * 60 * 60  # seconds after which an unfinished path without a lock belongs to nobody
 REFUSALS = {
     errno.EACCES,
@@ -112,11 +113,14 @@ def new_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes ``target``, whole or not at all.
 
     An empty folder at ``target`` stays the same folder and is filled: a person may stand in it, or it may be mounted.
+    What killed writers of the same folder left is deleted, and nothing else beside it: the folder around is a person's.
 
     Raises:
         InputError: there is something at ``target`` already.
         UnwritableError: nothing can be written there.
     """
+    for draft in (target, target / DRAFT):
+        _sweep_locked(draft.parent, draft.name)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError("this path exists already and is not an empty folder", where=str(target))
     with _fill(target) if target.exists() else written_whole(target) as folder:
@@ -205,15 +209,24 @@ def sweep(folder: Path) -> int:
 
     What is being written is locked by its writer, on this machine or another; a lock ends with its process.
     """
+    swept = _sweep_locked(folder)
+    for path in _entries(folder):
+        if UNFINISHED.fullmatch(path.name) and path.suffix != LOCK and _is_forsaken(path):
+            swept += _delete_counted(path)
+    return swept
+
+
+def _sweep_locked(folder: Path, name: str | None = None) -> int:
+    """Delete what has a lock that nobody holds, only of the target called ``name`` if given; return bytes."""
     swept = 0
-    for lock in [path for path in _entries(folder) if UNFINISHED.fullmatch(path.name) and path.suffix == LOCK]:
+    for lock in _entries(folder):
+        unfinished = lock.suffix == LOCK and UNFINISHED.fullmatch(lock.name)
+        if not unfinished or name not in (unfinished["name"], None):
+            continue
         with suppress(OSError), _descriptor(lock) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             swept += _delete_counted(lock.with_suffix(""))
             lock.unlink()
-    for path in _entries(folder):
-        if UNFINISHED.fullmatch(path.name) and path.suffix != LOCK and _is_forsaken(path):
-            swept += _delete_counted(path)
     return swept
 
 
@@ -244,7 +257,7 @@ def _held_beside(target: Path) -> Iterator[Path]:
 def _fill(target: Path) -> Iterator[Path]:
     """Yield an empty folder inside the empty folder ``target``; what is in it moves up when the block ends well."""
     moved: list[Path] = []
-    with folder_beside(target / "draft") as folder:
+    with folder_beside(target / DRAFT) as folder:
         yield folder
         flush(folder)
         try:
@@ -306,11 +319,11 @@ def _delete_counted(path: Path) -> int:
     """Delete a file or a folder, if it is there and this can be done, and return how many bytes it was."""
     if not os.path.lexists(path):
         return 0
-    files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
-    bytes_ = sum(file.lstat().st_size for file in files if not file.is_dir())
     try:
+        files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+        bytes_ = sum(file.lstat().st_size for file in files if not file.is_dir())
         _delete(path)
-    except OSError:
+    except OSError:  # it cannot be deleted, or another process deletes it at the same time
         return 0
     return bytes_
 

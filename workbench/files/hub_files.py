@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import AssetError
+from workbench.errors.printable import without_credentials
 from workbench.machine.availability import Availability
 from workbench.machine.quiet import quiet
 
@@ -77,7 +78,7 @@ def hub_silence() -> str:
     try:
         requests.head(constants.ENDPOINT, timeout=HUB_PATIENCE, allow_redirects=False)
     except (requests.RequestException, OSError):
-        return f"{constants.ENDPOINT} does not answer"
+        return f"{without_credentials(constants.ENDPOINT)} does not answer"
     return ""
 
 
@@ -95,6 +96,6 @@ def fetching(repository: str) -> Iterator[bool]:
         with quiet("huggingface_hub"):
             yield bool(silence)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        why = f"{silence}, and it is not in the cache" if silence else str(error).splitlines()[0]
+        why = f"{silence}, and it is not in the cache" if silence else without_credentials(str(error).splitlines()[0])
         hint = "Check the name and the network, or give the path of a local folder."
         raise AssetError(f"cannot fetch {repository!r} from the hub: {why}", hint=hint) from None

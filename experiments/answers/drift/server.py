@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import wait
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from experiments.answers.adapter_task import adapter_task
 from experiments.answers.drift.result import Drift
 from experiments.answers.drift.signals import Signal, deals_at, label_shares, with_adjusted
 from workbench.errors import InputError, WorkError
+from workbench.machine.own_thread import in_own_thread
 from workbench.measures.relabelled_samples import counts_differ, counts_moved
+from workbench.mlflow.address import printable_address, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from experiments.answers.drift.bounds import DriftBounds
     from workbench.adapters.stored_adapter import StoredAdapter
 
-SECONDS = 30  # until a server that says nothing is given up
+SECONDS = 30.0  # until a server is given up that has not sent its whole answer
 LARGEST = 2**24  # bytes of a page that are read
 SHOWN = 5  # labels of a server that a message names
 KIND = "classification"  # each answer has one label, so that counts say all about shares
@@ -50,35 +53,49 @@ class ServedCounts:
 
 
 def metrics_page(url: str, key: bytes | None) -> str:
-    """Return the metrics of the server at ``url``.
+    """Return the metrics of the server at ``url``; no message shows a password in it.
 
     Raises:
         InputError: this is not the address of such a server, or it wants another key.
-        WorkError: it does not answer.
+        WorkError: it does not answer, or not to the end within the time allowed.
     """
+    answer = in_own_thread(lambda: _asked(url, key), "metrics")  # requests bounds the time between two bytes alone
+    where = f"{printable_address(url)}/metrics"
+    if not wait([answer], SECONDS).done:
+        raise WorkError(f"the server is too slow: no complete answer within {SECONDS:g} s", where=where)
+    content = answer.result()
+    if len(content) >= LARGEST:
+        raise InputError(f"the metrics have more than {LARGEST:,} bytes", where=where, hint="Give --file.")
+    if b"workbench_texts" not in content:
+        raise InputError("this is not a server of the workbench", where=where, hint="workbench serve starts one.")
+    return content.decode("utf-8", "replace")
+
+
+def _asked(url: str, key: bytes | None) -> bytes:
+    """Return the first bytes of what the server answers; none where it refuses. Raises as :func:`metrics_page`."""
     import requests
     from urllib3.exceptions import HTTPError
 
     headers = {} if key is None else {"Authorization": f"Bearer {key.decode()}"}
-    address = f"{url.rstrip('/')}/metrics"
+    address, shown = f"{url.rstrip('/')}/metrics", printable_address(url)
+    where, hint = f"{shown}/metrics", "Such as http://127.0.0.1:8000"
     try:
         with requests.get(address, headers=headers, timeout=SECONDS, allow_redirects=False, stream=True) as reply:
             if reply.status_code in (401, 403):
-                raise InputError("the server wants a key", where=address, hint="--api-key-file names the file with it.")
-            content = reply.raw.read(LARGEST, decode_content=True) if reply.status_code == 200 else b""
+                raise InputError("the server wants a key", where=where, hint="--api-key-file names the file with it.")
+            content: bytes = reply.raw.read(LARGEST, decode_content=True) if reply.status_code == 200 else b""
     except requests.exceptions.InvalidURL as error:
-        raise InputError(f"this is not an address: {error}", where=url, hint="Such as http://127.0.0.1:8000") from None
+        message = f"this is not an address: {without_secrets(str(error), address)}"
+        raise InputError(message, where=shown, hint=hint) from None
     except requests.exceptions.RequestException as error:
         if isinstance(error, ValueError):  # no scheme, or an unknown one
-            raise InputError("this is not an address", where=url, hint="Such as http://127.0.0.1:8000") from None
-        raise WorkError("the server does not answer", where=address) from None
+            raise InputError("this is not an address", where=shown, hint=hint) from None
+        raise WorkError("the server does not answer", where=where) from None
+    except UnicodeError:  # a password in letters that a header cannot have
+        raise InputError("this address cannot be sent", where=shown, hint=hint) from None
     except HTTPError:  # what is raised while the page is read
-        raise WorkError("the server began its answer and did not end it", where=address) from None
-    if len(content) >= LARGEST:
-        raise InputError(f"the metrics have more than {LARGEST:,} bytes", where=address, hint="Give --file.")
-    if b"workbench_texts" not in content:
-        raise InputError("this is not a server of the workbench", where=address, hint="workbench serve starts one.")
-    return content.decode("utf-8", "replace")
+        raise WorkError("the server began its answer and did not end it", where=where) from None
+    return content
 
 
 def served_counts(page: str, adapter: str, where: str) -> ServedCounts:

@@ -92,6 +92,7 @@ def take_in(sent: SentFolder, options: ImportDetails, store: AdapterStore) -> tu
         InputError: the files do not fit the base model, it cannot read so many tokens, or the sender's answers cannot
             be repeated.
     """
+    store.sweep()
     key = import_key(sent, *options.meaning)
     if here := stored_as(store, key) or stored_earlier(store, sent, options.task.name, *options.meaning):
         return here, True
