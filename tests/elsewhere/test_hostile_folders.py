@@ -22,6 +22,7 @@ from workbench.machine.extras import installed_version
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 EXPONENTIAL = r"(\w+\.?)+!"
 SLOW = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+HALF = "x\ud800"
 Change = Callable[[Path], Any]
 
 
@@ -222,6 +223,9 @@ KEYS: dict[str, tuple[Change, str]] = {
     "the whole model": (_says(modules_to_save=["bert"]), "modules_to_save"),
     "layers without end": (_says(layer_replication=[[0, 2]] * 10**5), "layer_replication"),
     "an unknown key": (_says(evil="evil"), "evil: "),
+    "half a character": (_says(base_model_name_or_path=HALF), "'base_model_name_or_path' holds half of a Unicode"),
+    "half a character in a key": (_says(rank_pattern={HALF: 2}), "'rank_pattern.x\\ud800' holds half of a Unicode"),
+    "half a character in a version": (_says(peft_version=HALF), "'peft_version' holds half of a Unicode"),
 }
 
 
@@ -236,6 +240,10 @@ MODEL: dict[str, tuple[Change, str]] = {
     "a class of nobody": (_says("config.json", architectures=["Evil"]), "transformers has no Evil of the type bert"),
     "a class that is none": (_says("config.json", architectures=3), "the config names no class"),
     "labels that are none": (_says("config.json", id2label={"9" * 5000: "a"}), "id2label names no labels"),
+    "half a character in a label": (
+        _says("config.json", id2label={"0": "a", "1": HALF, "2": "c"}),
+        "'id2label.1' holds half of a Unicode",
+    ),
     "labels without end": (_says("config.json", id2label=None, num_labels=10**12), "num_labels: "),
     "a problem of no type": (_says("config.json", problem_type={"a": 1}, hidden_size="x"), "hidden_size"),
     "a huge model": (_says("config.json", intermediate_size=1 << 22), "the weights hold"),
@@ -287,6 +295,11 @@ ADAPTER: dict[str, tuple[Change, str]] = {
     "a huge bottleneck": (_says(config__reduction_factor=1e-9), "reduction_factor"),
     "a huge head": (_says("head_config.json", config__num_labels=10**9), "sent"),
     "a head without end": (_says("head_config.json", config__layers=10**7), "sent"),
+    "half a character": (_says(model_name=HALF), "'model_name' holds half of a Unicode"),
+    "half a character in a label": (
+        _says("head_config.json", config__label2id={"a": 0, HALF: 1, "c": 2}),
+        "head_config.json: no readable head config: 'config.label2id.x",
+    ),
     "an activation of nobody": (_says(config__non_linearity="evil"), "evil"),
     "int8": (
         _tensor("adapter_down", lambda tensor: tensor.to(torch.int8), "adapter.safetensors"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -229,6 +230,7 @@ def _card(folder: Path) -> dict[str, Any]:
     card = folder / "README.md"
     try:
         stated = metadata_load(card) if card.is_file() and card.stat().st_size <= LARGEST else None
+        json.dumps(stated, ensure_ascii=False, default=str, skipkeys=True).encode()  # no half of a character
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
         return {}
     return stated if isinstance(stated, dict) else {}
