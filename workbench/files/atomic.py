@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workbench.errors import InputError, UnwritableError
+from workbench.files.utf_8_names import require_utf_8_path
 
 LOCK = ".lock"  # ending of the file that a writer holds while its output is unfinished
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}(\.lock)?")
@@ -114,9 +115,10 @@ def new_folder(target: Path) -> Iterator[Path]:
     An empty folder at ``target`` stays the same folder and is filled: a person may stand in it, or it may be mounted.
 
     Raises:
-        InputError: there is something at ``target`` already.
+        InputError: there is something at ``target`` already, or its path is not UTF-8.
         UnwritableError: nothing can be written there.
     """
+    require_utf_8_path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError("this path exists already and is not an empty folder", where=str(target))
     with _fill(target) if target.exists() else written_whole(target) as folder:
