@@ -19,6 +19,7 @@ from workbench.answering.elsewhere.location import locate
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.backbone.model_folder import ITSELF
 from workbench.errors import InputError, WorkbenchError, reason, says_full
+from workbench.files.size_limit import says_too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,7 +100,7 @@ def import_each(here: KnownHere, sources: Sequence[Source]) -> Iterator[ImportRe
         except WorkbenchError as error:
             yield ImportResult(source, error=error)
         except OSError as error:
-            if says_full(error):  # so it will be for the others
+            if says_full(error) or says_too_large(error):  # so it will be for the others
                 raise
             refusal = InputError(f"this cannot be read: {reason(error)}", where=source.name)
             yield ImportResult(source, error=refusal)
