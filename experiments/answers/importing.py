@@ -110,8 +110,7 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
     """Return what was exported here or written by another program as an adapter of the workspace.
 
     Raises:
-        InputError: the form is not known, an option is missing, or an option does not fit.
-        IntegrityError: what was exported has changed since.
+        InputError: the form is not known, an option is missing or does not fit, or what was exported has changed since.
         AssetError: it cannot be fetched from the hub.
         UnsafeConfigError: it would run code.
     """
