@@ -222,7 +222,13 @@ KEYS: dict[str, tuple[Change, str]] = {
     "a rank of text": (_says(r="8"), "sent"),
     "the whole model": (_says(modules_to_save=["bert"]), "modules_to_save"),
     "layers without end": (_says(layer_replication=[[0, 2]] * 10**5), "layer_replication"),
-    "an unknown key": (_says(evil="evil"), "evil: "),
+    "an unknown key": (_says(evil="evil"), "evil: the installed peft does not know this key"),
+    **{
+        f"an unknown key that is {json.dumps(value)}": (_says(evil=value), "evil: the installed peft does not know")
+        for value in (False, None, 0, "", [], {})
+    },
+    "a key of another type": (_says(num_virtual_tokens=None), "num_virtual_tokens: "),
+    "a key of an earlier version that says something": (_says(merge_weights=True), "merge_weights: "),
     "half a character": (_says(base_model_name_or_path=HALF), "'base_model_name_or_path' holds half of a Unicode"),
     "half a character in a key": (_says(rank_pattern={HALF: 2}), "'rank_pattern.x\\ud800' holds half of a Unicode"),
     "half a character in a version": (_says(peft_version=HALF), "'peft_version' holds half of a Unicode"),
@@ -318,7 +324,7 @@ def test_a_bottleneck_is_refused(case: str, refused: Callable[..., str]) -> None
 def test_keys_that_say_nothing_are_no_matter(
     call: Call, sent: Callable[[str, Path], Path], bases: dict[str, Path]
 ) -> None:
-    _says(num_virtual_tokens=None, evil=None, layer_replication=[])(sent("lora", Path("sent")))
+    _says(layer_replication=[], enable_lora=None, merge_weights=False)(sent("lora", Path("sent")))
     code, _, err = call("adapters", "import", "sent", "--labels", "a,b,c", "--backbone", str(bases["bert"]))
     assert code == 0, err
 
