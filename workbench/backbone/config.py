@@ -130,8 +130,8 @@ def _half(content: Any, key: str = "") -> str | None:
         inner = f"{key}.{name}".lstrip(".")
         if HALF.search(inner):
             return inner
-        if (found := _half(value, inner)) is not None:
-            return found
+        if (broken := _half(value, inner)) is not None:
+            return broken
     return None
 
 
