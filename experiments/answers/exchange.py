@@ -122,9 +122,8 @@ class Exchange:
             link: refer to the files of a whole model where they are, instead of copying them.
 
         Raises:
-            InputError: no such folder, something has to be said, its backbone is not known here or is another one, or
-                the answers of its own program cannot be repeated.
-            IntegrityError: the files are not those of the manifest.
+            InputError: no such folder, something has to be said, its backbone is not known here or is another one, the
+                answers of its own program cannot be repeated, or the files are not those of the manifest.
             UnsafeConfigError: a file would run code.
         """
         order = AUTO if labels == AUTO[0] else tuple(labels) or None

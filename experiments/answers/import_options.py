@@ -13,6 +13,7 @@ from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import backbone_available
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
 from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
+from workbench.settings.yaml_text import require_characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -156,5 +157,7 @@ def _require_name(name: str, where: str) -> None:
 def _require_labels(labels: tuple[str, ...], where: str) -> None:
     if not all(labels):
         raise InputError("a label without a name", where=where, hint=QUOTED)
+    for label in labels:
+        require_characters(label, where)
     if twice := sorted({label for label in labels if labels.count(label) > 1}):
         raise InputError(f"{', '.join(map(repr, twice[:3]))}: a label is named twice", where=where)

@@ -19,6 +19,7 @@ from workbench.answering.elsewhere.location import locate
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.backbone.model_folder import ITSELF
 from workbench.errors import InputError, WorkbenchError, reason, says_full
+from workbench.files.size_limit import says_too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,7 +100,7 @@ def import_each(here: KnownHere, sources: Sequence[Source]) -> Iterator[ImportRe
         except WorkbenchError as error:
             yield ImportResult(source, error=error)
         except OSError as error:
-            if says_full(error):  # so it will be for the others
+            if says_full(error) or says_too_large(error):  # so it will be for the others
                 raise
             refusal = InputError(f"this cannot be read: {reason(error)}", where=source.name)
             yield ImportResult(source, error=refusal)
@@ -109,8 +110,7 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
     """Return what was exported here or written by another program as an adapter of the workspace.
 
     Raises:
-        InputError: the form is not known, an option is missing, or an option does not fit.
-        IntegrityError: what was exported has changed since.
+        InputError: the form is not known, an option is missing or does not fit, or what was exported has changed since.
         AssetError: it cannot be fetched from the hub.
         UnsafeConfigError: it would run code.
     """

@@ -20,6 +20,7 @@ from typer.main import get_install_completion_arguments
 
 from experiments.terminal.misplaced import hints_on_order, hints_on_settings
 from workbench.errors import Problem, WorkbenchError, says_full
+from workbench.files.size_limit import says_too_large, too_large
 from workbench.machine.interpreter import safe_path
 from workbench.machine.package_versions import DISTRIBUTION
 from workbench.machine.processes import STOPPED, is_first, stoppable
@@ -205,6 +206,9 @@ def _leave_disk(error: Exception) -> None:
         _leave("Error: the folder that you are in has been deleted.\n  Go to another one with cd.", 2)
     if says_full(error):
         _leave("Error: no space left on the disk.\n  Make room and run it again; what was finished is kept.", 1)
+    if says_too_large(error):
+        path = getattr(error, "filename2", None) or getattr(error, "filename", None)
+        _leave(f"Error: {too_large(os.fsdecode(path) if isinstance(path, str | bytes) else None)}", 2)
     if isinstance(error, OSError) and error.errno in REFUSED:
         path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
         _leave(f"Error: {Problem(f'the file system refuses it: {error.strerror}', path)}", 2)

@@ -12,6 +12,7 @@ from experiments.reporting import mlflow_run
 from experiments.reporting.files import files
 from workbench.errors import TrackingError, UnwritableError
 from workbench.files.atomic import write_whole
+from workbench.files.size_limit import says_too_large
 from workbench.machine.processes import is_first
 from workbench.mlflow.address import database_of, printable_address, tracking_uri
 from workbench.mlflow.database import is_writable
@@ -60,7 +61,9 @@ class Publisher:
         try:
             for name, content in drawn.items():
                 write_whole(self.workspace.experiment(presentation.experiment) / name, content)
-        except UnwritableError:
+        except UnwritableError as error:
+            if says_too_large(error.__cause__):
+                raise
             return False  # a workspace that can only be read: the run did nothing new
         return self._try(presentation, mlflow_run.run_record(presentation, drawn), LAST_PATIENCE)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from experiments.strategies._heads import FOLDER as HEADS
 from experiments.strategies._model_digests import file_digests, read_with, reads_alike, weights_digest
-from workbench.adapters.manifest import MANIFEST, read_manifest
+from workbench.adapters.manifest import MANIFEST, read_sent_manifest
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.elsewhere.base_fit import require_its_base
 from workbench.answering.elsewhere.forms import read_folder
@@ -145,7 +145,7 @@ def _read(name: str, backbone: Backbone, tasks: Sequence[Task], where: str, labe
         heads = {task.name: task.labels for task in tasks if (folder / HEADS / f"{task.name}.safetensors").is_file()}
         return Checkpoint(name, "state", folder, key(checksummed.digests(folder)), heads)
     if (folder / MANIFEST).is_file():
-        return _stored(name, StoredAdapter(read_manifest(folder), folder), backbone, tasks)
+        return _stored(name, StoredAdapter(read_sent_manifest(folder), folder), backbone, tasks)
     return _sent(name, read_folder(folder), backbone, tasks, labels)
 
 

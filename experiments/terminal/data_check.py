@@ -35,7 +35,7 @@ def print_check(report: dict[str, Any], max_length: int) -> None:
 
 def _print_faults(report: dict[str, Any], target: str) -> None:
     from tasks.drafting.check import ids_of
-    from tasks.rows import label_spellings, sufficiency
+    from tasks.rows import sufficiency
 
     for pair, shared in report["leakage"].items():
         if shared["count"]:
@@ -47,10 +47,18 @@ def _print_faults(report: dict[str, Any], target: str) -> None:
     if (counted := report["conflicts"])["count"]:
         ids = ids_of(counted, rows=2)
         stdout.print(f"Conflicts: {counted['count']} texts have several {target}s ({ids})")
-    if spellings := report["spellings"]:
-        stdout.print(f"Spelling: {label_spellings.sentence(spellings, report['labels'])}", markup=False)
+    _print_odd_labels(report)
     if small := sufficiency.sentence({name: split["examples"] for name, split in report["splits"].items()}):
         stdout.print(f"Too small: {small}")
+
+
+def _print_odd_labels(report: dict[str, Any]) -> None:
+    from tasks.rows import hidden_characters, label_spellings
+
+    if spellings := report["spellings"]:
+        stdout.print(f"Spelling: {label_spellings.sentence(spellings, report['labels'])}", markup=False)
+    if hidden := report["hidden"]:
+        stdout.print(f"Hidden: {hidden_characters.sentence(hidden)}", markup=False)
 
 
 def _far_longer(report: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from experiments.terminal.output import shortened, stdout, table
 from tasks.drafting.guess import Doubt, GivenColumns, consider
 from tasks.reading.shown_rows import characters_beyond_ascii, shown_rows
+from tasks.rows import hidden_characters
 from tasks.rows.column_traits import traits_of
 from tasks.rows.label_spellings import sentence, spellings_of_one
 from tasks.rows.odd_texts import FAR_LONGER
@@ -107,6 +108,8 @@ def show_findings(made: Draft, data: RawData) -> None:
         table([noun, "count"], shown, title=f"\n{len(findings.counts)} distinct {noun}s")
         if noun != "answer" and (groups := spellings_of_one(findings.counts)):
             stdout.print(f"Look at this: {sentence(groups, [*findings.counts])}", markup=False)
+        if noun != "answer" and (hidden := hidden_characters.hidden_in(findings.counts)):
+            stdout.print(f"Look at this: {hidden_characters.sentence(hidden)}", markup=False)
 
 
 def show_dialect(data: RawData) -> None:

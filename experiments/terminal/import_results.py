@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.terminal.output import stdout, table
+from tasks.rows.hidden_characters import hidden_in, sentence
+from tasks.rows.label_spellings import alike, spellings_of_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +40,23 @@ def show_single(stored: StoredAdapter, was_here: bool, derived: Sequence[str] = 
         if head := manifest.elsewhere.head:
             examples = f"{head.examples:,} training examples of {head.task}"
             stdout.print(f"Its head was fitted here, on the frozen features of {examples}.")
+    for line in _looks(stored):
+        stdout.print(line)
     if manifest.imported is None:
         return
     foreign = bool(manifest.elsewhere)
     scores = "It has no score that counts" if foreign else "Its scores are its sender's, and count nowhere"
     stdout.print(f"{scores} until {'it is' if foreign else 'they are'} measured here.")
+
+
+def _looks(stored: StoredAdapter) -> list[str]:
+    """Return a line about labels that a person may take for one another, and one about characters that are not seen."""
+    labels = stored.manifest.task.labels
+    groups, hidden = spellings_of_one(dict.fromkeys(labels, 1)), hidden_in(labels)
+    return [
+        *([f"Look at this: {alike(groups)}; one may be taken for the other."] if groups else []),
+        *([f"Look at this: {sentence(hidden)}."] if hidden else []),
+    ]
 
 
 def _backbone(stored: StoredAdapter) -> str:
@@ -69,7 +83,12 @@ def show_many(results: Sequence[ImportResult]) -> None:
         columns = ["from", "id", "task", "kind", "method", *[""] * bool(earlier)]
         table(columns, [row[: len(columns)] for row in rows])
         stdout.print()
-        if lines := [f"{result.source.name}: {line}" for result in imported for line in result.derived.lines]:
+        lines = [
+            f"{result.source.name}: {line}"
+            for result in imported
+            for line in (*result.derived.lines, *(_looks(result.stored) if result.stored else ()))
+        ]
+        if lines:
             stdout.print("\n".join([*lines, ""]))
     if refused:
         table(["refused", "why"], [[name, _why(name, error)] for name, error in refused])
@@ -100,6 +119,8 @@ def _imported(result: ImportResult, stored: StoredAdapter) -> dict[str, Any]:
         "task": manifest.task.name,
         "kind": manifest.task.kind,
         "labels": list(manifest.task.labels),
+        "labels_alike": [list(group) for group in spellings_of_one(dict.fromkeys(manifest.task.labels, 1))],
+        "labels_hidden": hidden_in(manifest.task.labels),
         "method": manifest.method,
         "backbone": manifest.backbone.name,
         "linked": manifest.linked.folder if manifest.linked else None,

@@ -29,6 +29,7 @@ from workbench.adapters.validation_scores import Score, own_score
 from workbench.errors import InputError
 from workbench.files import atomic
 from workbench.files.locks import hold
+from workbench.files.utf_8_names import require_utf_8_path
 from workbench.machine import processes
 from workbench.machine.processes import is_first
 
@@ -220,5 +221,11 @@ class Workspace:
 
 
 def find_workspace(option: Path | None) -> Workspace:
-    """Return the workspace of ``--workspace``, else of ``$WORKBENCH_HOME``, else ``./.workbench``."""
-    return Workspace(path_of(option or os.environ.get("WORKBENCH_HOME") or ".workbench").absolute())
+    """Return the workspace of ``--workspace``, else of ``$WORKBENCH_HOME``, else ``./.workbench``.
+
+    Raises:
+        InputError: its path is not UTF-8: adapters could be trained there, but not opened.
+    """
+    root = path_of(option or os.environ.get("WORKBENCH_HOME") or ".workbench").absolute()
+    require_utf_8_path(root)
+    return Workspace(root)

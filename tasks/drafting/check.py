@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.rows.duplicates import text_keys
 from tasks.rows.fingerprint import LISTS
+from tasks.rows.hidden_characters import hidden_in
 from tasks.rows.label_spellings import spellings_of_one
 from tasks.rows.odd_texts import odd_texts
 from tasks.rows.sufficiency import too_small
@@ -56,7 +57,8 @@ def check(
         ``texts``: what looks like several rows read as one: ``line_breaks`` and ``long`` (50 times the ``median``
         length of all splits), each the ``count`` of such texts and some of their ids;
         ``too_small``: the splits with so few examples that a score is mostly chance;
-        ``spellings``: groups of labels that differ in case or white space alone;
+        ``spellings``: groups of labels that look alike, as those that differ in case or white space alone;
+        ``hidden``: label → the characters in it that are not seen;
         ``majority``: score on test of always giving the most frequent label or answer of train.
     """
     from workbench.methods.kinds import KINDS
@@ -79,6 +81,7 @@ def check(
         "conflicts": _conflicts(rows, keys),
         "texts": _texts(rows),
         "spellings": _spellings(splits),
+        "hidden": hidden_in(task.labels),
         "too_small": too_small({split: len(data) for split, data in task.splits.items()}),
         "majority": kind.majority(task.splits["train"], task.splits["test"]),
         "fingerprint": task.fingerprint,

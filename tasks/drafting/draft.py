@@ -21,6 +21,7 @@ from tasks.reading.text_files import exists
 from tasks.task_file.task_file import LONGEST_NAME, NAME, NAME_RULE
 from workbench.errors import InputError
 from workbench.files.atomic import write_whole
+from workbench.settings.yaml_text import require_characters
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ def draft(name: str, data: RawData, given: GivenColumns, description: str | None
     """Return a task file for ``data``, with what is not ``given`` guessed.
 
     Raises:
-        InputError: a name that is not allowed, or columns that cannot be told
+        InputError: a name or a description that is not allowed, or columns that cannot be told
         (:func:`tasks.drafting.guess.guess_columns`).
     """
     check_name(name)
+    require_characters(description or "", "--description")
     columns = guess_columns(data.sample, data.origin, given)
     data_findings = findings(columns, data.frame)
     about = " ".join((description or "").split()) or f"{name} (say in a line what it is)"

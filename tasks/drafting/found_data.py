@@ -14,10 +14,11 @@ from tasks.reading import formats, label_folders
 from tasks.reading.dialect import USUAL, DialectSettings, in_words, unusual
 from tasks.reading.known_dialect import KnownDialect, dialect_of
 from tasks.reading.sniffing import is_ascii
-from tasks.reading.text_files import exists, path_of, require_readable, require_utf_8
+from tasks.reading.text_files import exists, path_of, require_readable
 from tasks.rows.normalise import frame_of
 from tasks.sources import hub
 from workbench.errors import InputError, no_such_file
+from workbench.files.utf_8_names import require_utf_8
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -57,17 +57,6 @@ def require_readable(path: Path, *, folder: bool = False) -> None:
     raise InputError(message, where=str(path), hint="Save the data in a file, and give its name.")
 
 
-def readable(name: str) -> str:
-    r"""Return a file's name with bytes that are not UTF-8 as ``\xe9``."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
-def require_utf_8(path: Path, name: str, why: str) -> None:
-    """Raise InputError unless the part ``name`` of a path is UTF-8; ``why`` is the reason for the message."""
-    if (shown := readable(name)) != name:
-        raise InputError(f"{shown} is not UTF-8, and {why}", where=readable(str(path)), hint="Rename it.")
-
-
 def is_packed(path: Path) -> bool:
     """Return whether the name ends in ``.gz`` or ``.bz2``."""
     return path.suffix.lower() in UNPACKED

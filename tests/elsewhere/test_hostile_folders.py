@@ -27,6 +27,7 @@ EXPONENTIAL = r"(\w+\.?)+!"
 SLOW = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
 GIVES_UP = split("(.*)*(.*)*(.*)*c")
 ROOT = Path(__file__).parents[2]
+HALF = "x\ud800"
 Change = Callable[[Path], Any]
 
 
@@ -226,7 +227,16 @@ KEYS: dict[str, tuple[Change, str]] = {
     "a rank of text": (_says(r="8"), "sent"),
     "the whole model": (_says(modules_to_save=["bert"]), "modules_to_save"),
     "layers without end": (_says(layer_replication=[[0, 2]] * 10**5), "layer_replication"),
-    "an unknown key": (_says(evil="evil"), "evil: "),
+    "an unknown key": (_says(evil="evil"), "evil: the installed peft does not know this key"),
+    **{
+        f"an unknown key that is {json.dumps(value)}": (_says(evil=value), "evil: the installed peft does not know")
+        for value in (False, None, 0, "", [], {})
+    },
+    "a key of another type": (_says(num_virtual_tokens=None), "num_virtual_tokens: "),
+    "a key of an earlier version that says something": (_says(merge_weights=True), "merge_weights: "),
+    "half a character": (_says(base_model_name_or_path=HALF), "'base_model_name_or_path' holds half of a Unicode"),
+    "half a character in a key": (_says(rank_pattern={HALF: 2}), "'rank_pattern.x\\ud800' holds half of a Unicode"),
+    "half a character in a version": (_says(peft_version=HALF), "'peft_version' holds half of a Unicode"),
 }
 
 
@@ -241,6 +251,10 @@ MODEL: dict[str, tuple[Change, str]] = {
     "a class of nobody": (_says("config.json", architectures=["Evil"]), "transformers has no Evil of the type bert"),
     "a class that is none": (_says("config.json", architectures=3), "the config names no class"),
     "labels that are none": (_says("config.json", id2label={"9" * 5000: "a"}), "id2label names no labels"),
+    "half a character in a label": (
+        _says("config.json", id2label={"0": "a", "1": HALF, "2": "c"}),
+        "'id2label.1' holds half of a Unicode",
+    ),
     "labels without end": (_says("config.json", id2label=None, num_labels=10**12), "num_labels: "),
     "a problem of no type": (_says("config.json", problem_type={"a": 1}, hidden_size="x"), "hidden_size"),
     "a huge model": (_says("config.json", intermediate_size=1 << 22), "the weights hold"),
@@ -353,6 +367,11 @@ ADAPTER: dict[str, tuple[Change, str]] = {
     "a huge bottleneck": (_says(config__reduction_factor=1e-9), "reduction_factor"),
     "a huge head": (_says("head_config.json", config__num_labels=10**9), "sent"),
     "a head without end": (_says("head_config.json", config__layers=10**7), "sent"),
+    "half a character": (_says(model_name=HALF), "'model_name' holds half of a Unicode"),
+    "half a character in a label": (
+        _says("head_config.json", config__label2id={"a": 0, HALF: 1, "c": 2}),
+        "head_config.json: no readable head config: 'config.label2id.x",
+    ),
     "an activation of nobody": (_says(config__non_linearity="evil"), "evil"),
     "int8": (
         _tensor("adapter_down", lambda tensor: tensor.to(torch.int8), "adapter.safetensors"),
@@ -371,7 +390,7 @@ def test_a_bottleneck_is_refused(case: str, refused: Callable[..., str]) -> None
 def test_keys_that_say_nothing_are_no_matter(
     call: Call, sent: Callable[[str, Path], Path], bases: dict[str, Path]
 ) -> None:
-    _says(num_virtual_tokens=None, evil=None, layer_replication=[])(sent("lora", Path("sent")))
+    _says(layer_replication=[], enable_lora=None, merge_weights=False)(sent("lora", Path("sent")))
     code, _, err = call("adapters", "import", "sent", "--labels", "a,b,c", "--backbone", str(bases["bert"]))
     assert code == 0, err
 

@@ -20,7 +20,7 @@ from workbench.backbone import fingerprints
 from workbench.backbone.checkpoint import require_whole
 from workbench.backbone.config import config_object, text_types
 from workbench.backbone.model_folder import READ
-from workbench.backbone.names import open_backbone
+from workbench.backbone.names import base_in, open_backbone
 from workbench.backbone.tokenizing import texts_of, tokenise
 from workbench.backbone.transformers_api import is_five
 from workbench.errors import InputError, UnsafeConfigError
@@ -508,3 +508,18 @@ def test_a_text_with_a_token_that_the_model_has_no_embedding_of_is_refused(copy:
     for texts in (["the cat", "a far"], "a far"):
         with pytest.raises(InputError, match=naming("'far'", "no embedding")):
             tokenise(opened, texts)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "generation_config.json"])
+def test_half_a_character_in_a_config_is_named(file: str, copy: Path) -> None:
+    path = copy / file
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**content, "name": ["😀", "x\ud800"]}), encoding="utf-8")
+    with pytest.raises(InputError, match=naming(file, "'name.1' holds half of a Unicode character")):
+        open_backbone(str(copy))
+
+
+def test_a_card_with_half_a_character_says_nothing(copy: Path) -> None:
+    """It is optional; what it says of licence and base model is written into manifests."""
+    (copy / "README.md").write_text('---\nlicense: "\\ud800"\nbase_model: owner/name\n---\n', encoding="utf-8")
+    assert (base_in(copy), open_backbone(str(copy)).license) == (None, None)

@@ -21,7 +21,7 @@ from workbench.answering.hub_card import front_matter, license_of
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.backbone.transformers_api import is_five
-from workbench.errors import IntegrityError
+from workbench.errors import InputError
 from workbench.methods import card
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.kinds import KINDS
@@ -142,7 +142,7 @@ def test_a_text_that_was_changed_on_the_way_is_refused(named: Backbone, tmp_path
     stored = made("lora", named, store)
     out = store.export(stored.id, tmp_path / "out", front_matter(stored.manifest, {}))
     (out / "README.md").write_text((out / "README.md").read_text() + "more", encoding="utf-8")
-    with pytest.raises(IntegrityError, match=r"README\.md has changed"):
+    with pytest.raises(InputError, match=r"README\.md has changed"):
         AdapterStore(tmp_path / "other").import_(out, named.name)
     assert json.loads((stored.folder / "manifest.json").read_text())["files"] == stored.manifest.files
 

@@ -265,8 +265,18 @@ def test_an_unreadable_manifest_is_an_integrity_error(
 def test_a_manifest_of_any_size_is_not_read(store: AdapterStore, exported: Path) -> None:
     with (exported / MANIFEST).open("a", encoding="utf-8") as stream:
         stream.write(" " * (16 << 20))
-    with pytest.raises(IntegrityError, match=naming(str(exported / MANIFEST), "no readable manifest", "16 MiB")):
+    with pytest.raises(InputError, match=naming(str(exported / MANIFEST), "no readable manifest", "16 MiB")):
         importable(exported)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xfe", b"[]", b'{"id": "\\ud800"}', b"[" * 10**6])
+def test_a_damaged_manifest_of_somebody_else_is_what_was_given(exported: Path, content: bytes) -> None:
+    """Who has the folder did not make it, so that nobody here can train it again."""
+    (exported / MANIFEST).write_bytes(content)
+    with pytest.raises(InputError, match=naming(str(exported / MANIFEST), "no readable manifest", "sender")) as caught:
+        importable(exported)
+    assert caught.value.exit_code == 2
+    assert "train" not in str(caught.value)
 
 
 @pytest.mark.parametrize("likelihood", [-math.inf, math.nan])
@@ -343,8 +353,9 @@ def tamper_remove(folder: Path) -> None:
 def test_import_refuses_what_has_changed(exported: Path, tmp_path: Path, tamper: Callable[[Path], None]) -> None:
     tamper(exported)
     other = AdapterStore(tmp_path / "other")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(InputError, match="adapter news-lora-1: ") as caught:
         other.import_(exported, "tiny")
+    assert "train it again" not in str(caught.value)
     assert other.ids() == []
 
 
@@ -355,7 +366,7 @@ def test_a_byte_of_the_manifest_that_changed_is_found(stored: StoredAdapter, exp
         content[position] = ord("x") if content[position] != ord("x") else ord("y")
         (folder / MANIFEST).write_bytes(content)
     other = AdapterStore(exported.parent / "other")
-    with pytest.raises(IntegrityError, match="manifest"):
+    with pytest.raises(InputError, match="manifest"):
         other.import_(exported, "tiny")
     with pytest.raises(IntegrityError, match="manifest"):
         AdapterStore(stored.folder.parent).get(stored.id)
@@ -371,11 +382,11 @@ def test_a_manifest_from_before_it_had_a_digest_is_read(stored: StoredAdapter) -
 
 def test_a_manifest_with_too_much_in_it_is_a_short_message(exported: Path, tmp_path: Path) -> None:
     change(exported, files={f"file-{number}": "0" * 64 for number in range(20_000)})
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(InputError) as caught:
         AdapterStore(tmp_path / "other").import_(exported, "tiny")
     assert len(str(caught.value)) < 1000
     change(exported, **{f"key-{number}": 1 for number in range(20_000)})
-    with pytest.raises(IntegrityError, match="no readable manifest") as caught:
+    with pytest.raises(InputError, match="no readable manifest") as caught:
         AdapterStore(tmp_path / "other").import_(exported, "tiny")
     assert len(str(caught.value)) < 1000
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +12,7 @@ from pydantic import ConfigDict, Field, FieldSerializationInfo, TypeAdapter, Val
 from workbench.adapters.fit_record import FitRecord
 from workbench.backbone.config import LARGEST
 from workbench.backbone.model_folder import ITSELF
-from workbench.errors import IntegrityError, reason
+from workbench.errors import InputError, IntegrityError, reason
 from workbench.files import checksummed
 from workbench.files.atomic import flush, folder_beside, move_whole
 from workbench.files.digest import key
@@ -18,6 +20,7 @@ from workbench.settings.base import Budget, Quantization, Settings
 
 MANIFEST = "manifest.json"
 AGAIN = "Remove it and train it again, or import a sound copy."
+SENT_AGAIN = "Ask its sender for the folder once more; `workbench adapters export` writes it."
 
 
 class TaskReference(Settings):
@@ -289,6 +292,25 @@ def read_manifest(folder: Path) -> Manifest:
     except (IntegrityError, PermissionError) as error:
         why = error.what if isinstance(error, IntegrityError) else reason(error)
         raise IntegrityError(f"no readable manifest: {why}", where=str(path), hint=AGAIN) from None
+
+
+def read_sent_manifest(folder: Path) -> Manifest:
+    """Return the manifest in a folder that somebody sent; raises InputError where it cannot be read or has changed."""
+    with blaming_sender():
+        return read_manifest(folder)
+
+
+@contextmanager
+def blaming_sender() -> Iterator[None]:
+    """Turn damage of a folder into the error of what was given: who has it did not make it, and cannot train it again.
+
+    Raises:
+        InputError: something in the block raised IntegrityError.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        raise InputError(error.what, where=error.where, hint=SENT_AGAIN) from None
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

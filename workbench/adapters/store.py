@@ -18,7 +18,9 @@ from workbench.adapters.manifest import (
     MANIFEST,
     AcceptedLoss,
     Manifest,
+    blaming_sender,
     read_manifest,
+    read_sent_manifest,
     replace_manifest,
     write_manifest,
 )
@@ -188,8 +190,8 @@ class AdapterStore:
             backbone: what its backbone is called here; the name in the folder is its sender's, and may be a path.
 
         Raises:
-            InputError: no manifest there, one that cannot be an adapter's, or another adapter has this id.
-            IntegrityError: the files are not those of the manifest.
+            InputError: no manifest there, a damaged one, or one that cannot be an adapter's; the files are not those of
+                the manifest; or another adapter has this id.
             UnsafeConfigError: a library would be led out of the folder, or to a pickled file.
         """
         manifest = importable(source)
@@ -244,7 +246,7 @@ def importable(source: Path) -> Manifest:
     """Verify an exported folder and return its manifest; raises as :meth:`AdapterStore.import_`."""
     if not (source / MANIFEST).is_file():
         raise InputError(f"no {MANIFEST} here", where=str(source), hint="Import what `adapters export` wrote.")
-    manifest = read_manifest(source)
+    manifest = read_sent_manifest(source)
     require_id(manifest.id, str(source / MANIFEST))
     if not ID.fullmatch(manifest.task.name):  # with which the ids of adapters begin that are made of this one
         hint = "Such a name has letters, digits and . _ + - @ ="
@@ -254,7 +256,8 @@ def importable(source: Path) -> Manifest:
         raise InputError(f"the model of {manifest.id} is not here: it is linked", where=str(source), hint=hint)
     if foreign_links(source, ["**/*"]):
         raise InputError("there are links in this folder", where=str(source), hint="Import a plain copy of it.")
-    check_files(StoredAdapter(manifest, source), exported=True)
+    with blaming_sender():
+        check_files(StoredAdapter(manifest, source), exported=True)
     check_adapter(source)
     return manifest
 

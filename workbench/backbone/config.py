@@ -12,6 +12,7 @@ import copy
 import inspect
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 DEEPEST = 50  # levels inside each other
 LARGEST = 1 << 24  # bytes of a JSON file; a config has a few thousand
+HALF = re.compile("[\ud800-\udfff]")  # of a character, that stands alone: no file, and no library, takes it as text
 ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flex_attention")
 LEADS_AWAY = {  # keys that make a loader import, fetch or read something else
     *("auto_map", "trust_remote_code", "_attn_implementation_internal", "configuration_files", "fast_tokenizer_files"),
@@ -83,7 +85,8 @@ def read_mapping(path: Path, what: str, hint: str) -> dict[str, Any]:
         hint: what to do where it cannot be read.
 
     Raises:
-        InputError: no ordinary file, too large, not JSON, nested too deeply, or no mapping.
+        InputError: no ordinary file, too large, not JSON, nested too deeply, no mapping, or a text in it has half of a
+            character (a lone surrogate).
     """
     content = _plain_json(path, what, hint)
     if not isinstance(content, dict):
@@ -105,13 +108,31 @@ def _plain_json(path: Path, what: str, hint: str) -> Any:
             raise InputError(f"no readable {what}: there is no file {path.name}", where=str(path.parent), hint=hint)
         if path.stat().st_size > LARGEST:
             raise InputError(f"no readable {what}: more than {LARGEST >> 20} MiB", where=str(path), hint=hint)
-        content = json.loads(contents(path).decode("utf-8"))
+        text = contents(path).decode("utf-8")
+        content = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"no readable {what}: {error}", where=str(path), hint=hint) from None
     if _is_deep(content):
         message = f"no readable {what}: more than {DEEPEST} levels inside each other"
         raise InputError(message, where=str(path), hint=hint)
+    if "\\u" in text and (key := _half(content)) is not None:
+        message = f"no readable {what}: {key!r} holds half of a Unicode character (a lone surrogate)"
+        raise InputError(message, where=str(path), hint="Write the whole character in this file, or take it out.")
     return content
+
+
+def _half(content: Any, key: str = "") -> str | None:
+    """Return the key at which half of a character stands in JSON, as ``a.b.0``; None where there is none."""
+    if isinstance(content, str):
+        return key if HALF.search(content) else None
+    entries = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for name, value in entries:
+        inner = f"{key}.{name}".lstrip(".")
+        if HALF.search(inner):
+            return inner
+        if (broken := _half(value, inner)) is not None:
+            return broken
+    return None
 
 
 def _is_deep(content: Any) -> bool:

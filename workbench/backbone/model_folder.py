@@ -9,6 +9,7 @@ from workbench.backbone.config import read_json, read_list
 from workbench.backbone.tokenizer_files import require_own_files
 from workbench.errors import InputError, UnsafeConfigError, opening
 from workbench.files.ordinary import open_ordinary
+from workbench.files.utf_8_names import require_utf_8_path
 
 CONFIG = "config.json"
 ITSELF = "itself"  # the backbone's name of a whole model whose weights are no other model's
@@ -27,10 +28,11 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder that would make a library fetch, unpickle or run what is not the model's own.
 
     Raises:
-        InputError: no readable ``config.json`` with a ``model_type``, no safetensors, unreadable ones, or an adapter
-            beside the model.
+        InputError: no readable ``config.json`` with a ``model_type``, no safetensors, unreadable ones, an adapter
+            beside the model, or a path that is not UTF-8.
         UnsafeConfigError: a key or a file leads to foreign code, or to a file outside the folder.
     """
+    require_utf_8_path(folder)
     check_settings(folder)
     if (folder / "adapter_config.json").exists():
         hint = "Give the backbone's own folder; an adapter's config may lead transformers to another model."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -9,8 +11,8 @@ from workbench.backbone.config import LARGEST, config_object, named_architecture
 from workbench.backbone.model_folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
 from workbench.backbone.pretrained import Backbone, Pooling
 from workbench.backbone.transformers_api import quietly
-from workbench.errors import InputError, UnknownNameError
-from workbench.files import atomic, hub_files, wheel
+from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.files import atomic, checksummed, hub_files, wheel
 from workbench.machine.availability import Availability
 from workbench.settings.base import Quantization, Settings, read
 from workbench.settings.registry import Documents
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first", "lasttoken": "last"}  # as sentence-transformers says
 ANOTHER_POOLING = f"To pool as usual for its architecture, name a copy of the folder without {Path(POOLING).parent}."
+
+
+_sound: dict[Path, checksummed.Stamp] = {}  # converted folders whose digests were compared in this process
 
 
 class WheelSource(Settings):
@@ -53,6 +58,7 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         InputError: a folder that holds no model, or states a pooling that is not known here.
         UnsafeConfigError: the model's config asks for foreign code.
         AssetError: the bytes cannot be fetched.
+        IntegrityError: the copy of a registered backbone that was converted here has changed since.
     """
     plain, bits = _bits(name)
     if plain == ITSELF:
@@ -229,13 +235,19 @@ def _card(folder: Path) -> dict[str, Any]:
     card = folder / "README.md"
     try:
         stated = metadata_load(card) if card.is_file() and card.stat().st_size <= LARGEST else None
+        json.dumps(stated, ensure_ascii=False, default=str, skipkeys=True).encode()  # no half of a character
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
         return {}
     return stated if isinstance(stated, dict) else {}
 
 
 def _convert(gguf: Path) -> Path:
-    """Return a safetensors folder made from a GGUF file; converting takes long, so it is done once."""
+    """Return a safetensors folder made from a GGUF file; converting takes long, so it is done once.
+
+    Raises:
+        IntegrityError: a file of the folder has changed since it was made. One that an earlier version made has no
+            digests, and is taken as it is.
+    """
     target = _converted(gguf)
     if not target.exists():
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -244,7 +256,23 @@ def _convert(gguf: Path) -> Path:
         with atomic.written_whole(target) as folder, quietly():
             AutoModelForCausalLM.from_pretrained(**source).save_pretrained(folder)
             AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
+            checksummed.seal(folder, gguf.name)
+    _require_sound(target, gguf)
     return target
+
+
+def _require_sound(folder: Path, gguf: Path) -> None:
+    """Compare the files of a converted folder with their digests, once for as long as they stay; raises as above."""
+    state = checksummed.stamp(folder)
+    if state is not None and _sound.get(folder) == state:
+        return
+    try:
+        checksummed.require_sound(folder, under=gguf.name)
+    except IntegrityError as error:
+        hint = f"Delete this folder, and it is made again from {gguf.name}: rm -r {shlex.quote(str(folder))}"
+        raise IntegrityError(error.what, where=str(folder), hint=hint) from None
+    if state is not None:
+        _sound[folder] = state
 
 
 def _converted(gguf: Path) -> Path:

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from workbench.errors import InputError, UnwritableError
+from workbench.errors import InputError, UnwritableError, WorkbenchError
+from workbench.files.size_limit import reach_limit, says_too_large, too_large
+from workbench.files.utf_8_names import require_utf_8_path
 
 LOCK = ".lock"  # ending of the file that a writer holds while its output is unfinished
 DRAFT = "draft"  # name of what an empty folder is filled with
@@ -46,7 +48,8 @@ def written_whole(target: Path) -> Iterator[Path]:
         with _writing(target):
             folder.mkdir()
         try:
-            yield folder
+            with _within_limit(folder, target):
+                yield folder
             flush(folder)
             with _writing(target):
                 _rename_to(folder, target)
@@ -65,7 +68,8 @@ def folder_beside(target: Path) -> Iterator[Path]:
         with _writing(target):
             folder.mkdir()
         try:
-            yield folder
+            with _within_limit(folder, target.parent):
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -116,9 +120,10 @@ def new_folder(target: Path) -> Iterator[Path]:
     What killed writers of the same folder left is deleted, and nothing else beside it: the folder around is a person's.
 
     Raises:
-        InputError: there is something at ``target`` already.
+        InputError: there is something at ``target`` already, or its path is not UTF-8.
         UnwritableError: nothing can be written there.
     """
+    require_utf_8_path(target)
     for draft in (target, target / DRAFT):
         _sweep_locked(draft.parent, draft.name)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -162,7 +167,8 @@ def file_written_whole(target: Path) -> Iterator[Path]:
         try:
             with _writing(target):
                 path.touch(exist_ok=False)
-            yield path
+            with _within_limit(path, target):
+                yield path
             _fsync(path)
             with _writing(target):
                 path.replace(target)
@@ -281,6 +287,23 @@ def _writing(target: Path) -> Iterator[None]:
         if error.errno not in REFUSALS:
             raise
         raise UnwritableError(f"cannot write here: {error.strerror}", where=str(target)) from error
+
+
+@contextmanager
+def _within_limit(draft: Path, target: Path) -> Iterator[None]:
+    """Turn an error of whoever fills ``draft`` into one message where a file has become as large as it may be.
+
+    Raises:
+        UnwritableError: a file for ``target`` would become too large.
+    """
+    try:
+        yield
+    except WorkbenchError:
+        raise
+    except Exception as error:
+        if not says_too_large(error) and not reach_limit([draft, *(draft.rglob("*") if draft.is_dir() else ())]):
+            raise
+        raise too_large(str(target)) from error
 
 
 def _rename_to(folder: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import InputError, UnwritableError, says_full
+from workbench.files.size_limit import says_too_large
 
 
 def cache_folder() -> Path:
@@ -31,7 +32,7 @@ def writing_cache() -> Iterator[None]:
         yield
     except (OSError, UnwritableError) as error:
         cause = error.__cause__ if isinstance(error, UnwritableError) else error
-        if not isinstance(cause, OSError) or says_full(cause):
+        if not isinstance(cause, OSError) or says_full(cause) or says_too_large(cause):
             raise
         raise InputError(
             f"the cache cannot be used: {cause.strerror or cause}",

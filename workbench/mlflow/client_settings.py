@@ -17,7 +17,7 @@ QUICK = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the one document of `--json`
 }
-CHATTER = ("mlflow", "alembic", "urllib3.connectionpool")
+CHATTER = ("mlflow", "alembic", "sqlalchemy.pool", "urllib3.connectionpool")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.errors import TrackingError, UnwritableError
+from workbench.files import size_limit
 from workbench.files.digest import key
 from workbench.measures.markdown import escape
 from workbench.mlflow import moved_versions
@@ -235,7 +236,8 @@ class Tracker:
                 raise self._failure(error.what) from error
             except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise self._failure(first) from error
+                limit = size_limit.in_words() if self.database and "disk I/O error" in first else None
+                raise self._failure(f"{first}; {limit}" if limit else first) from error
 
     def _failure(self, message: str) -> TrackingError:
         return TrackingError(

@@ -154,13 +154,17 @@ def parse(text: str, origin: str) -> ParsedYaml:
     return ParsedYaml(data, lines)
 
 
-def text_of(data: Any, **style: Any) -> str:
+def text_of(data: Any, escaped: bool = False, **style: Any) -> str:
     """Return plain data as YAML that gives them again, keys in their order: labels are numbered by it.
 
-    ``style`` is what ``yaml.safe_dump`` takes beside them. PyYAML writes U+0085 as it is where Unicode is allowed, and
-    reads it as a line break.
+    PyYAML writes U+0085 as it is where Unicode is allowed, and reads it as a line break.
+
+    Args:
+        data: what to write.
+        escaped: write out all characters beyond ASCII, so that nothing in the text is hidden.
+        style: what ``yaml.safe_dump`` takes beside them.
     """
-    text = str(yaml.safe_dump(data, allow_unicode=True, sort_keys=False, **style))
+    text = str(yaml.safe_dump(data, allow_unicode=not escaped, sort_keys=False, **style))
     return str(yaml.safe_dump(data, allow_unicode=False, sort_keys=False, **style)) if "\x85" in text else text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, PEFT_WEIGHTS
-from workbench.adapters.manifest import MANIFEST, read_manifest
+from workbench.adapters.manifest import MANIFEST, read_sent_manifest
 from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
 from workbench.backbone.tokenizer_files import OF_TOKENIZER
 from workbench.errors import InputError
@@ -25,8 +25,7 @@ def adapter_folder(repository: str, revision: str | None = None) -> Path:
     """Return the local snapshot of a repository with an adapter or a model in it; other files are not fetched.
 
     Raises:
-        InputError: there is neither in it.
-        IntegrityError: it was exported here, and its manifest cannot be read.
+        InputError: there is neither in it, or it was exported here, and its manifest cannot be read.
         AssetError: it does not exist, or the hub cannot be reached and nothing is cached.
     """
     folder = hub_files.hub_folder(repository, revision, TOLD_BY)
@@ -40,5 +39,5 @@ def adapter_folder(repository: str, revision: str | None = None) -> Path:
 def _read_of(folder: Path, there: list[str]) -> tuple[str, ...]:
     """Return which files of a repository are read."""
     if MANIFEST in there:
-        return (MANIFEST, *(name for name in read_manifest(folder).files if not {*"*?["} & {*name}))
+        return (MANIFEST, *(name for name in read_sent_manifest(folder).files if not {*"*?["} & {*name}))
     return OF_ADAPTERS if CONFIG in there else hub_files.MODEL_FILES

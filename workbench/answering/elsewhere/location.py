@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workbench.answering.elsewhere.hub_adapters import adapter_folder
 from workbench.errors import InputError, no_such_file, opening
+from workbench.files.utf_8_names import require_utf_8_path
 
 CHECKPOINT = re.compile(r"checkpoint-\d+|[0-9a-f]{40}")  # of a Trainer, or a snapshot in the hub's cache
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -31,13 +32,14 @@ def locate(name: str) -> Location:
     """Return what a person named: a folder, or a hub id (``owner/name[@revision]``) whose files are fetched.
 
     Raises:
-        InputError: there is no such folder, and the name is no hub id.
+        InputError: there is no such folder, and the name is no hub id; or the folder's path is not UTF-8.
         AssetError: the repository cannot be fetched.
     """
     with opening("this path", name):
         folder = Path(name).expanduser()
         is_there = folder.exists() or folder.is_symlink()
     if is_there:
+        require_utf_8_path(folder)
         return Location(folder, _folder_name(folder))
     owner = name.partition("/")[0]
     if not HUB_ID.fullmatch(name) or owner in ("", ".", "..") or Path(owner).exists():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from workbench.adapters.adapter_folder import PEFT_TYPES, TASK_TYPE
+from workbench.answering.elsewhere.peft_beginning import FINISHED
 from workbench.errors import InputError, opening
 from workbench.methods.methods import METHODS
 
@@ -46,6 +47,10 @@ BY_NAME: dict[str, Any] = {  # keys that pick modules, and what stands there onc
 PATTERNS = ("rank_pattern", "alpha_pattern")
 SUBSETS = ("feedforward_modules",)  # of the adapted modules
 MADE_HERE = {"base_model_name_or_path": None, "revision": None, "auto_mapping": None, "inference_mode": True}
+EARLIER: Mapping[str, Any] = {  # keys that peft before 0.4 wrote, with the values at which it did what peft does today
+    "enable_lora": None,
+    "merge_weights": False,
+}
 ELSEWHERE = {  # what another model comes of than the one that the adapter is put on, or what no body can do alone
     "layer_replication": "it repeats layers of the base model",
     "alora_invocation_tokens": "it is active only after certain tokens (aLoRA)",
@@ -134,16 +139,17 @@ def sender_config(config: Mapping[str, Any], where: str) -> PeftConfig:
     """Return peft's configuration as its sender had it.
 
     Raises:
-        InputError: a key that this version of peft does not know, unless it is empty; or one that asks for another
-            model than the base model.
+        InputError: a key that this version of peft does not know, whatever its value: peft may do by default what
+            ``false`` or ``null`` is there to prevent; or one that asks for another model than the base model.
     """
     from peft import PeftConfig
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
     known = PEFT_TYPE_TO_CONFIG_MAPPING[config["peft_type"]].__dataclass_fields__
-    strange = sorted(key for key, value in config.items() if key not in known and value)
-    if strange := [key for key in strange if key != "peft_version"]:
-        hint = "Another version of peft wrote it; importing it would silently ignore the key."
+    others = config.keys() - known.keys() - FINISHED.keys() - {"peft_version"}
+    if strange := sorted(key for key in others if not _is_earlier(config, key)):
+        hint = f"{_writer(config)} wrote it; importing it would silently ignore the key. If you know that it changes "
+        hint += "nothing, delete it from the file."
         raise InputError(f"{strange[0]}: the installed peft does not know this key", where=where, hint=hint)
     if key := next((key for key in ELSEWHERE if config.get(key)), None):
         raise InputError(f"{key}: such an adapter cannot be taken in: {ELSEWHERE[key]}", where=where)
@@ -151,6 +157,15 @@ def sender_config(config: Mapping[str, Any], where: str) -> PeftConfig:
         raise InputError(f"{key}: 0 makes the update zero", where=where)
     with opening("the adapter's config", where):
         return PeftConfig.from_peft_type(**{key: value for key, value in config.items() if key in known} | MADE_HERE)
+
+
+def _is_earlier(config: Mapping[str, Any], key: str) -> bool:
+    return key in EARLIER and config[key] is EARLIER[key]
+
+
+def _writer(config: Mapping[str, Any]) -> str:
+    version = config.get("peft_version")
+    return f"peft {version}" if isinstance(version, str) and version else "Another version of peft"
 
 
 def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> PeftConfig:
