@@ -64,6 +64,8 @@ def test_a_stream_by_trl(
     base = base_of(model, request)
     tasks = write_said(tmp_path)
     options = {"max_steps": 8, "learning_rate": 3e-3 if lora else 3e-5} if model == "smollm2" else {}
+    if model == "llama" and not lora:
+        options = {"learning_rate": 0.005}  # at a LoRA's, some processors get one answer to everything
     trained = trained_by_trl(base, tmp_path / "theirs", tasks, lora, **options)
     monkeypatch.setattr(type(STRATEGIES.get("sequential")), "learn", learned_here(trained))
     entries = {"theirs": given(trained), "ours": f"{{strategy: sequential, {LORA if lora else WHOLE}}}"}
