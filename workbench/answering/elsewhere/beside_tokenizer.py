@@ -42,7 +42,7 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
             own = backbone.folder / path.name
             if own.is_file() and digest(own) != digest(path):
                 raise InputError("its tokenizer is another one: it has other pieces", where=str(path), hint=HINT)
-    whole = _open_tokenizer(folder) if require_bounded(folder) else None
+    whole = _open_tokenizer(folder) if (folder / FILE).is_file() else None
     ours = backbone.tokenizer.get_vocab()
     theirs = whole.get_vocab(with_added_tokens=True) if whole else _words(folder)
     if not whole:  # some words are known to the classes alone
@@ -50,6 +50,7 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
     if difference := other_words(theirs, ours):
         raise InputError(difference, where=str(folder), hint=HINT)
     if whole:
+        require_bounded(folder)
         _require_same_tokens(whole, backbone, str(folder / FILE))
 
 
