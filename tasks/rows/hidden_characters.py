@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (zero width, right to left), separators of lines
+from workbench.errors.printable import HIDDEN
+
 BLANK = {  # shown as nothing too, and of other categories: joiners and fillers, blank Braille, variation selectors
     *"\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0",
     *map(chr, range(0x180B, 0x1810)),
