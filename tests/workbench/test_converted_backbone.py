@@ -16,6 +16,7 @@ from workbench.backbone import names
 from workbench.backbone.names import open_backbone
 from workbench.errors import IntegrityError
 from workbench.files import checksummed
+from workbench.files.read_once import ReadOnce
 
 FOLDER = "tiny.safetensors-folder"
 
@@ -37,7 +38,7 @@ def gguf(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for kind in (AutoModelForCausalLM, AutoTokenizer):
         monkeypatch.setattr(kind, "from_pretrained", _instead(kind.from_pretrained, llama))
     monkeypatch.setattr("workbench.files.wheel.wheel_member", lambda *_: file)
-    monkeypatch.setattr(names, "_sound", {})
+    monkeypatch.setattr(names, "_sound", ReadOnce())
     return file
 
 

@@ -13,6 +13,7 @@ from workbench.backbone.pretrained import Backbone, Pooling
 from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.files import atomic, checksummed, hub_files, wheel
+from workbench.files.read_once import ReadOnce
 from workbench.machine.availability import Availability
 from workbench.settings.base import Quantization, Settings, read
 from workbench.settings.registry import Documents
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first", "lasttoken": "last"}  # as sentence-transformers says
 ANOTHER_POOLING = f"To pool as usual for its architecture, name a copy of the folder without {Path(POOLING).parent}."
-
-
-_sound: dict[Path, checksummed.Stamp] = {}  # converted folders whose digests were compared in this process
+_sound = ReadOnce()  # converted folders whose digests were compared in this process
 
 
 class WheelSource(Settings):
@@ -257,22 +256,17 @@ def _convert(gguf: Path) -> Path:
             AutoModelForCausalLM.from_pretrained(**source).save_pretrained(folder)
             AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
             checksummed.seal(folder, gguf.name)
-    _require_sound(target, gguf)
-    return target
+    return _sound.value(target, checksummed.stamp(target), lambda: _compared(target, gguf))
 
 
-def _require_sound(folder: Path, gguf: Path) -> None:
-    """Compare the files of a converted folder with their digests, once for as long as they stay; raises as above."""
-    state = checksummed.stamp(folder)
-    if state is not None and _sound.get(folder) == state:
-        return
+def _compared(folder: Path, gguf: Path) -> Path:
+    """Return a converted folder whose files have their digests; raises as :func:`_convert`."""
     try:
         checksummed.require_sound(folder, under=gguf.name)
     except IntegrityError as error:
         hint = f"Delete this folder, and it is made again from {gguf.name}: rm -r {shlex.quote(str(folder))}"
         raise IntegrityError(error.what, where=str(folder), hint=hint) from None
-    if state is not None:
-        _sound[folder] = state
+    return folder
 
 
 def _converted(gguf: Path) -> Path:
