@@ -108,8 +108,13 @@ def require_bounded_texts(tokenizer: PreTrainedTokenizerBase, texts: Iterable[An
     try:
         ask("measure", seconds, parts=bounds.parts, texts=plain)
     except NoAnswerError as error:
-        where = str(tokenizer.name_or_path) or None
-        raise InputError(f"the tokenizer cannot read a text: {error}", where=where, hint=TEXT_HINT) from None
+        message = f"the tokenizer cannot read a text: {error}"
+        raise InputError(message, where=folder_of(tokenizer), hint=TEXT_HINT) from None
+
+
+def folder_of(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """Return what a tokenizer was read from, for messages; None where it does not say."""
+    return str(tokenizer.name_or_path) or None
 
 
 @lru_cache(maxsize=32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone.architecture import counts_padding, has_token_types
-from workbench.backbone.tokenizer_bounds import HINT, require_bounded_texts
+from workbench.backbone.tokenizer_bounds import HINT, folder_of, require_bounded_texts
 from workbench.errors import InputError, blaming
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) ->
             model does not know.
     """
     require_bounded_texts(tokenizer, [*texts, options.get("text_target")])
-    with blaming("the tokenizer cannot read a text", _where(tokenizer), HINT):
+    with blaming("the tokenizer cannot read a text", folder_of(tokenizer), HINT):
         encoding: BatchEncoding = tokenizer(*texts, **options)
     if without := getattr(tokenizer, WITHOUT_EMBEDDING, None):
         _require_embedded(tokenizer, encoding["input_ids"], without)
@@ -62,7 +62,7 @@ def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, without: set
         message = f"a text holds {texts_of(tokenizer, [[token]])[0]!r}, for which the model has no embedding"
         raise InputError(
             message,
-            where=_where(tokenizer),
+            where=folder_of(tokenizer),
             hint="The tokenizer treats it as a special token; take it out of the text.",
         )
 
@@ -73,10 +73,6 @@ def texts_of(tokenizer: PreTrainedTokenizerBase, ids: Any, **options: Any) -> li
     Raises:
         InputError: the tokenizer fails, or panics.
     """
-    with blaming("the tokenizer cannot write a text", _where(tokenizer), HINT):
+    with blaming("the tokenizer cannot write a text", folder_of(tokenizer), HINT):
         texts: list[str] = tokenizer.batch_decode(ids, **options)
     return texts
-
-
-def _where(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    return str(tokenizer.name_or_path) or None
