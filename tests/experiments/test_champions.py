@@ -51,6 +51,14 @@ def copy(released: ScoredAdapters, tmp_path: Path, call: Call) -> ScoredAdapters
     return released.copied(tmp_path)
 
 
+def job_beside(copy: ScoredAdapters, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ScoredAdapters:
+    """Return what a job of a workflow has: a workspace that is new, and the registry of ``copy`` as its server."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
+    job = ScoredAdapters(folder, {})
+    job.bench = job.bench.__class__(folder / "job", [folder / "tasks"])
+    return job
+
+
 def answering(call: Call, name: str = "animals") -> str:
     """Return which adapter `predict` answers with; it says that this is the champion."""
     code, out, err = call("predict", name, "the cat", "--json")
@@ -275,9 +283,7 @@ def test_a_new_workspace_takes_over_what_the_registry_knows(
     copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a job of a workflow does, whose workspace is new each time."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
-    job = ScoredAdapters(tmp_path, {})
-    job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
+    job = job_beside(copy, tmp_path, monkeypatch)
     adapter = job.learn(str(bert), 3, 0.625)
     (check,) = job.bench.release.gate_adapter(adapter, AdapterBounds(below_champion=0.0)).checks
     assert (check.bound, check.value, check.holds) == (0.0, -12.5, False), "the champion of the registry is the bound"
@@ -291,9 +297,7 @@ def test_the_champion_of_the_registry_is_compared_before_anything_is_locked_and_
     copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy.bench.release.register(copy.ids[1])  # logs anew what a copied database has elsewhere, as no server has
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
-    job = ScoredAdapters(tmp_path, {})
-    job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
+    job = job_beside(copy, tmp_path, monkeypatch)
     job.bench.workspace.champions.save({})  # as beside a server, from which champions are not taken over at once
     adapter, unlocked = job.learn(str(bert), 3, 0.625), []
 
@@ -315,9 +319,7 @@ def test_the_champion_s_id_with_other_files_is_another_adapter(
 ) -> None:
     """As in a workflow whose next job trains on another machine: the id is the same, and a bit of the files is not."""
     copy.bench.release.register(copy.ids[0])  # logs anew what a copied database has elsewhere, as no server has
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
-    job = ScoredAdapters(tmp_path, {})
-    job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
+    job = job_beside(copy, tmp_path, monkeypatch)
     adapter = job.learn(str(bert), 1, 0.625)
     assert adapter == copy.ids[1]
     readme = job.bench.workspace.adapters.folder(adapter) / "README.md"
