@@ -89,11 +89,12 @@ def adapter_of_each_task(
 def _refuse(workspace: Workspace, name: str, manifests: Sequence[Manifest]) -> NoReturn:
     """Raise InputError: ``name`` means adapters that experiments left, and nobody asked for."""
     best = adapter_for_task(name, manifests, scoring=workspace.score).id
+    proposed = next(manifest for manifest in manifests if manifest.id == best)
     raise InputError(
         f"no adapter answers under {name!r}: experiments left {len(manifests)}, and nobody asked for one",
         where=str(workspace.root),
         hint=f"{left_by_experiments(workspace, manifests, best)} Or train one: workbench train "
-        f"{manifests[0].task.name} --method {manifests[0].method}",
+        f"{proposed.task.name} --method {proposed.method}",
     )
 
 

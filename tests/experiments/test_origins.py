@@ -99,6 +99,18 @@ def test_what_an_experiment_left_is_listed_and_does_not_answer(bench: Workbench,
     assert bench.workspace.champions.names() == {}
 
 
+def test_who_would_train_instead_is_told_the_method_of_what_is_proposed(bench: Workbench, call: Call) -> None:
+    """The adapters are read by their ids, and another method may stand first there."""
+    (left,) = of_task(bench, "animals")
+    stored = bench.workspace.adapters.get(left)
+    other = stored.folder.with_name("animals-head-00000000")
+    shutil.copytree(stored.folder, other)
+    earlier = {"id": other.name, "method": "head", "created": "2020-01-01T00:00:00+00:00"}
+    write_manifest(stored.manifest.model_copy(update=earlier), other)
+    code, _, err = call("predict", "animals", "the cat")
+    assert (code, lacks(err, f"promote {left}.", "workbench train animals --method lora")) == (2, []), err
+
+
 def test_what_chooses_among_all_tasks_leaves_out_what_experiments_left(bench: Workbench, call: Call) -> None:
     for command in (["serve", "--port", "0"], ["predict", "router:arrow", "the cat"]):
         code, _, err = call(*command)
