@@ -14,7 +14,7 @@ EXCHANGE := EXCHANGE=build/exchange
 EXCHANGED := tests/test_other_versions.py
 SCREENS := tests/test_screens.py
 
-.PHONY: quickstart style types tests test test-changed test-latest acceptance lint docs bench help
+.PHONY: quickstart style types tests test test-changed test-latest acceptance neighbours lint docs bench help
 
 help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (4 to 6 minutes on two cores)"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-changed the tests of what has changed since SINCE=main: of a registry's entry, only its own cases"
 	@echo "make test-latest  the tests of models, compositions and screens with the newest transformers, without the package adapters"
 	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
+	@echo "make neighbours   other programs read, write and ask what is here, each in an environment of its own; writes docs/neighbours.md"
 	@echo "make lint         style, types and import directions alone"
 	@echo "make docs         install with the documentation's tools, then build the site into build/site"
 	@echo "make bench        measure which learning rate single-task validation picks for each method"
@@ -81,6 +82,11 @@ test-latest: $(LATEST)/.installed $(VENV)/.installed-dev
 
 acceptance: $(VENV)/.installed-dev
 	$(PYTEST) -m acceptance
+
+neighbours: $(VENV)/.installed-dev
+	rm -rf build/neighbours/compared
+	$(PYTEST) -m "neighbour or acceptance" tests/neighbours
+	$(BIN)/python -m tests.neighbours.table
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
