@@ -65,6 +65,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"post_processor": template(*[SPECIAL] * 100_000, FIRST)},
         "post_processor puts 100,000 special tokens around a text",
     ),
+    "many around each window of a long text": (
+        {"post_processor": template(*[SPECIAL] * 17, FIRST)},
+        "post_processor puts 17 special tokens around a text",
+    ),
+    "no text": ({"post_processor": template(SPECIAL)}, "post_processor leaves the text out"),
     "a text many times": ({"post_processor": template(*[FIRST] * 100)}, "post_processor repeats a text 100 times"),
     "of two texts": (
         {"post_processor": template(FIRST, pair=(*[FIRST] * 50, SECOND))},
