@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,19 @@ def quiet(*loggers: str) -> Iterator[None]:
     finally:
         for logger, level in zip(muted, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def without_printing() -> Iterator[None]:
+    """Discard what libraries in other languages print while the block runs; Python's own stream does not see it."""
+    kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nothing)
 
 
 @contextmanager
