@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quiet(*loggers: str) -> Iterator[None]:
-    """Keep what libraries log below an error off the screen while the block runs."""
+def quiet(*loggers: str, below: int = logging.ERROR) -> Iterator[None]:
+    """Keep what libraries log below an error, or another level, off the screen while the block runs."""
     muted = [logging.getLogger(name) for name in loggers]
     levels = [logger.level for logger in muted]
     for logger in muted:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(below)
     try:
         yield
     finally:
