@@ -15,11 +15,13 @@ import json
 import os
 import pickle
 import re
+import select
 import shlex
 import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
@@ -73,18 +75,33 @@ def live(arguments: Sequence[str], folder: Path, killed_at: int | None = None) -
     Raises:
         ChildProcessError: it failed, or came to its end before that change.
     """
+    lived = lived_until(arguments, folder, killed_at)
+    if lived and killed_at is not None:
+        raise ChildProcessError(f"{shlex.join(arguments)} came to its end, to be killed at {killed_at}")
+    return lived or ([], "")
+
+
+def lived_until(
+    arguments: Sequence[str], folder: Path, killed_at: int | None = None, seconds: float | None = None
+) -> tuple[list[Change], str] | None:
+    """Run a command in a child, and kill it before a change, or after so many seconds; return None if it was killed.
+
+    Otherwise return the changes that it made, and what it printed; raises ChildProcessError if it failed.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         _live(arguments, folder, killed_at, writing)
     os.close(writing)
     with open(reading, "rb") as pipe:  # noqa: PTH123  # a descriptor
+        if seconds is not None and not select.select([pipe], [], [], seconds)[0]:
+            os.kill(child, signal.SIGKILL)
         content = pipe.read()
     status = os.waitpid(child, 0)[1]
-    if killed_at is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return [], ""
-    if status or killed_at is not None:
-        raise ChildProcessError(f"{shlex.join(arguments)} ended with {status}, to be killed at {killed_at}")
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return None
+    if status:
+        raise ChildProcessError(f"{shlex.join(arguments)} ended with {status}: {content[-4000:].decode()}")
     changes, printed = pickle.loads(content)
     return changes, printed
 
@@ -107,6 +124,7 @@ def _live(arguments: Sequence[str], folder: Path, killed_at: int | None, writing
         os.write(writing, pickle.dumps((seen, printed)))
     except BaseException as error:
         os.write(2, f"{error!r}\n".encode())
+        os.write(writing, "".join(traceback.format_exception(error))[-3500:].encode())
         os._exit(70)
     os._exit(0)
 

@@ -12,12 +12,12 @@ FILLERS = "the a one some this that very quite really often".split()
 WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
 
 
-def write_bert(folder: Path) -> Path:
-    """Write a BERT of 2 layers × 32."""
+def write_bert(folder: Path, embeddings: int = len(WORDS) + 5) -> Path:
+    """Write a BERT of 2 layers × 32, which has embeddings of so many tokens."""
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
-        vocab_size=len(WORDS) + 5,
+        vocab_size=embeddings,
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,

@@ -11,20 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Call, environment
-
-UPDATE = ["tasks", "update", "tickets", "--from", "more.csv", "--labels", "changes.yaml"]
-TASK = "description: d\nfiles: {data: ../all.csv}\ncolumns: {text: text}\n"
-
-
-def write_task(folder: Path) -> Path:
-    """Write a task of 60 rows, and rows and labels of an update."""
-    rows = [f"{animal} number {number},{team}" for number in range(30) for animal, team in (("cat", "a"), ("dog", "b"))]
-    (folder / "tasks").mkdir(parents=True)
-    (folder / "tasks" / "tickets.yaml").write_text(TASK)
-    (folder / "all.csv").write_text("\n".join(["text,label", *rows]) + "\n")
-    (folder / "more.csv").write_text("\n".join(["text,label", *(f"bird number {number},c" for number in range(20))]))
-    (folder / "changes.yaml").write_text("add: [c]\nrename: {a: cats}\n")
-    return folder
+from tests.updating_folder import UPDATE, write_task
 
 
 def killed(folder: Path, *arguments: str) -> dict[str, Any]:

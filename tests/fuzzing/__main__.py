@@ -1,12 +1,14 @@
-"""Try many cases: ``python -m tests.fuzzing --cases 20000 --out FOLDER``; see :mod:`tests.fuzzing`."""
+"""Try many cases: ``python -m tests.fuzzing --cases 20000 --out fuzz.json``; see :mod:`tests.fuzzing`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,72 +16,85 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Any, cast
 
-from tests.fuzzing.watching import KINDS, case_of
+from experiments.engine.provenance import provenance
+from tests.fuzzing.watching import KINDS, cases_of
 from tests.fuzzing.worker import FINDING, LEFT, MOST
+from workbench.files.atomic import write_whole
 
-PATIENCE = 180.0  # seconds without a word after which a case counts as hanging
+PATIENCE = 300.0  # seconds without a word after which a case counts as hanging
 STARTING = 600.0
 
 
 def main() -> None:
-    """Count what was taken and refused, write findings to ``findings.jsonl``, and exit with 1 if there are any."""
+    """Try the cases, print findings as they come, and write a document; exit with 1 if there are findings."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzzing", description=__doc__)
     parser.add_argument("--cases", type=int, default=1000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case of each kind, which is its seed")
     parser.add_argument("--kinds", default=",".join(KINDS), help=f"some of {', '.join(KINDS)}")
     parser.add_argument("--only", nargs="*", help="names of cases, as findings give them: templates:1234")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("build/fuzz"))
+    parser.add_argument("--jobs", type=int, default=1, help="processes at the same time")
+    parser.add_argument("--out", type=Path, default=Path("build/fuzz.json"))
     given = parser.parse_args()
-    numbers = range(given.first, given.first + given.cases)
-    names = given.only or [case_of(number, tuple(given.kinds.split(","))) for number in numbers]
-    given.out.mkdir(parents=True, exist_ok=True)
-    parts = [names[at : at + MOST] for at in range(0, len(names), MOST)]
-    with (given.out / "findings.jsonl").open("a") as findings, ThreadPoolExecutor(given.jobs) as pool:
-        tally = Tally(findings)
+    kinds = cases_of(given.cases, given.first, tuple(given.kinds.split(",")))
+    names = [given.only] if given.only else [*kinds.values()]
+    parts = [of_kind[at : at + MOST] for of_kind in names for at in range(0, len(of_kind), MOST)]
+    words = [word for word in sys.argv[1:] if word not in ("--out", str(given.out))]
+    tally = Tally(provenance(f"python -m tests.fuzzing {shlex.join(words)}"), given.first)
+    with ThreadPoolExecutor(given.jobs) as pool:
         for _ in pool.map(lambda part: [tally.add(reply) for reply in _tried(part)], parts):
             tally.tell()
-    tally.tell_each()
-    sys.exit(tally.found)
+            write_whole(given.out, json.dumps(tally.document(), indent=1, ensure_ascii=False))
+    sys.exit(bool(tally.findings))
 
 
 class Tally:
-    """Counts what became of the cases, and writes down findings as they come."""
+    """Counts what became of the cases, and keeps the findings."""
 
-    def __init__(self, findings: IO[str]) -> None:
-        """Count from nothing; ``findings`` is written to."""
-        self._findings, self._lock = findings, threading.Lock()
-        self._counts: Counter[tuple[str, str]] = Counter()
+    def __init__(self, made_with: dict[str, str], first: int) -> None:
+        """Count from nothing."""
+        self.findings: list[dict[str, Any]] = []
+        self._made_with, self._first, self._begun = made_with, first, time.monotonic()
+        self._lock = threading.Lock()
+        self._counts: dict[str, Counter[str]] = {}
         self._seconds: Counter[str] = Counter()
-
-    @property
-    def found(self) -> bool:
-        """Whether there is a finding."""
-        return any(state == FINDING for _, state in self._counts)
+        self._kills: Counter[str] = Counter()
 
     def add(self, reply: dict[str, Any]) -> None:
         """Count a case."""
         kind = reply["case"].partition(":")[0]
         with self._lock:
-            self._counts[kind, reply["state"]] += 1
+            self._counts.setdefault(kind, Counter())[reply["state"]] += 1
             self._seconds[kind] += reply.get("seconds", 0)
+            self._kills.update(reply.get("kills", {}))
             if reply["state"] == FINDING:
-                self._findings.write(json.dumps(reply) + "\n")
-                self._findings.flush()
-                _say(f"{reply['case']}\n{reply['why'][-1500:]}\n")
+                self.findings.append({"case": reply["case"], "why": reply["why"][-3000:]})
+                _say(f"{reply['case']}\n{reply['why'][-1500:]}\npython -m tests.fuzzing --only {reply['case']}\n")
 
     def tell(self) -> None:
-        """Print how many cases there were."""
-        states: Counter[str] = Counter()
-        for (_, state), count in self._counts.items():
-            states[state] += count
-        _say(f"{states.total():,} cases: {', '.join(f'{count:,} {state}' for state, count in sorted(states.items()))}")
+        """Print how many cases of each kind there were."""
+        with self._lock:
+            kinds = ", ".join(f"{kind} {counts.total():,}" for kind, counts in self._counts.items())
+            _say(f"{time.monotonic() - self._begun:,.0f} s: {len(self.findings)} findings in {kinds}")
 
-    def tell_each(self) -> None:
-        """Print the same for each kind, with processor time."""
-        for kind in sorted(self._seconds):
-            about = {state: count for (of, state), count in sorted(self._counts.items()) if of == kind}
-            _say(f"{kind}: {about}, {self._seconds[kind] / sum(about.values()) * 1000:.0f} ms a case")
+    def document(self) -> dict[str, Any]:
+        """Return what was tried, and what was found."""
+        kinds = {
+            kind: {
+                "cases": counts.total(),
+                **{state: counts[state] for state in ("taken", "refused", FINDING) if counts[state]},
+                "seconds": round(self._seconds[kind], 1),
+            }
+            for kind, counts in sorted(self._counts.items())
+        }
+        return {
+            "provenance": self._made_with,
+            "cases": sum(about["cases"] for about in kinds.values()),
+            "findings": self.findings,
+            "seconds": round(time.monotonic() - self._begun),
+            "first": self._first,
+            "kinds": kinds,
+            "kills": dict(sorted(self._kills.items())),
+        }
 
 
 def _say(line: str) -> None:

@@ -20,6 +20,7 @@ MODULES = ("evil", "pip", "mlflow_plugin", "megatron")  # beside the files; each
 CODES = {0, 1, 2, 3}
 MOST_LINES = 10
 LONGEST_LINE = 5000  # characters
+SECRET = "kept-for-myself-31d7"  # in variables of the environment that hold tokens and passwords
 INTERNAL = ("function-before[", "constrained-", "errors.pydantic.dev", " object at 0x")
 
 
@@ -74,6 +75,7 @@ def require_promises(folder: Path, *arguments: str) -> Outcome:
     shown = f"{arguments!r} → {outcome.code}\n{outcome.err[-2000:]}"
     assert outcome.code in CODES, shown
     assert "Traceback" not in outcome.err, shown
+    assert SECRET not in f"{outcome.out}{outcome.err}", shown
     if outcome.code:
         assert outcome.err.strip(), f"nothing was said: {shown}"
         require_short(outcome.err)

@@ -7,20 +7,21 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from unittest import mock
 
 from tests.conftest import toy
-from tests.fuzzing.promises import importable, write_canaries
+from tests.fuzzing.promises import SECRET, importable, write_canaries
 from tests.fuzzing.senders import WRITERS, SentFolder, sent_folder
 from tests.streams import write_recipe
 from tests.tiny_models import write_bert, write_llama, write_t5
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 
+SECRETS = ("HF_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 UNSET = ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI")
-WRITE = {"bert": write_bert, "llama": write_llama, "t5": write_t5}
+WRITE = {"bert": write_bert, "llama": write_llama, "t5": write_t5, "wide": partial(write_bert, embeddings=700)}
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,14 @@ def site(root: Path) -> Iterator[Site]:
     made.folder.mkdir(parents=True)
     write_recipe(made.folder, made.model("bert"))
     write_canaries(made.folder)
-    (root / "cache").mkdir()
+    for name in ("cache", "tmp"):
+        (root / name).mkdir()
     own = {"HF_HUB_OFFLINE": "1", "WORKBENCH_CACHE": str(root / "cache"), "COLUMNS": "100", "HOME": str(root / "home")}
+    own |= {"TMPDIR": str(root / "tmp"), **dict.fromkeys(SECRETS, SECRET)}
     environment = {name: value for name, value in os.environ.items() if name not in UNSET} | own
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
+        stack.enter_context(mock.patch("tempfile.tempdir", str(root / "tmp")))
         stack.enter_context(mock.patch("workbench.backbone.prompts.SECONDS", 0.3))
         stack.enter_context(mock.patch("workbench.backbone.module_patterns.SECONDS", 0.3))
         stack.enter_context(mock.patch("workbench.backbone.tokenizer_bounds.SECONDS", 1.0))

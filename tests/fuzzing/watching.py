@@ -1,4 +1,4 @@
-"""One case, watched: it ends within a time of the processor, runs no foreign code, and writes nowhere else."""
+"""One case, watched: it ends within a time, takes little memory, runs no foreign code, and writes nowhere else."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ from typing import Any
 
 from tests.fuzzing.promises import CANARY
 from tests.fuzzing.sites import Site
+from tests.fuzzing.surroundings import watching
 
-KINDS = (
-    "weights", "configs", "adapters", "templates", "tokenizers", "tables", "recipes", "commands", "requests",
-    "elsewhere",
-)  # fmt: skip
+SHARES = {  # of a thousand cases; those of the last four take seconds each
+    "weights": 20, "configs": 30, "adapters": 30, "templates": 30, "tables": 40, "recipes": 20, "commands": 30,
+    "requests": 40, "elsewhere": 30, "tokenizers": 260, "vocabularies": 110, "task_files": 250,
+    "permissions": 75, "reloads": 20, "stopped_streams": 5, "kills": 10,
+}  # fmt: skip
+KINDS = tuple(SHARES)
 SECONDS = 10.0  # of processor time
 PATIENCE = 120.0  # seconds that a case may wait for something, on a busy machine too
-OWN = ("work", "cache", "whole", "home")  # in a site's root
+OWN = ("work", "cache", "whole", "home", "tmp")  # in a site's root
 
 
-def case_of(number: int, kinds: tuple[str, ...] = KINDS) -> str:
-    """Return the name of the case with this number: the kinds take turns."""
-    return f"{kinds[number % len(kinds)]}:{number // len(kinds)}"
+def cases_of(count: int, first: int = 0, kinds: tuple[str, ...] = KINDS) -> dict[str, list[str]]:
+    """Return the names of ``count`` cases by kind, in their shares; those of a kind are numbered from ``first``."""
+    whole, numbers = sum(SHARES[kind] for kind in kinds), {}
+    for kind in kinds:
+        share = -(-count * SHARES[kind] // whole)
+        numbers[kind] = [f"{kind}:{number}" for number in range(first, first + share)]
+    return numbers
 
 
 def try_case(site: Site, name: str) -> bool:
@@ -34,7 +41,7 @@ def try_case(site: Site, name: str) -> bool:
     """
     kind = name.partition(":")[0]
     module: Any = import_module(f"tests.fuzzing.{kind}")
-    with _bounded(name):
+    with _bounded(name), watching():
         taken: bool = module.case(site, Random(name))
     canary = site.folder / CANARY
     if canary.exists():

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 
+from tests.fuzzing.counted import COUNTED
 from tests.fuzzing.sites import site
 from tests.fuzzing.watching import try_case
 
 LEFT, TAKEN, REFUSED, FINDING = "begun", "taken", "refused", "finding"
-MOST = 4000  # cases in one folder and process: what they leave behind does not pile up
+MOST = 2000  # cases in one folder and process: what they leave behind does not pile up
+ADDRESSES = 6 << 30  # bytes that a process may address
 
 
 def main() -> None:
     """Read names of cases from the standard input, and try them."""
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, site(Path(folder) / "root") as made:
         for line in sys.stdin:
             name = line.strip()
             replies.write(json.dumps({"case": name, "state": LEFT}) + "\n")
-            begun = time.process_time()
+            begun, before = time.perf_counter(), Counter(COUNTED)
             state, why = TAKEN, ""
             try:
                 state = TAKEN if try_case(made, name) else REFUSED
@@ -33,8 +38,9 @@ def main() -> None:
                 raise
             except BaseException as error:
                 state, why = FINDING, _shown(error)
-            seconds = round(time.process_time() - begun, 3)
-            replies.write(json.dumps({"case": name, "state": state, "why": why, "seconds": seconds}) + "\n")
+            seconds, kills = round(time.perf_counter() - begun, 3), Counter(COUNTED) - before
+            reply = {"case": name, "state": state, "why": why, "seconds": seconds, "kills": kills}
+            replies.write(json.dumps(reply) + "\n")
 
 
 def _shown(error: BaseException) -> str:

@@ -1,0 +1,7 @@
+"""How often each command was killed in this process."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+COUNTED: Counter[str] = Counter()
