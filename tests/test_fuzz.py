@@ -20,7 +20,7 @@ from tests.fuzzing.watching import KINDS, try_case
 FEW = {"elsewhere": 12, "vocabularies": 16, "reloads": 1, "stopped_streams": 3, "weights": 20}
 CASES = 24  # of each other kind
 ALONE = ("permissions", "kills")  # their workspaces take long, and kills have to be alone in a process
-KILLS = ("kills:3", "kills:10")  # of `adapters import`, which takes least
+KILLS = ("kills:3", "kills:4")  # of `adapters import`, which takes least
 
 
 @pytest.fixture(scope="module")
