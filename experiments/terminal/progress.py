@@ -117,7 +117,8 @@ class PlainProgress(Messages):
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Say how the fit began, how it goes on where it takes long, and how it ended."""
-        last, said_at = 0.0, time.monotonic()
+        said_at = time.monotonic()
+        last: float | None = None  # of a fit whose last checkpoint was at its end there is no step
         with self.clock.fit(label, steps) as reach:
 
             def advance(step: int, epoch: float, loss: float) -> None:
@@ -131,7 +132,8 @@ class PlainProgress(Messages):
             prefix = f"{self.clock.fit_count} " if self.clock.fit_count else ""
             self.say(f"{prefix}{label}: {steps} steps")
             yield advance
-        self.say(f"{prefix}{label}: done, last loss {last:.3f}{self._left}")
+        loss = "" if last is None else f", last loss {last:.3f}"
+        self.say(f"{prefix}{label}: done{loss}{self._left}")
 
     def show_pieces(self, progress: PieceProgress) -> None:
         """Say once a minute how many pieces are done, and how many processes of each machine are busy."""

@@ -126,6 +126,14 @@ def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: i
     ]
 
 
+def test_a_fit_that_goes_on_at_its_end_has_no_loss(clock: list[float], screen: io.StringIO) -> None:
+    listener = PlainProgress(Clock(Work(0, 1, 5), began=clock[0]))
+    with listener.fit("lora", 5):
+        pass  # it was killed behind its last checkpoint, which has all of it
+    assert screen.getvalue().splitlines()[-1].startswith("1/1 lora: done")
+    assert "loss" not in screen.getvalue()
+
+
 def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.StringIO) -> None:
     listener = LiveProgress("stream", Clock(Work(0, 3, 40), began=clock[0]))
     with listener.bars, listener.fit("ties[d=0.3] [/x]", 10) as advance:
