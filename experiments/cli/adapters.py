@@ -339,8 +339,8 @@ def remove(
     """
     chosen_workspace = find_workspace(workspace)
     adapter = certain_id(adapter, chosen_workspace.adapters.ids())
-    chosen_workspace.origins.forget(adapter)  # first: a run may make the same adapter again, for which nobody asks then
-    removed = chosen_workspace.adapters.remove(adapter)
+    with chosen_workspace.origins.forgotten(adapter):
+        removed = chosen_workspace.adapters.remove(adapter)
     stdout.print(f"Removed {removed}")
     with suppress(WorkbenchError):  # it is removed, whether or not its registered name can be said
         for name, champion in chosen_workspace.champions.current().items():

@@ -15,6 +15,7 @@ from experiments.api import Workbench
 from experiments.workspace.origins import Origins
 from tests.conftest import Call
 from tests.messages import lacks
+from tests.read_only import read_only
 from tests.streams import write_recipe
 from workbench.adapters.manifest import write_manifest
 from workbench.errors import InputError
@@ -268,6 +269,16 @@ def test_what_was_removed_is_asked_for_no_longer(bench: Workbench, call: Call) -
     bench.run(bench.plan("stream.yaml"))
     with pytest.raises(InputError, match="no adapter answers"):
         bench.chosen("animals")
+
+
+def test_what_cannot_be_removed_is_asked_for_as_before(bench: Workbench, call: Call) -> None:
+    (adapter,) = of_task(bench, "animals")
+    bench.workspace.origins.ask(adapter, "train")
+    asked = bench.workspace.root / "asked" / f"{adapter}.json"
+    before = asked.read_bytes()
+    with read_only(bench.workspace.adapters.root):
+        code, _, err = call("adapters", "remove", adapter)
+    assert (code, asked.read_bytes()) == (2, before), err
 
 
 def test_an_earlier_versions_experiment_is_known_by_its_record(bench: Workbench, call: Call) -> None:
