@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.read_only import with_modes
 from workbench.errors import UnwritableError
 from workbench.files import atomic
 
@@ -275,6 +276,17 @@ def test_a_place_where_no_file_can_be_is_named(tmp_path: Path, target: str, mess
     with pytest.raises(UnwritableError, match=message):
         atomic.write_whole(tmp_path / target, "content")
     assert entries(tmp_path) == ["file"]
+
+
+def test_a_folder_that_cannot_be_deleted_to_the_end_stays_whole(tmp_path: Path) -> None:
+    inside = tmp_path / "target" / "sub"
+    inside.mkdir(parents=True)
+    for folder in (inside.parent, inside):
+        (folder / "file").write_text("content")
+    with with_modes({inside: 0o555}), pytest.raises(UnwritableError, match=r"sub: cannot write here: Permission denied"):
+        atomic.remove_whole(tmp_path / "target")
+    assert entries(tmp_path) == ["target"]
+    assert (entries(inside.parent), entries(inside)) == (["file", "sub"], ["file"])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device")

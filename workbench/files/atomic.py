@@ -21,6 +21,7 @@ from workbench.files.utf_8_names import require_utf_8_path
 LOCK = ".lock"  # ending of the file that a writer holds while its output is unfinished
 DRAFT = "draft"  # name of what an empty folder is filled with
 UNFINISHED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}(\.lock)?")
+EFFECTIVE = os.access in os.supports_effective_ids
 FORSAKEN = 24 * 60 * 60  # seconds after which an unfinished path without a lock belongs to nobody
 REFUSALS = {
     errno.EACCES,
@@ -181,10 +182,11 @@ def remove_whole(target: Path) -> None:
     """Delete a folder or a file, if it is there, so that no reader ever sees a part of it.
 
     Raises:
-        UnwritableError: it cannot be deleted.
+        UnwritableError: it cannot be deleted, or a folder in it may not be changed; it stays as it is.
     """
     if not os.path.lexists(target):
         return
+    _require_deletable(target)
     with _held_beside(target) as grave, _writing(target):
         try:
             target.rename(grave)
@@ -354,6 +356,16 @@ def _delete_counted(path: Path) -> int:
     except OSError:  # it cannot be deleted, or another process deletes it at the same time
         return 0
     return bytes_
+
+
+def _require_deletable(target: Path) -> None:
+    """Raise UnwritableError where a folder has something in it that could not be deleted."""
+    if target.is_symlink() or not target.is_dir():
+        return
+    for folder in (target, *(path for path in target.rglob("*") if path.is_dir() and not path.is_symlink())):
+        with _writing(folder):
+            if not os.access(folder, os.W_OK | os.X_OK, effective_ids=EFFECTIVE):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _delete(path: Path) -> None:
