@@ -81,9 +81,9 @@ def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame
         hint = suggest(settings.dataset, json.loads(done.stderr))
         raise InputError(f"{PACKAGE} has no generator {settings.dataset!r}", where=where, hint=hint)
     if done.returncode:
-        is_late = done.returncode == -signal.SIGXCPU
-        late = [f"it takes more than {seconds} seconds of processor time"]
-        last_words = late if is_late else done.stderr.strip().splitlines()[-1:] or [f"its process ended with code {done.returncode}"]
+        last_words = done.stderr.strip().splitlines()[-1:] or [f"its process ended with code {done.returncode}"]
+        if done.returncode == -signal.SIGXCPU:
+            last_words = [f"it takes more than {seconds} seconds of processor time"]
         raise DataError(
             f"it made no problems: {last_words[0]}",
             where=where,

@@ -283,7 +283,7 @@ def test_a_folder_that_cannot_be_deleted_to_the_end_stays_whole(tmp_path: Path) 
     inside.mkdir(parents=True)
     for folder in (inside.parent, inside):
         (folder / "file").write_text("content")
-    with with_modes({inside: 0o555}), pytest.raises(UnwritableError, match=r"sub: cannot write here: Permission denied"):
+    with with_modes({inside: 0o555}), pytest.raises(UnwritableError, match="sub: cannot write here: Permission denied"):
         atomic.remove_whole(tmp_path / "target")
     assert entries(tmp_path) == ["target"]
     assert (entries(inside.parent), entries(inside)) == (["file", "sub"], ["file"])
