@@ -26,7 +26,7 @@ OF_PACKAGE = (
     *("prefix", "mam", "unipelt", "loreft"),
 )
 OF_PEFT = ("lora", "ia3")  # methods of the package that become peft's here
-BESIDE = (  # keys of a folder's adapter_config.json beside the adapter's own config; versions of 2020 wrote config_id and type
+BESIDE = (  # keys of an adapter_config.json beside the adapter's own config; versions of 2020 wrote config_id and type
     *("config", "config_id", "hidden_size", "label2id", "model_class", "model_name", "model_type", "name", "type"),
     "version",
 )
