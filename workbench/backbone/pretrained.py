@@ -27,6 +27,8 @@ from workbench.machine.sharding import read_by_all
 from workbench.settings.base import Quantization, StoredWidth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -238,14 +240,20 @@ class Backbone:
         import torch
         from transformers import AutoModel
 
-        options: dict[str, Any] = {}
-        if self.quantization:
-            options = {"quantization_config": quantisation.packing(self.quantization), "device_map": {"": "cpu"}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            body, loading_info = self.pretrained(AutoModel, **options)
+            body, loading_info = self.pretrained(AutoModel, **self.packed())
         require_whole(self.folder, self.config, loading_info)
         return quantisation.keep_as_packed(body.eval()) if self.quantization else body.eval()
+
+    def packed(self, outside: Sequence[str] = ()) -> dict[str, Any]:
+        """Return options for :meth:`pretrained` that pack the linear layers, but those ``outside`` the transformer.
+
+        There are none where the backbone is not quantised.
+        """
+        if not self.quantization:
+            return {}
+        return {"quantization_config": quantisation.packing(self.quantization, outside), "device_map": {"": "cpu"}}
 
     def pretrained(self, loader: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
         """Return the weights in float32 as a model of the class that ``loader`` picks, and transformers' report.
