@@ -18,6 +18,7 @@ from workbench.backbone.intactness import is_untouched, remember
 from workbench.backbone.model_folder import CONFIG
 from workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
 from workbench.backbone.tokenizer_files import own_files
+from workbench.backbone.tokenizer_reading import read_tokenizer
 from workbench.backbone.tokenizing import fit_to, note_tokens
 from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, opening
@@ -112,14 +113,11 @@ class Backbone:
             InputError: it cannot be opened, pads with nothing, has words that the model has no place for, makes far
                 more of a text than was given, or has a regular expression that takes for ever.
         """
-        from transformers import AutoTokenizer
-
         bounds = None if self.pinned else require_bounded(self.folder)
         with opening("the tokenizer", str(self.folder), BROKEN):
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            tokenizer = read_tokenizer(
                 self.folder,
-                config=self.config,
-                trust_remote_code=False,
+                self.config,
                 clean_up_tokenization_spaces=False,  # what a model writes is not altered, as `dog ' cat` would be
                 **own_files(self.folder),
             )
