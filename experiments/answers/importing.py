@@ -122,10 +122,23 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
         stored = import_exported(here, location.folder, source)
         result = ImportResult(source, stored, stored.id in ids)
     else:
-        result = _take_in(here, location, source)
+        take_in = _take_in_on_written_base if source.options.backbone_to else _take_in
+        result = take_in(here, location, source)
     if result.stored and not result.was_here:
         here.manifests.append(result.stored.manifest)
     return result
+
+
+def _take_in_on_written_base(here: KnownHere, location: Location, source: Source) -> ImportResult:
+    """Import an adapter on its base model with the words that it brings, which is written; raises as both."""
+    from experiments.answers.written_base import adapter_on_written_base
+
+    sent, options = read_folder(location.folder), source.options
+    backbone, _ = _backbone(sent, source, here)
+    kind = here.find(options.task).file.kind if options.task else _kind(sent, backbone, source)
+    with adapter_on_written_base(sent, backbone, kind, source, here) as (folder, target):
+        named = replace(source, options=replace(options, backbone=target, backbone_to=None))
+        return _take_in(here, replace(location, folder=folder), named)
 
 
 def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResult:

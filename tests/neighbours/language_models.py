@@ -10,6 +10,7 @@ from torch import Tensor
 
 from experiments.api import Workbench
 from tests.elsewhere.senders import TEXTS
+from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.methods.stored_model import backbone_of, open_adapter
 
 
@@ -22,7 +23,11 @@ def said_by(model: Any, tokenizer: Any) -> Tensor:
 
 def said_here(folder: Path, base: Path | str, workspace: Path) -> Tensor:
     """Import a folder; return the same of the adapter."""
-    stored = Workbench(workspace, []).exchange.import_adapter(folder, str(base))
+    return said_of(Workbench(workspace, []).exchange.import_adapter(folder, str(base)))
+
+
+def said_of(stored: StoredAdapter) -> Tensor:
+    """Return the same of an adapter."""
     backbone = backbone_of(stored)
     model = open_adapter(stored, backbone)
     with torch.inference_mode():

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from experiments.api import Workbench
 from tests.elsewhere.senders import TEXTS
 from tests.neighbours.compared import Compared, keep
 from tests.neighbours.environments import Environment, environment
-from tests.neighbours.language_models import largest, said_here
+from tests.neighbours.language_models import largest, said_here, said_of
+from tests.tiny_models import WORDS
 from workbench.backbone.model_folder import ITSELF
 
 REQUIREMENTS = (
@@ -77,3 +79,16 @@ def test_it_says_what_its_program_says(llama: Path, tmp_path: Path) -> None:
         off = largest(here, there)
         assert off < 1e-4
         keep(Compared("LLaMA-Factory", version, "writes", f"logits, {form} of SFT", here.numel(), off))
+
+
+@pytest.mark.neighbour
+def test_tokens_that_it_added(llama: Path, tmp_path: Path) -> None:
+    there = trained(llama, tmp_path / "sent", both={"add_tokens": "<a>,<b>", "resize_vocab": True})
+    bench = Workbench(tmp_path / "ws", [])
+    stored = bench.exchange.import_adapter(tmp_path / "sent", str(llama), backbone_to=tmp_path / "written")
+    here = said_of(stored)
+    assert here.shape[1] == there.shape[1] > len(WORDS) + 5
+    off = largest(here, there)
+    assert off < 1e-4
+    version = factory().version("llamafactory")
+    keep(Compared("LLaMA-Factory", version, "writes", "logits, a LoRA with added tokens", here.numel(), off))

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 WRAPPERS = ("ModulesToSaveWrapper", "TrainableTokensWrapper")
-MERGED = "Merge it into a model of its own (peft: merge_and_unload, save_pretrained), and import that."
+WRITTEN = "Let the base model be written with it, to a folder of your choice: --backbone-to FOLDER."
+MERGED = "Merge the adapter into a model of its own (peft: merge_and_unload, save_pretrained), and import that."
 POOLER = "pooler"  # a module that the transformer brings and only a head reads
 
 
@@ -56,7 +57,7 @@ def require_own_output(program: Any, outside: Iterable[str], where: str) -> None
     trained += [name for wrapper in WRAPPERS for name, _ in _wrapped_modules(program, "", wrapper)]
     if layer := next((name for name in outside if name in trained), None):
         message = f"{layer} was trained, and answers are generated here with the base model's own output layer"
-        raise InputError(message, where=where, hint=MERGED)
+        raise InputError(message, where=where, hint=f"{WRITTEN} {MERGED}")
 
 
 def require_named(trained: TrainedModules, modules: Iterable[str], where: str) -> None:
