@@ -223,7 +223,7 @@ def test_the_way_is_told(llama: Path, tmp_path: Path, call: Call) -> None:
     sent(llama, tmp_path / "sent", target_modules=["q_proj"])
     code, out, err = call("adapters", "import", "sent", "--backbone", str(llama), "--workspace", "ws")
     assert (code, out) == (2, "")
-    assert lacks(err, "its tokenizer has 2 tokens that", "<a>, <b>", "--backbone-to FOLDER") == []
+    assert lacks(err, "its tokenizer has tokens that", "<a>, <b>", "--backbone-to FOLDER") == []
     options = ("--backbone", str(llama), "--backbone-to", "written", "--workspace", "ws")
     code, out, err = call("adapters", "import", "sent", *options)
     assert code == 0, err

@@ -119,8 +119,9 @@ def _known_keys(architecture: Any) -> Collection[str]:
 
 def _writer(document: Mapping[str, Any]) -> str:
     version = document.get("version")
-    named = isinstance(version, str) and version
-    return f"adapters {version.removeprefix('adapters.')}" if named else "Another version of adapters"
+    if isinstance(version, str) and version:
+        return f"adapters {version.removeprefix('adapters.')}"
+    return "Another version of adapters"
 
 
 def without_unused(

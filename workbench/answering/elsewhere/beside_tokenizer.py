@@ -53,7 +53,8 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
         ours = {word: number for word, number in ours.items() if word in theirs}
     added = sorted(theirs.keys() - ours.keys(), key=theirs.__getitem__)
     if added and all(theirs.get(word) == number for word, number in ours.items()):
-        message = f"its tokenizer has {len(added):,} tokens that {backbone.name} does not have: {', '.join(added[:3])}"
+        more = f" and {len(added) - 3:,} more" if len(added) > 3 else ""
+        message = f"its tokenizer has tokens that {backbone.name} does not have: {', '.join(added[:3])}{more}"
         raise InputError(message, where=str(folder), hint=ADDED_HINT)
     if difference := other_words(theirs, ours):
         raise InputError(difference, where=str(folder), hint=HINT)

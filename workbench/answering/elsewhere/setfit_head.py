@@ -57,7 +57,8 @@ class SetFitHead:
 
         from workbench.methods.layered_head import ACTIVATIONS, UNIT
 
-        linear = nn.Linear(*reversed(self.weight.shape))
+        rows, columns = self.weight.shape
+        linear = nn.Linear(columns, rows)
         linear.load_state_dict({"weight": self.weight.float(), "bias": self.bias.float()})
         return {**({UNIT: ACTIVATIONS[UNIT]()} if self.is_on_unit else {}), "head": linear}
 
