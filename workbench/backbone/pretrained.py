@@ -16,6 +16,7 @@ from workbench.backbone.config import config_object, read_json
 from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
 from workbench.backbone.intactness import is_untouched, remember
 from workbench.backbone.model_folder import CONFIG
+from workbench.backbone.piece_bounds import require_bounded_pieces
 from workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
 from workbench.backbone.tokenizer_files import own_files
 from workbench.backbone.tokenizer_reading import read_tokenizer
@@ -114,6 +115,8 @@ class Backbone:
                 more of a text than was given, or has a regular expression that takes for ever.
         """
         bounds = None if self.pinned else require_bounded(self.folder)
+        if not (self.pinned or bounds):
+            require_bounded_pieces(self.folder)
         with opening("the tokenizer", str(self.folder), BROKEN):
             tokenizer = read_tokenizer(
                 self.folder,
