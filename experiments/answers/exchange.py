@@ -104,6 +104,7 @@ class Exchange:
         labels: Sequence[str] | Literal["auto"] = (),
         max_length: int | None = None,
         link: bool = False,
+        backbone_to: Path | str | None = None,
     ) -> StoredAdapter:
         """Copy an adapter into the workspace: one that :meth:`export` wrote, or one that another program trained.
 
@@ -120,6 +121,8 @@ class Exchange:
                 highest on validation rows of ``task``, if it is decided.
             max_length: tokens, longer texts are cut; as many as the model reads if None.
             link: refer to the files of a whole model where they are, instead of copying them.
+            backbone_to: the folder that the base model is written to with the tokens that an adapter of peft brings, or
+                with an output layer that it trained; the adapter belongs to that one then.
 
         Raises:
             InputError: no such folder, something has to be said, its backbone is not known here or is another one, the
@@ -127,7 +130,8 @@ class Exchange:
             UnsafeConfigError: a file would run code.
         """
         order = AUTO if labels == AUTO[0] else tuple(labels) or None
-        source = Source(str(folder), ImportOptions(task, backbone, name, order, max_length, link))
+        target = None if backbone_to is None else str(backbone_to)
+        source = Source(str(folder), ImportOptions(task, backbone, name, order, max_length, link, target))
         here = self._known_here()
         require_possible([source], here.find)
         stored = self._asked_for(import_source(here, source)).stored

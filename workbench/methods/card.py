@@ -123,6 +123,7 @@ OPENING = {
 ACTIVATION = {  # of a head's layers → a function, where torch.nn.functional has none of that name
     "tanh": "torch.tanh",
     "gelu_tanh": "torch.nn.GELU('tanh')",
+    "unit": "torch.nn.functional.normalize",
 }
 PACKED = {
     None: "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workbench.backbone import quantisation
 from workbench.backbone.architecture import skeleton
 from workbench.backbone.init_free import Undrawn
 from workbench.errors import InputError, opening
@@ -44,14 +45,17 @@ class OwnClass:
 
 
 def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
-    """Return the sender's class with the backbone's weights; what those lack are numbers without a meaning.
+    """Return the sender's class with the backbone's weights, in as few bits as it is; what they lack has no meaning.
 
     Raises:
         InputError: transformers has no such class of this architecture, or the weights cannot be opened.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model, loading_info = with_labels(backbone, outputs).pretrained(_loader(kind))
+        packed = backbone.packed(head_modules(backbone, kind)) if backbone.quantization else {}
+        model, loading_info = with_labels(backbone, outputs).pretrained(_loader(kind), **packed)
+    if packed:
+        quantisation.keep_as_packed(model)
     return OwnClass(model.eval(), frozenset(loading_info["missing_keys"]), frozenset(loading_info["unexpected_keys"]))
 
 
