@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from experiments.answers.http_server.address import ANYONE
 from experiments.answers.http_server.admission import Admission
 from experiments.answers.http_server.chat import add_chat
+from experiments.answers.http_server.completions import add_completions
 from experiments.answers.http_server.errors import add_errors
 from experiments.answers.http_server.guard import Guard
 from experiments.answers.http_server.list_lengths import lists_within
@@ -27,6 +28,7 @@ from experiments.answers.http_server.messages import (
     answers_of,
 )
 from experiments.answers.http_server.metrics import MEDIA_TYPE
+from experiments.answers.http_server.models import add_models
 from experiments.answers.http_server.refusals import STOPPING
 from experiments.answers.http_server.replying import reply_to
 from experiments.answers.http_server.streamed import EVENTS, answer_events, answer_parts
@@ -62,6 +64,8 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
     app = FastAPI(title=TITLE, version=version(DISTRIBUTION), docs_url=None, redoc_url=None, lifespan=lifespan)
     _add_answers(app, service, limits)
     add_chat(app, service, limits)
+    add_completions(app, service, limits)
+    add_models(app, service)
     _add_state(app, service)
     add_errors(app)
     add_welcome(app, service)

@@ -52,7 +52,7 @@ def answer_parts(service: Service, job: Job, limits: Limits) -> AsyncIterator[st
     def put(text: str | None) -> None:
         loop.call_soon_threadsafe(texts.put_nowait, text)
 
-    words = Words(job.current.opened.backbone.tokenizer, put, job.options.stop)
+    words = Words(job.current.opened.backbone.tokenizer, put, job.options.stop, job.options.raw)
     options = replace(job.options, hear=words)
     future = service.submit(replace(job, options=options, is_awaited=lambda: words.wanted))
     future.add_done_callback(lambda _: put(None))

@@ -21,7 +21,9 @@ OPENAPI = "/openapi.json"
 def paths_of(app: FastAPI) -> dict[str, str]:
     """Return each path that can be asked, after its method, and what it is for."""
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
-    paths = {f"{method} {route.path}": route.description for route in routes for method in sorted(route.methods or ())}
+    paths = {
+        f"{method} {route.path_format}": route.description for route in routes for method in sorted(route.methods or ())
+    }
     return paths | {f"GET {OPENAPI}": "All of it as an OpenAPI document."}
 
 
