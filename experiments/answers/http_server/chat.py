@@ -17,7 +17,7 @@ from experiments.answers.http_server.models import model_owner
 from experiments.answers.http_server.openai_events import openai_events, reason_of, usage_of
 from experiments.answers.http_server.refusals import STOPPING
 from experiments.answers.http_server.replying import reply_to
-from experiments.answers.http_server.streamed import EVENTS, answer_parts
+from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_parts
 from workbench.backbone.answer_options import AnswerOptions
 from workbench.errors import InputError, StoppedError
 from workbench.methods.kind import GENERATED
@@ -35,11 +35,9 @@ if TYPE_CHECKING:
 
 def add_chat(app: FastAPI, service: Service, limits: Limits) -> None:
     """Answer chat completions."""
-    streams: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
-
     short = [Depends(lists_within(limits))]
 
-    @app.post("/v1/chat/completions", response_model=Completion, responses=streams, dependencies=short)
+    @app.post("/v1/chat/completions", response_model=Completion, responses=STREAMS, dependencies=short)
     async def chat_completions(chat: Chat, request: Request) -> Completion | Response:
         """Answer the last message of a chat, as OpenAI's interface does: the model is a task or an adapter."""
         _require_within(limits, chat)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from experiments.answers.http_server.messages import SentObject, Words
-from experiments.answers.http_server.openai_fields import NoList, NoObject, OpenAIRequest, Reason, Usage
+from experiments.answers.http_server.openai_fields import NoList, NoObject, Off, OpenAIRequest, Reason, Usage
 
 FORMAT = 'answers are not held to a form: it has to be {"type": "text"} or left out'
 
@@ -61,7 +61,7 @@ class Chat(OpenAIRequest):
     audio: None = None
     function_call: Literal["none", "auto"] | None = None
     functions: NoList | None = None
-    logprobs: Literal[False] | None = Field(None, description="POST /v1/completions has them.")
+    logprobs: Off | None = Field(None, description="POST /v1/completions has them.")
     metadata: dict[str, Any] | None = Field(None, description="Is not read.")
     modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = None
     moderation: None = None
@@ -74,7 +74,7 @@ class Chat(OpenAIRequest):
     response_format: TextFormat | None = Field(None, description='{"type": "text"}, or left out.')
     safety_identifier: str | None = Field(None, description="Is not read.")
     service_tier: Literal["auto", "default"] | None = None
-    store: Literal[False] | None = None
+    store: Off | None = None
     tool_choice: Literal["none", "auto"] | None = None
     tools: NoList | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=0)] | None = None

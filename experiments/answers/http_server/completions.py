@@ -22,7 +22,7 @@ from experiments.answers.http_server.openai_events import openai_events, reason_
 from experiments.answers.http_server.openai_fields import Usage
 from experiments.answers.http_server.refusals import STOPPING
 from experiments.answers.http_server.replying import reply_to
-from experiments.answers.http_server.streamed import EVENTS, answer_parts
+from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_parts
 from workbench.answering.predictor import AskedRows
 from workbench.backbone.answer_options import GIVEN, AnswerOptions
 from workbench.errors import InputError, StoppedError
@@ -40,16 +40,15 @@ if TYPE_CHECKING:
     from experiments.answers.http_server.service import Service
     from workbench.answering.text_likelihood import TextLikelihood
 
-KIND = "causal-lm"  # the only kind that continues a text
+CONTINUES = "causal-lm"  # the only kind of task whose adapters continue a text
 UNCONTINUED = ("prompting", "retrieval")  # libraries whose adapters read a question, and no text as it is
 
 
 def add_completions(app: FastAPI, service: Service, limits: Limits) -> None:
     """Continue texts, and tell how likely they are."""
-    streams: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
     short = [Depends(lists_within(limits))]
 
-    @app.post("/v1/completions", response_model=TextCompletion, responses=streams, dependencies=short)
+    @app.post("/v1/completions", response_model=TextCompletion, responses=STREAMS, dependencies=short)
     async def completions(asked: Prompted, request: Request) -> TextCompletion | Response:
         """Continue texts as they are, as OpenAI's older interface does, or tell how likely they are."""
         _require_within(limits, asked)
@@ -118,8 +117,8 @@ def _job(current: Current, asked: Prompted) -> Job:
     owner = model_owner(current, asked.model)
     manifest = current.opened.adapters[owner].manifest
     task = manifest.task
-    if task.kind != KIND or manifest.library in UNCONTINUED:
-        how = task.kind if task.kind != KIND else manifest.method
+    if task.kind != CONTINUES or manifest.library in UNCONTINUED:
+        how = task.kind if task.kind != CONTINUES else manifest.method
         raise InputError(f"{task.name} continues no text ({how}): ask it by POST /v1/chat/completions")
     texts = [prompt if isinstance(prompt, str) else "" for prompt in asked.prompts]
     given = [None if isinstance(prompt, str) else prompt for prompt in asked.prompts]

@@ -45,7 +45,7 @@ def add_models(app: FastAPI, service: Service) -> None:
         current = service.current
         return Models(data=[_model(current, name, adapter) for name, adapter in _names(current).items()])
 
-    @app.get("/v1/models/{model:path}")  # a path: a task's name may have a slash
+    @app.get("/v1/models/{model:path}")  # a path: a name with a slash is unknown, as any other
     async def model(model: str) -> Model:
         """Tell of one of the models; the beginning of an adapter's id will do."""
         current = service.current

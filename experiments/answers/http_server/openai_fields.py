@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from experiments.answers.http_server.messages import SentObject, Words
 
@@ -23,6 +24,16 @@ def _whole(stop: str) -> str:
 
 
 Stop = Annotated[Words, AfterValidator(_whole)]
+
+
+def _off(value: bool) -> bool:
+    """Refuse true; a Literal of False would take the number 0 too."""
+    if value:
+        raise PydanticCustomError("not_off", "has to be false")
+    return value
+
+
+Off = Annotated[bool, AfterValidator(_off), WithJsonSchema({"type": "boolean", "const": False})]
 Zero = Annotated[float, Field(ge=0, le=0)]
 One = Annotated[int, Field(ge=1, le=1)]
 NoList = Annotated[list[Any], Field(max_length=0)]
@@ -34,7 +45,7 @@ class StreamOptions(SentObject):
     """What a stream says besides."""
 
     include_usage: bool | None = False
-    include_obfuscation: Literal[False] | None = None
+    include_obfuscation: Off | None = None
 
 
 class OpenAIRequest(SentObject):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi import Request, Response
@@ -31,7 +32,7 @@ def add_welcome(app: FastAPI, service: Service) -> None:
     """Answer on ``/``, after all other paths were added."""
     paths = paths_of(app)
 
-    @app.get("/")
+    @app.get("/", responses={HTTPStatus.OK.value: {"model": Welcome}})
     async def welcome(request: Request) -> Response:
         """Tell what this is, and where to look."""
         current = service.current
