@@ -61,8 +61,9 @@ class TextLikelihood:
         ids: the text's tokens (tokens,).
         likelihoods: log-probability of each but the first, given those before (tokens − 1,).
         likeliest: at the place of each but the first, and behind the last, the likeliest tokens (tokens, most).
-        following: the likeliest token behind the last.
+        following: the likeliest token behind the last, with its log-probability.
         is_end: whether that one ends an answer.
+        next_text: what it adds to the text.
         words: token → its text, of all tokens above.
     """
 
@@ -71,6 +72,7 @@ class TextLikelihood:
     likeliest: Sequence[Alternatives]
     following: tuple[int, float]
     is_end: bool
+    next_text: str
     words: Mapping[int, str]
 
 
@@ -175,5 +177,6 @@ def _in_words(
     shown = [alternatives[:most] for alternatives in likeliest]
     named = [*{*ids, following[0], *(token for alternatives in shown for token, _ in alternatives)}]
     words = dict(zip(named, texts_of(tokenizer, [[token] for token in named]), strict=True))
+    (next_text,) = texts_of(tokenizer, [[following[0]]], skip_special_tokens=True)
     bounded = [max(value, LOWEST) for value in likelihoods]
-    return TextLikelihood(ids, bounded, shown, following, following[0] in ends, words)
+    return TextLikelihood(ids, bounded, shown, following, following[0] in ends, next_text, words)

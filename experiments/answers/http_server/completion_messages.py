@@ -79,6 +79,11 @@ class Prompted(OpenAIRequest):
         return [sent] if isinstance(sent, str) or isinstance(sent[0], int) else sent
 
     @property
+    def is_weighed(self) -> bool:
+        """Whether the tokens of prompts or continuations have to be told."""
+        return self.logprobs is not None or bool(self.echo and not all(isinstance(sent, str) for sent in self.prompts))
+
+    @property
     def most_tokens(self) -> int:
         """How many tokens a continuation may take."""
         return NEW_TOKENS if self.max_tokens is None else self.max_tokens

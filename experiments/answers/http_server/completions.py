@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from experiments.answers.http_server.limits import Limits
     from experiments.answers.http_server.openai_fields import Reason
     from experiments.answers.http_server.service import Service
+    from workbench.answering.predictor import Answer
     from workbench.answering.text_likelihood import TextLikelihood
 
 CONTINUES = "causal-lm"  # the only kind of task whose adapters continue a text
@@ -67,26 +68,16 @@ def add_completions(app: FastAPI, service: Service, limits: Limits) -> None:
 async def _continued(
     service: Service, job: Job, limits: Limits, request: Request, asked: Prompted
 ) -> tuple[list[Continuation], Usage]:
-    """Return the continuations of all prompts; one token, or none, comes with how likely the prompt is."""
-    is_weighed = asked.logprobs is not None or (asked.echo and not all(isinstance(each, str) for each in asked.prompts))
-    if asked.most_tokens <= 1 and (is_weighed or asked.most_tokens == 0):
-        weighing = replace(job, most=asked.logprobs or 0)
-        told = (await reply_to(service, weighing, limits, request)).likelihoods
-        rows = [Weighed.of_next(prompt, text, asked.most_tokens) for prompt, text in _pairs(asked, told)]
-        read, new = sum(row.read for row in rows), asked.most_tokens * len(rows)
-        usage = Usage(prompt_tokens=read, completion_tokens=new, total_tokens=read + new)
-        return [_continuation(index, row, asked) for index, row in enumerate(rows)], usage
+    """Return the continuation of each prompt, and how many tokens were read and written."""
+    if not asked.most_tokens or (asked.most_tokens == 1 and asked.is_weighed and not asked.stops):
+        return await _weighed(service, job, limits, request, asked)
     until = asyncio.get_running_loop().time() + limits.seconds
     answers = (await reply_to(service, job, limits, request)).answers
-    efforts = [answer.written for answer in answers if answer.written]
     usage = cast("Usage", usage_of(answers))
-    if not is_weighed:
+    if not asked.is_weighed:
         echoed = [str(prompt) if asked.echo else "" for prompt in asked.prompts]
-        choices = [
-            Continuation(index=index, text=before + answer.words, finish_reason=reason_of(answer))
-            for index, (before, answer) in enumerate(zip(echoed, answers, strict=True))
-        ]
-        return choices, usage
+        return [_plain(index, *pair) for index, pair in enumerate(zip(echoed, answers, strict=True))], usage
+    efforts = [answer.written for answer in answers if answer.written]
     whole = _rows([""] * len(efforts), [[*effort.ids] for effort in efforts], 1)
     weighing = replace(job, rows=whole, most=asked.logprobs or 0, is_counted=False)
     told = (await reply_to(service, weighing, limits, request, until)).likelihoods
@@ -94,14 +85,29 @@ async def _continued(
         Weighed(prompt, text, effort.read, answer.words, reason_of(answer))
         for (prompt, text), effort, answer in zip(_pairs(asked, told), efforts, answers, strict=True)
     ]
-    return [_continuation(index, row, asked) for index, row in enumerate(rows)], usage
+    return [_told(index, row, asked) for index, row in enumerate(rows)], usage
+
+
+async def _weighed(
+    service: Service, job: Job, limits: Limits, request: Request, asked: Prompted
+) -> tuple[list[Continuation], Usage]:
+    """Return how likely each prompt is, with the likeliest next token or none: one pass over the prompt tells both."""
+    reply = await reply_to(service, replace(job, most=asked.logprobs or 0), limits, request)
+    rows = [Weighed.of_next(prompt, text, asked.most_tokens) for prompt, text in _pairs(asked, reply.likelihoods)]
+    read, new = sum(row.read for row in rows), asked.most_tokens * len(rows)
+    usage = Usage(prompt_tokens=read, completion_tokens=new, total_tokens=read + new)
+    return [_told(index, row, asked) for index, row in enumerate(rows)], usage
 
 
 def _pairs(asked: Prompted, told: Sequence[TextLikelihood | None]) -> list[tuple[str | list[int], TextLikelihood]]:
     return [(prompt, text) for prompt, text in zip(asked.prompts, told, strict=True) if text]
 
 
-def _continuation(index: int, row: Weighed, asked: Prompted) -> Continuation:
+def _plain(index: int, before: str, answer: Answer) -> Continuation:
+    return Continuation(index=index, text=before + answer.words, finish_reason=reason_of(answer))
+
+
+def _told(index: int, row: Weighed, asked: Prompted) -> Continuation:
     text = (prompt_text(row) if asked.echo else "") + row.words
     logs = None if asked.logprobs is None else log_probabilities(row, bool(asked.echo))
     return Continuation(index=index, text=text, logprobs=logs, finish_reason=row.reason)
@@ -130,8 +136,8 @@ def _job(current: Current, asked: Prompted) -> Job:
 def _rows(texts: Sequence[str], given: Sequence[Sequence[int] | None], limit: int) -> Dataset:
     """Return prompts as rows that are read as they are."""
     numbers = [str(number) for number in range(len(texts))]
-    columns = {"id": numbers, "max_new_tokens": [limit] * len(texts), "text": [*texts], GIVEN: [*given]}
-    rows: Any = AskedRows(columns)
+    limits: list[Any] = [limit] * len(texts)
+    rows: Any = AskedRows({"id": numbers, "max_new_tokens": limits, "text": [*texts], GIVEN: [*given]})
     return cast("Dataset", rows)
 
 

@@ -39,7 +39,7 @@ class Weighed:
             return cls(prompt, replace(told, likeliest=told.likeliest[:-1]), read, "", "length")
         token, likelihood = told.following
         both = replace(told, ids=[*told.ids, token], likelihoods=[*told.likelihoods, likelihood])
-        return cls(prompt, both, read, "" if told.is_end else told.words[token], "stop" if told.is_end else "length")
+        return cls(prompt, both, read, told.next_text, "stop" if told.is_end else "length")
 
 
 def prompt_text(row: Weighed) -> str:
