@@ -101,14 +101,14 @@ class AdapterSet:
 
     def likelihoods(self, texts: Sequence[RawText], owners: Sequence[str]) -> list[TextLikelihood | None]:
         """Return what the adapter with id ``owners[i]`` says about text i; raises as :func:`.text_likelihoods`."""
-        told: list[TextLikelihood | None] = [None] * len(texts)
+        likelihoods: list[TextLikelihood | None] = [None] * len(texts)
         for group in self.groups:
             own = [index for index, owner in enumerate(owners) if owner in group.adapters]
             if own:
                 rows = group.likelihoods([texts[index] for index in own], [owners[index] for index in own])
                 for index, row in zip(own, rows, strict=True):
-                    told[index] = row
-        return told
+                    likelihoods[index] = row
+        return likelihoods
 
 
 def _open_group(

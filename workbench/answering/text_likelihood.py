@@ -93,20 +93,20 @@ def text_likelihoods(
     """
     ids = raw_prompts([text.text for text in texts], [text.given for text in texts], tokenizer)
     _require_short(model, ids)
-    told: list[tuple[list[float], list[Alternatives]] | None] = [None] * len(texts)
+    measured: list[tuple[list[float], list[Alternatives]] | None] = [None] * len(texts)
     for numbers in _batches(ids):
         wanted = [number for number in numbers if texts[number].is_awaited()]
         if wanted:
             most = [texts[number].most for number in wanted]
             rows = _tell(model, [ids[number] for number in wanted], most, wanted, tokenizer.pad_token_id, arrange)
             for number, row in zip(wanted, rows, strict=True):
-                told[number] = row
-    highest = [[alternatives[0][1] for alternatives in row[1]] if row else [] for row in told]
+                measured[number] = row
+    highest = [[alternatives[0][1] for alternatives in row[1]] if row else [] for row in measured]
     require_scores([np.array(values) for values in highest])
     ends = frozenset(end_tokens(tokenizer))
     return [
         _in_words(tokenizer, own, row, text.most, ends) if row else None
-        for text, own, row in zip(texts, ids, told, strict=True)
+        for text, own, row in zip(texts, ids, measured, strict=True)
     ]
 
 
@@ -140,13 +140,13 @@ def _tell(
     order, beside = ([*range(len(ids))], {}) if arrange is None else arrange(numbers)
     rows = [{"input_ids": [*ids[row]], "attention_mask": [1] * len(ids[row])} for row in order]
     batch = to_device_of(model, pad_rows(rows, pad, "right"))
-    told: list[tuple[list[float], list[Alternatives]]] = [([], [])] * len(ids)
+    measured: list[tuple[list[float], list[Alternatives]]] = [([], [])] * len(ids)
     with torch.inference_mode():
         states = model.states(**batch, question=batch["attention_mask"], **beside)  # (texts, tokens, h)
-        for place, row in enumerate(order):
-            tokens = batch["input_ids"][place, : len(ids[row])]
-            told[row] = _row(model, states[place, : len(tokens)], tokens, max(most[row], 1))
-    return told
+        for position, row in enumerate(order):
+            tokens = batch["input_ids"][position, : len(ids[row])]
+            measured[row] = _row(model, states[position, : len(tokens)], tokens, max(most[row], 1))
+    return measured
 
 
 def _row(model: TaskModel, states: Tensor, tokens: Tensor, most: int) -> tuple[list[float], list[Alternatives]]:
@@ -168,11 +168,11 @@ def _row(model: TaskModel, states: Tensor, tokens: Tensor, most: int) -> tuple[l
 def _in_words(
     tokenizer: PreTrainedTokenizerBase,
     ids: Sequence[int],
-    told: tuple[list[float], list[Alternatives]],
+    measured: tuple[list[float], list[Alternatives]],
     most: int,
     ends: frozenset[int],
 ) -> TextLikelihood:
-    likelihoods, likeliest = told
+    likelihoods, likeliest = measured
     following = likeliest[-1][0]
     shown = [alternatives[:most] for alternatives in likeliest]
     named = [*{*ids, following[0], *(token for alternatives in shown for token, _ in alternatives)}]

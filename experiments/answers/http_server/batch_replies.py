@@ -62,15 +62,15 @@ def replies_to(jobs: Sequence[Job]) -> list[Reply]:
 
 def likelihood_replies(jobs: Sequence[Job]) -> list[Reply]:
     """Return how likely the texts of jobs are; all are read together, whosever adapters measure them."""
-    told: list[Reply] = [Reply([], [])] * len(jobs)
+    measured: list[Reply] = [Reply([], [])] * len(jobs)
     for current in {id(job.current): job.current for job in jobs}.values():
         numbers = [number for number, job in enumerate(jobs) if job.current is current]
         texts = [_raw_texts(jobs[number]) for number in numbers]
         owners = [[str(jobs[number].adapter)] * len(jobs[number]) for number in numbers]
         rows = iter(current.opened.likelihoods([*chain(*texts)], [*chain(*owners)]))
         for number, own in zip(numbers, owners, strict=True):
-            told[number] = Reply([], own, likelihoods=[*islice(rows, len(own))])
-    return told
+            measured[number] = Reply([], own, likelihoods=[*islice(rows, len(own))])
+    return measured
 
 
 def _raw_texts(job: Job) -> list[RawText]:

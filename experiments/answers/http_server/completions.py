@@ -80,12 +80,12 @@ async def _continued(
     efforts = [answer.written for answer in answers if answer.written]
     whole = _rows([""] * len(efforts), [[*effort.ids] for effort in efforts], 1)
     weighing = replace(job, rows=whole, most=asked.logprobs or 0, is_counted=False)
-    told = (await reply_to(service, weighing, limits, request, until)).likelihoods
+    likelihoods = (await reply_to(service, weighing, limits, request, until)).likelihoods
     rows = [
         Weighed(prompt, text, effort.read, answer.words, reason_of(answer))
-        for (prompt, text), effort, answer in zip(_pairs(asked, told), efforts, answers, strict=True)
+        for (prompt, text), effort, answer in zip(_pairs(asked, likelihoods), efforts, answers, strict=True)
     ]
-    return [_told(index, row, asked) for index, row in enumerate(rows)], usage
+    return [_weighed_continuation(index, row, asked) for index, row in enumerate(rows)], usage
 
 
 async def _weighed(
@@ -96,18 +96,20 @@ async def _weighed(
     rows = [Weighed.of_next(prompt, text, asked.most_tokens) for prompt, text in _pairs(asked, reply.likelihoods)]
     read, new = sum(row.read for row in rows), asked.most_tokens * len(rows)
     usage = Usage(prompt_tokens=read, completion_tokens=new, total_tokens=read + new)
-    return [_told(index, row, asked) for index, row in enumerate(rows)], usage
+    return [_weighed_continuation(index, row, asked) for index, row in enumerate(rows)], usage
 
 
-def _pairs(asked: Prompted, told: Sequence[TextLikelihood | None]) -> list[tuple[str | list[int], TextLikelihood]]:
-    return [(prompt, text) for prompt, text in zip(asked.prompts, told, strict=True) if text]
+def _pairs(
+    asked: Prompted, likelihoods: Sequence[TextLikelihood | None]
+) -> list[tuple[str | list[int], TextLikelihood]]:
+    return [(prompt, text) for prompt, text in zip(asked.prompts, likelihoods, strict=True) if text]
 
 
 def _plain(index: int, before: str, answer: Answer) -> Continuation:
     return Continuation(index=index, text=before + answer.words, finish_reason=reason_of(answer))
 
 
-def _told(index: int, row: Weighed, asked: Prompted) -> Continuation:
+def _weighed_continuation(index: int, row: Weighed, asked: Prompted) -> Continuation:
     text = (prompt_text(row) if asked.echo else "") + row.words
     logs = None if asked.logprobs is None else log_probabilities(row, bool(asked.echo))
     return Continuation(index=index, text=text, logprobs=logs, finish_reason=row.reason)

@@ -19,27 +19,27 @@ class Weighed:
 
     Attributes:
         prompt: as it was sent.
-        told: of the tokens of both.
+        likelihood: of the tokens of both.
         read: how many of them are the prompt's.
         words: the continuation.
         reason: why it ended.
     """
 
     prompt: str | list[int]
-    told: TextLikelihood
+    likelihood: TextLikelihood
     read: int
     words: str
     reason: Reason
 
     @classmethod
-    def of_next(cls, prompt: str | list[int], told: TextLikelihood, new: int) -> Weighed:
-        """Return a prompt with the likeliest next token, or without any (``new`` is 0)."""
-        read = len(told.ids)
+    def of_next(cls, prompt: str | list[int], text: TextLikelihood, new: int) -> Weighed:
+        """Return a prompt, of which ``text`` speaks, with the likeliest next token or without any (``new`` is 0)."""
+        read = len(text.ids)
         if not new:
-            return cls(prompt, replace(told, likeliest=told.likeliest[:-1]), read, "", "length")
-        token, likelihood = told.following
-        both = replace(told, ids=[*told.ids, token], likelihoods=[*told.likelihoods, likelihood])
-        return cls(prompt, both, read, told.next_text, "stop" if told.is_end else "length")
+            return cls(prompt, replace(text, likeliest=text.likeliest[:-1]), read, "", "length")
+        token, likelihood = text.following
+        both = replace(text, ids=[*text.ids, token], likelihoods=[*text.likelihoods, likelihood])
+        return cls(prompt, both, read, text.next_text, "stop" if text.is_end else "length")
 
 
 def prompt_text(row: Weighed) -> str:
@@ -50,14 +50,14 @@ def prompt_text(row: Weighed) -> str:
 def log_probabilities(row: Weighed, with_prompt: bool) -> LogProbabilities:
     """Return how likely the continuation is, and with it the prompt's tokens where ``with_prompt``."""
     texts, start = _texts(row), 0 if with_prompt else row.read
-    likelihoods = [None, *row.told.likelihoods]
+    likelihoods = [None, *row.likelihood.likelihoods]
     likeliest: list[dict[str, float] | None] = [None]
     for token, likelihood, alternatives in zip(
-        row.told.ids[1:], row.told.likelihoods, row.told.likeliest, strict=False
+        row.likelihood.ids[1:], row.likelihood.likelihoods, row.likelihood.likeliest, strict=False
     ):
         named: dict[str, float] = {}
         for other, value in (*alternatives, (token, likelihood)):
-            named.setdefault(row.told.words[other], value)  # of tokens with one text, the likelier
+            named.setdefault(row.likelihood.words[other], value)  # of tokens with one text, the likelier
         likeliest.append(named)
     return LogProbabilities(
         tokens=texts[start:],
@@ -68,4 +68,4 @@ def log_probabilities(row: Weighed, with_prompt: bool) -> LogProbabilities:
 
 
 def _texts(row: Weighed) -> list[str]:
-    return [row.told.words[token] for token in row.told.ids]
+    return [row.likelihood.words[token] for token in row.likelihood.ids]

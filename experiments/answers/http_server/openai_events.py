@@ -40,8 +40,8 @@ async def openai_events(
         first: said before the answer.
     """
     written = ""
-    for said in first:
-        yield _event({**head, "choices": [said]})
+    for opening in first:
+        yield _event({**head, "choices": [opening]})
     async for part in parts:
         if isinstance(part, Failed):
             yield _event(openai_error(part.code, part.what))
