@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 CLIENT_GONE = 499  # nginx's code, in logs and metrics; nobody gets it
 
 
-async def reply_to(service: Service, job: Job, limits: Limits, request: Request) -> Reply:
+async def reply_to(service: Service, job: Job, limits: Limits, request: Request, until: float | None = None) -> Reply:
     """Return the reply to texts, once it is there; if it comes too late or the client goes, the rest is not generated.
+
+    ``until`` is a moment of the event loop's clock, where the request has been worked on before.
 
     Raises:
         BusyError: the queue is full.
@@ -34,7 +36,8 @@ async def reply_to(service: Service, job: Job, limits: Limits, request: Request)
     reply, gone = asyncio.wrap_future(future), asyncio.ensure_future(_departure(request))
     either: set[asyncio.Future[Any]] = {reply, gone}
     try:
-        await asyncio.wait(either, timeout=limits.seconds, return_when=asyncio.FIRST_COMPLETED)
+        seconds = limits.seconds if until is None else max(until - asyncio.get_running_loop().time(), 0)
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if reply.done():
             return reply.result()
         if gone.done():
