@@ -118,7 +118,7 @@ def _targets(named: Any, trained: TrainedModules | None, modules: Iterable[str])
     module_names = sorted(named) if isinstance(named, list) else []
     if trained is None:
         return module_names or None
-    fits = _matching(module_names)
+    fits = matching(module_names)
     picked = {name for name in modules if fits(name)}
     return module_names if picked and picked == {*trained.adapted} else sorted(trained.adapted) or None
 
@@ -187,7 +187,7 @@ def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> P
     }
     for key in SUBSETS:
         if named := getattr(body_config, key, None):
-            fits = _matching(named)
+            fits = matching(named)
             changes[key] = sorted(name for name, full in trained.adapted.items() if fits(full))
     for key, value in (changes | _patterns(body_config, trained)).items():
         if hasattr(body_config, key):
@@ -220,7 +220,7 @@ def _as_json(value: Any) -> Any:
     return sorted(value) if isinstance(value, set | frozenset) else getattr(value, "value", str(value))
 
 
-def _matching(named: str | Sequence[str]) -> Callable[[str], bool]:
+def matching(named: str | Sequence[str]) -> Callable[[str], bool]:
     """Return whether peft counts a module among ``named``: by an expression, or by the end of its name."""
     if isinstance(named, str):
         return lambda name: re.fullmatch(named, name) is not None
