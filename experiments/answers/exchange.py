@@ -44,11 +44,14 @@ class Exchange:
     ) -> Path:
         """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
 
+        An adapter of peft is written for the class of transformers that answers its task, such as
+        ``AutoModelForCausalLM``, if that gives the same answers; the card begins with how it is opened.
+
         Args:
             adapter: its id, or another name.
             folder: where to; new or empty.
             merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
-            backbone: for ``merge``: where the adapter's backbone is, if not where it was.
+            backbone: where the adapter's backbone is, if not where it was; for ``merge``, and for adapters of peft.
             form: for ``merge``: ``sequence-classification``, ``token-classification`` or ``causal-lm``, a model of
                 transformers' own that its ``pipeline`` answers with.
             original: write it as it came, for the program that trained it, in place of the workbench's own form.
@@ -58,7 +61,8 @@ class Exchange:
             InputError: something is in ``folder`` already, it is one of the workspace's own, the adapter cannot be
                 merged, or its architecture has no such form that computes what it does, or it came in no other form.
         """
-        return export_adapter(self.workspace, self._id(adapter), path_of(folder), merge, backbone, form, original)
+        adapter_name, target = self._id(adapter), path_of(folder)
+        return export_adapter(self.workspace, adapter_name, target, merge, backbone, form, original, self.listener)
 
     def export_for_servers(self, adapter: str, folder: Path | str, backbone: str | None = None) -> ServerLora:
         """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.

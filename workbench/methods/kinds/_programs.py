@@ -25,16 +25,18 @@ with torch.inference_mode():
         states = body(**batch).last_hidden_state.float()
 """
 
-LOGITS = (
-    BODY
-    + """\
-config, options = body.config, {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True}
+BATCH = """\
+config, options = {{ reader }}.config, {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True}
 if not hasattr(config, "rope_theta") and not hasattr(config, "rope_parameters"):
     options["padding_side"] = "right"  # positions count padding
 if not getattr(config, "type_vocab_size", 0) and config.model_type != "xlnet":
     options["return_token_type_ids"] = False
 batch = tokenizer(texts, return_tensors="pt", **options)
 """
+
+LOGITS = (
+    BODY
+    + BATCH.replace("{{ reader }}", "body")
     + DECODER
     + """\
     {{ pooling }}
@@ -42,21 +44,17 @@ batch = tokenizer(texts, return_tensors="pt", **options)
 """
 )
 
-CLASSIFICATION = (
-    LOGITS
-    + """\
+ONE_LABEL = """\
 labels = {{ task.labels | list }}
 print([labels[index] for index in logits.argmax(dim=1)])
 """
-)
+CLASSIFICATION = LOGITS + ONE_LABEL
 
-MULTILABEL = (
-    LOGITS
-    + """\
+LABELS = """\
 labels = {{ task.labels | list }}
 print([[label for label, logit in zip(labels, row) if logit > 0] for row in logits])
 """
-)
+MULTILABEL = LOGITS + LABELS
 
 REGRESSION = (
     LOGITS
@@ -66,18 +64,13 @@ print(values.tolist())
 """
 )
 
-TOKEN_CLASSIFICATION = (
-    BODY
-    + """\
+TOKENS = """\
 options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True, "padding_side": "right"}
 options |= {"return_token_type_ids": False, "return_offsets_mapping": True}
 batch = tokenizer(texts, return_tensors="pt", **options)
 offsets = batch.pop("offset_mapping").tolist()
 """
-    + DECODER
-    + """\
-    features = states
-    {{ logits }}
+TAGS = """\
 labels, tags = {{ task.labels | list }}, []
 for text, spans, row in zip(texts, offsets, logits):
     word_of, first = [], {}  # a token belongs to the word in which its last character stands
@@ -90,9 +83,9 @@ for text, spans, row in zip(texts, offsets, logits):
     tags.append([labels[row[first[word]].argmax()] if word in first else None for word in range(len(text.split()))])
 print(tags)
 """
-)
+TOKEN_CLASSIFICATION = BODY + TOKENS + DECODER + "    features = states\n    {{ logits }}\n" + TAGS
 
-CAUSAL_LM = '''\
+CAUSAL_LM_OPENED = """\
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
@@ -102,11 +95,15 @@ body = AutoModel.from_pretrained(backbone, dtype=torch.float32{{ packed }})
 lm = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
 setattr(lm, lm.base_model_prefix, body{{ ".get_base_model()" if library == "prompts" }})  # the output layer stays
 lm.eval()
+"""
+OUTPUT_IN_FLOAT32 = """\
 {% if precision == "bf16" -%}
 output = lm.get_output_embeddings()
 in_float32 = torch.autocast("cpu", enabled=False)
 output.forward = in_float32(lambda x: torch.nn.functional.linear(x.float(), output.weight, output.bias))
 {% endif -%}
+"""
+PROMPTS = '''\
 options = {"padding_side": "left", "truncation_side": "left", "clean_up_tokenization_spaces": False}
 tokenizer = AutoTokenizer.from_pretrained(backbone, **options)
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
@@ -131,6 +128,8 @@ if tokenizer.chat_template:
     end = [*written, *(each for each, said in after if "\\n" in said), end][0]
 options = {"truncation": True, "max_length": {{ budget.max_length - task.max_new_tokens }}, "padding": True}
 batch = tokenizer(prompts, add_special_tokens=False, return_token_type_ids=False, return_tensors="pt", **options)
+'''.replace("@STOPPED@", f"{{% raw %}}{STOPPED}{{% endraw %}}")
+VIRTUAL = """\
 {% if library == "prompts" -%}
 virtual = body.get_prompt(len(texts)).detach()
 batch = {
@@ -138,6 +137,8 @@ batch = {
     "attention_mask": torch.cat([torch.ones(virtual.shape[:2], dtype=torch.long), batch["attention_mask"]], dim=1),
 }
 {% endif -%}
+"""
+GENERATED = """\
 with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
     found = lm.generate(
         **batch,
@@ -153,7 +154,8 @@ with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled
 new = found{{ "" if library == "prompts" else '[:, batch["input_ids"].shape[1] :]' }}
 answers = [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
 print(answers)
-'''.replace("@STOPPED@", f"{{% raw %}}{STOPPED}{{% endraw %}}")
+"""
+CAUSAL_LM = CAUSAL_LM_OPENED + OUTPUT_IN_FLOAT32 + PROMPTS + VIRTUAL + GENERATED
 
 SEQ2SEQ = """\
 import torch
