@@ -8,9 +8,7 @@ lacks at least one pair of the best: it is the best of those orders that lack th
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from experiments.reporting.label_table import percent
 from experiments.reporting.wording import probability
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.errors import InputError
+from workbench.files.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -222,10 +221,10 @@ def _answers(sent: SentFolder, details: ImportDetails, task: Task) -> Answers:
 
     split = task.splits["validation"]
     rows = split.select(range(0, len(split), 1 + (len(split) - 1) // MOST_ROWS))
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         anyhow = replace(details, order=task.labels, name=None)
         in_place = replace(sent, link=True) if isinstance(sent, SentModel) else sent
-        stored, _ = take_in(in_place, anyhow, AdapterStore(Path(scratch) / "adapters"))
+        stored, _ = take_in(in_place, anyhow, AdapterStore(scratch / "adapters"))
         model = open_adapter(stored, details.backbone)
         with apart_for_answers(model) as asked:
             length = stored.manifest.budget.max_length

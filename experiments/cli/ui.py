@@ -11,7 +11,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from shutil import copyfile
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +19,7 @@ from experiments.terminal.options import WorkspaceOption
 from experiments.terminal.output import stderr, stdout
 from workbench.errors.printable import printable
 from workbench.files.digest import key
+from workbench.files.scratch import scratch_folder
 from workbench.machine.interpreter import PYTHON, SAFE_PATH
 from workbench.mlflow.relocation import ARTIFACTS
 
@@ -75,17 +75,17 @@ def ui(
     if tracker.database and not tracker.database.is_file():
         hint = "Run something first (workbench run quickstart), or name another --workspace."
         raise InputError("nothing has been logged here yet", where=str(tracker.database.parent), hint=hint)
-    with TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         own = tracker
         if tracker.database:
-            tracker = _writable(tracker, tracker.database, chosen_workspace, Path(scratch))
+            tracker = _writable(tracker, tracker.database, chosen_workspace, scratch)
         if tracker is own:
             _tell_champions(chosen_workspace)
         chosen = _own_port(chosen_workspace.root) if port is None else _free_port(port)
         address = f"http://{HOST}:{chosen}"
         stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
         _reports(address, tracker)
-        _serve(_command((chosen_workspace.root / ARTIFACTS).as_uri(), chosen, scratch), tracker.uri)
+        _serve(_command((chosen_workspace.root / ARTIFACTS).as_uri(), chosen, str(scratch)), tracker.uri)
 
 
 def _tell_champions(workspace: Workspace) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from fusion.target.composition import Composed
 from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, read_config
 from workbench.errors import InputError
+from workbench.files.scratch import scratch_folder
 from workbench.methods.libraries.adapters import computing
 from workbench.methods.stored_model import adaptation_of
 
@@ -116,8 +115,7 @@ def _attached(
     request: Request, adaptation: Adaptation, config: Mapping[str, Any], tensors: dict[str, Tensor]
 ) -> nn.Module:
     """Return the backbone with a bottleneck of these tensors, as it is when it comes from the store."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
         save_file(tensors, folder / ADAPTERS_WEIGHTS)
         return adaptation.library.load(request.backbone.load(), folder, None)

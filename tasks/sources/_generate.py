@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import importlib
 import json
+import resource
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+MEMORY = 2 << 30  # bytes; what is generated is named by a task file, which may come from elsewhere
 UNKNOWN, REFUSED = 3, 4  # exit codes: no such generator; it cannot be imported, or not with this configuration
 
 
 def main() -> None:
-    """Write a list of [question, answer] for the request ``{root, dataset, config}``."""
+    """Write a list of [question, answer] for the request ``{root, dataset, config, seconds}``."""
     request = json.load(sys.stdin)
+    seconds = request["seconds"]
+    for limit, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
+        resource.setrlimit(limit, (most, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # at the first of both it is sent a SIGXCPU
     root, dataset = Path(request["root"]), request["dataset"]
     modules = generators(root)
     if dataset not in modules:
@@ -27,6 +33,9 @@ def main() -> None:
     try:
         problems = create(root, dataset, modules[dataset], request["config"])
         pairs = [[problem["question"], str(problem["answer"])] for problem in problems]
+    except MemoryError:
+        sys.stderr.write(f"it takes more than {MEMORY >> 30} GiB of memory")
+        sys.exit(REFUSED)
     except (ImportError, AssertionError, TypeError, ValueError) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}")
         sys.exit(REFUSED)

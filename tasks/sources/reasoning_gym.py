@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 PACKAGE = "reasoning-gym==0.1.25"
 MEMBER = "reasoning_gym"
 SHA256 = "fdab082c3424738929ef1efe9c106ea7b8657a8dec69ad6fb7939b62bc4d4b77"
+SECONDS, A_PROBLEM = 60, 0.05  # of processor time: for the generator to start, and for each problem
 PROGRAM = Path(__file__).with_name("_generate.py")
 
 
@@ -56,7 +58,8 @@ def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame
 
     Raises:
         InputError: no such generator.
-        DataError: the generator refuses its configuration, or needs a package that is not here.
+        DataError: the generator refuses its configuration, takes too long or too much memory, or needs a package that
+            is not here.
         AssetError: the wheel cannot be fetched, or is not the promised one.
     """
     import pandas as pd
@@ -64,9 +67,10 @@ def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame
     where = f"reasoning-gym {settings.dataset}"
     root = wheel_member(PACKAGE, MEMBER, SHA256).parent
     config = {**settings.config, "seed": settings.seed, "size": settings.size}
+    seconds = SECONDS + int(A_PROBLEM * settings.size)
     done = subprocess.run(
         [*PYTHON, str(PROGRAM)],
-        input=json.dumps({"root": str(root), "dataset": settings.dataset, "config": config}),
+        input=json.dumps({"root": str(root), "dataset": settings.dataset, "config": config, "seconds": seconds}),
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -77,7 +81,13 @@ def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame
         hint = suggest(settings.dataset, json.loads(done.stderr))
         raise InputError(f"{PACKAGE} has no generator {settings.dataset!r}", where=where, hint=hint)
     if done.returncode:
-        last_words = done.stderr.strip().splitlines()[-1:] or [f"its process ended with code {done.returncode}"]
+        is_late = done.returncode == -signal.SIGXCPU
+        late = [f"it takes more than {seconds} seconds of processor time"]
+        last_words = (
+            late
+            if is_late
+            else done.stderr.strip().splitlines()[-1:] or [f"its process ended with code {done.returncode}"]
+        )
         raise DataError(
             f"it made no problems: {last_words[0]}",
             where=where,

@@ -12,7 +12,7 @@ import pytest
 from experiments.engine.publish import writing_tracker
 from experiments.workspace import Workspace
 from tests.conftest import Call
-from tests.read_only import read_only
+from tests.read_only import read_only, with_modes
 from tests.streams import write_recipe
 from workbench.adapters.store import AdapterStore
 from workbench.errors import TrackingError
@@ -136,6 +136,19 @@ def test_nothing_is_logged_to_a_store_that_can_only_be_read(command: list[str], 
         code, _, err = call(*[adapter if word == "ID" else word for word in command])
     assert code == 1, err
     assert "mlflow.db: " in err
+    assert len(err.splitlines()) <= 3
+    assert content(finished) == before
+
+
+def test_a_database_that_alone_can_only_be_read_is_one_message(finished: Path, call: Call) -> None:
+    """MLflow logs a page about each of its errors."""
+    before, adapter = content(finished), AdapterStore(finished / "adapters").ids()[0]
+    with with_modes({finished / "mlflow.db": 0o444}):
+        code, _, err = call("run", "stream.yaml", *SETTINGS)
+        assert (code, err.count("Tracking: ")) == (0, 1), err
+        assert len(err.splitlines()) <= 5
+        code, _, err = call("adapters", "register", adapter)
+    assert code == 1, err
     assert len(err.splitlines()) <= 3
     assert content(finished) == before
 

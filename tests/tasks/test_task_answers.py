@@ -246,6 +246,22 @@ def test_a_generator_that_ends_without_a_word_is_one_message(monkeypatch: pytest
         rows_of(dataset="chain_sum")
 
 
+@pytest.mark.parametrize(
+    ("code", "said"), [("while True: pass", "more than 1 seconds"), ("bytearray(1 << 40)", "more than 2 GiB of memory")]
+)
+def test_a_generator_that_a_task_file_lets_run_wild_is_ended(
+    code: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = tmp_path / "reasoning_gym" / "wild" / "wild.py"
+    generator.parent.mkdir(parents=True)
+    generator.write_text('DATASET_NAME = "wild"\n')
+    (tmp_path / "reasoning_gym" / "factory.py").write_text(f"def create_dataset(name, **config):\n    {code}\n")
+    monkeypatch.setattr(reasoning_gym, "wheel_member", lambda *_: tmp_path / "reasoning_gym")
+    monkeypatch.setattr(reasoning_gym, "SECONDS", 1)
+    with pytest.raises(DataError, match=naming("reasoning-gym wild", "made no problems", said)):
+        rows_of(dataset="wild", size=1)
+
+
 @pytest.mark.parametrize("name", registry.families()["reasoning-gym"])
 def test_the_family_s_members_are_sound(name: str) -> None:
     task = registry.load(registry.find(name))

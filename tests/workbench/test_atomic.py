@@ -84,6 +84,25 @@ def test_a_new_folder_sweeps_what_killed_writers_of_it_left(tmp_path: Path, insi
     assert entries(tmp_path) == sorted([of_another.name, f"{of_another.name}.lock", without_lock.name, "target"])
 
 
+@pytest.mark.parametrize("write", [lambda path: atomic.write_whole(path, "x"), atomic.remove_whole, folder_at])
+def test_whoever_writes_a_target_sweeps_what_killed_writers_of_it_left(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    target = tmp_path / "target"
+    if write is atomic.remove_whole:
+        target.write_text("old")
+    with subprocess.Popen(
+        [sys.executable, "-c", HELD, str(target), str(target)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        writer.kill()
+    (of_another := tmp_path / ".another.0123456789ab.lock").touch()
+    write(target)
+    kept = [] if write is atomic.remove_whole else ["target"]
+    assert entries(tmp_path) == [of_another.name, *kept]
+
+
 def test_an_empty_folder_is_filled_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rename, renamed = Path.rename, []
 

@@ -517,6 +517,16 @@ def test_a_text_with_a_token_that_the_model_has_no_embedding_of_is_refused(copy:
             tokenise(opened, texts)
 
 
+def test_a_token_around_a_text_that_the_model_lacks_is_refused(copy: Path) -> None:
+    change(copy, "tokenizer.json", post_processor={"type": "BertProcessing", "sep": ["[SEP]", 10**9], "cls": ["a", 2]})
+    opened = open_backbone(str(copy)).tokenizer
+    assert tokenise(opened, ["the cat"], add_special_tokens=False)["input_ids"]
+    for options in ({}, {"return_tensors": "pt"}):
+        with pytest.raises(InputError, match="it makes token 1000000000 of a text, but the model has only") as caught:
+            tokenise(opened, ["the cat"], **options)
+        assert caught.value.where == str(copy)
+
+
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "generation_config.json"])
 def test_half_a_character_in_a_config_is_named(file: str, copy: Path) -> None:
     path = copy / file

@@ -14,6 +14,7 @@ from workbench.backbone.long_pairs import shortened
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.backbone.tokenizing import tokenise
+from workbench.errors import InputError
 from workbench.methods.kinds import KINDS
 
 WORDS = ("dog", "cat", "horse", "an", "apple", "ø", "quickly.", "pear-tree", "x" * 40, "\n", "  ")
@@ -40,6 +41,7 @@ def test_the_tokens_of_a_pair_stay_as_they_are(
     first = [*texts(40, 60, 1), *texts(20, 400, 2)]
     second = [*texts(40, 60, 3), *texts(10, 5, 4), *texts(10, 400, 5)]
     second[:3] = first[:3]  # as long as each other
+    second[-5:] = first[-5:]
 
     def tokens(*pairs: list[str]) -> dict[str, Any]:
         return dict(tokenise(tokenizer, *pairs, truncation=True, max_length=max_length))
@@ -47,11 +49,28 @@ def test_the_tokens_of_a_pair_stay_as_they_are(
     assert tokens(*shortened(tokenizer, first, second, max_length)) == tokens(first, second)
 
 
-def test_few_windows_are_left_of_long_texts(backbone: Backbone) -> None:
-    tokenizer, long = backbone.tokenizer, " ".join(["dog"] * 500)
-    options = {"truncation": True, "max_length": 16}
-    assert windows(tokenise(tokenizer, [long], [f"{long} cat"], **options)) > 1000
-    assert windows(tokenise(tokenizer, *shortened(tokenizer, [long], [f"{long} cat"], 16), **options)) < 20
+@pytest.mark.parametrize("between", [" ", ","])
+@pytest.mark.parametrize("more", ["", "!", "-"])
+def test_few_windows_are_left_of_long_texts(backbone: Backbone, between: str, more: str) -> None:
+    """Also of texts that are as long as each other, and of those without a space."""
+    tokenizer, long = backbone.tokenizer, between.join(["dog"] * 500)
+    pairs, options = ([long], [f"{long}{between}{more}"]), {"truncation": True, "max_length": 16}
+    whole = tokenise(tokenizer, *pairs, **options)
+    cut = tokenise(tokenizer, *shortened(tokenizer, *pairs, 16), **options)
+    assert (windows(whole) > 1000, windows(cut) < 100) == (True, True)
+    assert cut["input_ids"] == whole["input_ids"]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_pair_that_cannot_be_shortened_is_refused_before_it_takes_gigabytes(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    monkeypatch.setattr(backbone.tokenizer, "truncation_side", side)
+    if side == "right":
+        monkeypatch.setattr(long_pairs, "_are_read_alike", lambda *_: False)
+    long = "dog " * 5000
+    with pytest.raises(InputError, match=r"two texts of 20,000 and 20,000 characters cannot be cut to 16 tokens"):
+        shortened(backbone.tokenizer, [long], [long], 16)
 
 
 def test_texts_that_are_cut_at_their_beginning_stay_as_they_are(

@@ -65,6 +65,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"post_processor": template(*[SPECIAL] * 100_000, FIRST)},
         "post_processor puts 100,000 special tokens around a text",
     ),
+    "many around each window of a long text": (
+        {"post_processor": template(*[SPECIAL] * 17, FIRST)},
+        "post_processor puts 17 special tokens around a text",
+    ),
+    "no text": ({"post_processor": template(SPECIAL)}, "post_processor leaves the text out"),
     "a text many times": ({"post_processor": template(*[FIRST] * 100)}, "post_processor repeats a text 100 times"),
     "of two texts": (
         {"post_processor": template(FIRST, pair=(*[FIRST] * 50, SECOND))},
@@ -124,6 +129,27 @@ def test_a_folder_with_one_is_refused_by_one_message(copy: Path) -> None:
         _ = open_backbone(str(copy)).tokenizer
     assert caught.value.where == str(copy / "tokenizer.json")
     assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(("number", "is_refused"), [(30, False), (10**9, True)])
+def test_numbers_without_a_word_are_not_printed(
+    number: int, is_refused: bool, copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where a vocabulary is converted, Rust would print each of them: of one number, gigabytes."""
+    (copy / "tokenizer.json").unlink()
+    words = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"aeiouth"])}
+    (copy / "vocab.json").write_text(json.dumps({**words, "th": number - 5}))
+    (copy / "merges.txt").write_text("#version: 0.2\nt h\n")
+    settings = {"tokenizer_class": "GPT2TokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"}
+    settings |= {"bos_token": "[CLS]", "eos_token": "[SEP]"}
+    (copy / "tokenizer_config.json").write_text(json.dumps(settings))
+    (copy / "special_tokens_map.json").unlink()
+    if is_refused:
+        with pytest.raises(InputError, match=naming("its words have numbers up to 999999995")):
+            _ = open_backbone(str(copy)).tokenizer
+    else:
+        assert tokenise(open_backbone(str(copy)).tokenizer, ["the"])["input_ids"]
+    assert capfd.readouterr().out == ""
 
 
 def test_a_part_that_has_a_key_twice_is_refused(copy: Path) -> None:

@@ -20,7 +20,7 @@ from workbench.backbone.piece_bounds import require_bounded_pieces
 from workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
 from workbench.backbone.tokenizer_files import own_files
 from workbench.backbone.tokenizer_reading import read_tokenizer
-from workbench.backbone.tokenizing import fit_to, note_tokens
+from workbench.backbone.tokenizing import fit_to, note_embeddings
 from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, opening
 from workbench.files.digest import key
@@ -130,7 +130,7 @@ class Backbone:
                 tokenizer.pad_token = tokenizer.eos_token
             _require_usable(tokenizer, self.config)
             fit_to(tokenizer, self.config)
-            note_tokens(tokenizer, _embedding_count(tokenizer, self.config))
+            note_embeddings(tokenizer, _embedding_count(tokenizer, self.config))
         return tokenizer
 
     @cached_property

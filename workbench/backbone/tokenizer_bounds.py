@@ -18,6 +18,7 @@ from workbench.backbone.confined import NoAnswerError, ask
 from workbench.backbone.confined.tokenizer_trial import TIMES
 from workbench.backbone.tokenizer_files import FILE
 from workbench.errors import InputError
+from workbench.machine.quiet import without_printing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,6 +33,7 @@ SPECIMENS = (  # on which a sender's tokenizer is compared with a backbone's
 SECONDS = 5.0  # of processor time for a trial, and for texts that are measured
 A_SECOND = 500_000  # characters for which there is a further second
 STRAIGHT = 4_000_000  # characters that texts may become together without being measured: some 250 MB
+MOST_HOLES = 100_000  # numbers below a word's that no word has
 BOUNDS = "bounds_of_texts"  # an attribute of tokenizers
 HINT = "Fetch the model again, or take another one: its tokenizer cannot read every text."
 TEXT_HINT = "Shorten the text or take out what repeats in it, or take another model: this one's tokenizer is at fault."
@@ -78,9 +80,17 @@ def bounds_of(tokenizer: PreTrainedTokenizerBase, where: str) -> TextBounds | No
     """Try a tokenizer that was made of other files than ``tokenizer.json``; return None where it is not of Rust.
 
     Raises:
-        InputError: as :func:`require_bounded`.
+        InputError: as :func:`require_bounded`; or there are far more numbers than words.
     """
-    return _tried(where, content=tokenizer.backend_tokenizer.to_str()) if tokenizer.is_fast else None
+    if not tokenizer.is_fast:
+        return None
+    words = tokenizer.get_vocab()
+    if max(words.values(), default=0) - len(words) > MOST_HOLES:
+        message = f"its words have numbers up to {max(words.values())}, but there are only {len(words)}"
+        raise InputError(f"the tokenizer cannot be opened: {message}", where=where, hint=HINT)
+    with without_printing():  # Rust prints all numbers without a word
+        content = tokenizer.backend_tokenizer.to_str()
+    return _tried(where, content=content)
 
 
 def note_bounds(tokenizer: PreTrainedTokenizerBase, bounds: TextBounds | None) -> None:

@@ -9,9 +9,11 @@ from workbench.backbone.tokenizer_bounds import HINT, folder_of, require_bounded
 from workbench.errors import InputError, blaming
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from transformers import BatchEncoding, PretrainedConfig, PreTrainedTokenizerBase
 
-WITHOUT_EMBEDDING = "tokens_without_embedding"  # an attribute of tokenizers
+EMBEDDINGS = "embeddings_of_the_model"  # an attribute of tokenizers
 COUNTS_PADDING = "positions_count_padding"  # another one
 TYPES = "token_type_ids"
 
@@ -26,17 +28,18 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) ->
     require_bounded_texts(tokenizer, [*texts, options.get("text_target")])
     with blaming("the tokenizer cannot read a text", folder_of(tokenizer), HINT):
         encoding: BatchEncoding = tokenizer(*texts, **options)
-    if without := getattr(tokenizer, WITHOUT_EMBEDDING, None):
-        _require_embedded(tokenizer, encoding["input_ids"], without)
+    if embeddings := getattr(tokenizer, EMBEDDINGS, 0):
+        _require_embedded(tokenizer, encoding["input_ids"], embeddings)
     return encoding
 
 
-def note_tokens(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
+def note_embeddings(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
     """Let :func:`tokenise` refuse texts that hold a token for which a model with ``embeddings`` embeddings has none.
 
-    Such tokens come with published models (of Gemma 3, one that stands for an image), and no usual text holds one.
+    Such tokens come with published models (of Gemma 3, one that stands for an image), and no usual text holds one. A
+    foreign tokenizer may put any number around a text.
     """
-    setattr(tokenizer, WITHOUT_EMBEDDING, {token for token in tokenizer.get_vocab().values() if token >= embeddings})
+    setattr(tokenizer, EMBEDDINGS, embeddings)
 
 
 def fit_to(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
@@ -56,15 +59,27 @@ def text_side(tokenizer: PreTrainedTokenizerBase) -> str:
     return side
 
 
-def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, without: set[int]) -> None:
-    rows = [ids] if len(ids) and isinstance(ids[0], int) else ids
-    if token := next((int(token) for row in rows for token in row if int(token) in without), None):
-        message = f"a text holds {texts_of(tokenizer, [[token]])[0]!r}, for which the model has no embedding"
-        raise InputError(
-            message,
-            where=folder_of(tokenizer),
-            hint="The tokenizer treats it as a special token; take it out of the text.",
-        )
+def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, embeddings: int) -> None:
+    rows = ids if isinstance(ids, list) else ids.tolist()
+    token = _without_embedding([rows] if rows and isinstance(rows[0], int) else rows, embeddings)
+    if token is None:
+        return
+    if token not in tokenizer.get_vocab().values():
+        message = f"it makes token {token} of a text, but the model has only {embeddings} embeddings"
+        raise InputError(message, where=folder_of(tokenizer), hint=HINT)
+    raise InputError(
+        f"a text holds {texts_of(tokenizer, [[token]])[0]!r}, for which the model has no embedding",
+        where=folder_of(tokenizer),
+        hint="The tokenizer treats it as a special token; take it out of the text.",
+    )
+
+
+def _without_embedding(rows: Iterable[list[int]], embeddings: int) -> int | None:
+    for row in rows:
+        for token in (max(row, default=0), min(row, default=0)):
+            if not 0 <= token < embeddings:
+                return token
+    return None
 
 
 def texts_of(tokenizer: PreTrainedTokenizerBase, ids: Any, **options: Any) -> list[str]:

@@ -39,7 +39,7 @@ def written_whole(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes ``target`` when the block ends well, and vanishes when it does not.
 
     The files are fsynced before the rename, so that after a crash ``target`` is either whole or not there.
-    A ``target`` that another process completed in the meantime is kept.
+    A ``target`` that another process completed in the meantime is kept. What killed writers of it left is deleted.
 
     Raises:
         UnwritableError: nothing can be written there.
@@ -62,7 +62,7 @@ def written_whole(target: Path) -> Iterator[Path]:
 def folder_beside(target: Path) -> Iterator[Path]:
     """Yield an empty hidden folder in the folder of ``target``; it vanishes after the block.
 
-    Who is killed in the block leaves it to the next :func:`sweep`.
+    Who is killed in the block leaves it to whoever writes the same target next, or to the next :func:`sweep`.
     """
     with _held_beside(target) as folder:
         with _writing(target):
@@ -117,7 +117,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes ``target``, whole or not at all.
 
     An empty folder at ``target`` stays the same folder and is filled: a person may stand in it, or it may be mounted.
-    What killed writers of the same folder left is deleted, and nothing else beside it: the folder around is a person's.
+    What killed writers of the same folder left is deleted before, in it and beside it.
 
     Raises:
         InputError: there is something at ``target`` already, or its path is not UTF-8.
@@ -216,7 +216,7 @@ def sweep(folder: Path) -> int:
     What is being written is locked by its writer, on this machine or another; a lock ends with its process.
     """
     swept = _sweep_locked(folder)
-    for path in _entries(folder):
+    for path in map(folder.joinpath, _names(folder)):
         if UNFINISHED.fullmatch(path.name) and path.suffix != LOCK and _is_forsaken(path):
             swept += _delete_counted(path)
     return swept
@@ -225,10 +225,11 @@ def sweep(folder: Path) -> int:
 def _sweep_locked(folder: Path, name: str | None = None) -> int:
     """Delete what has a lock that nobody holds, only of the target called ``name`` if given; return bytes."""
     swept = 0
-    for lock in _entries(folder):
-        unfinished = lock.suffix == LOCK and UNFINISHED.fullmatch(lock.name)
+    for entry in _names(folder):
+        unfinished = entry.endswith(LOCK) and UNFINISHED.fullmatch(entry)
         if not unfinished or name not in (unfinished["name"], None):
             continue
+        lock = folder / entry
         with suppress(OSError), _descriptor(lock) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             swept += _delete_counted(lock.with_suffix(""))
@@ -238,9 +239,13 @@ def _sweep_locked(folder: Path, name: str | None = None) -> int:
 
 @contextmanager
 def _held_beside(target: Path) -> Iterator[Path]:
-    """Yield a hidden path in the same folder that nobody has taken; it is locked, so that nobody sweeps it."""
+    """Yield a hidden path in the same folder that nobody has taken; it is locked, so that nobody sweeps it.
+
+    What killed writers of the same target left is deleted, and nothing else beside it: the folder may be a person's.
+    """
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_locked(target.parent, target.name)
     while True:
         path = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
         lock = path.with_name(f"{path.name}{LOCK}")
@@ -322,9 +327,9 @@ def _is_forsaken(path: Path) -> bool:
         return False
 
 
-def _entries(folder: Path) -> list[Path]:
+def _names(folder: Path) -> list[str]:
     try:
-        return [*folder.iterdir()]
+        return os.listdir(folder)  # noqa: PTH208  # thousands of Paths would take longer than what is written
     except OSError:
         return []
 

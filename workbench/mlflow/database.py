@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from workbench.files.atomic import write_whole
+from workbench.files.scratch import scratch_folder
 
 EFFECTIVE = os.access in os.supports_effective_ids
 
@@ -37,10 +37,10 @@ def _tables() -> bytes:
     def do_not_wait(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA synchronous = OFF")
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         event.listen(Engine, "connect", do_not_wait)
         try:
             MlflowClient(tracking_uri=f"sqlite:///{scratch}/mlflow.db").search_experiments(max_results=1)
         finally:
             event.remove(Engine, "connect", do_not_wait)
-        return Path(scratch, "mlflow.db").read_bytes()
+        return (scratch / "mlflow.db").read_bytes()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from workbench.files.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
@@ -96,9 +97,9 @@ def _log(client: BoundedClient, experiment: str, run: str, model: TrackedModel, 
     about = Model(
         artifact_path=entity.artifact_location, run_id=run, model_uuid=entity.model_id, model_id=entity.model_id
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        model.save(Path(scratch, "model"), about)
-        client.log_model_artifacts(entity.model_id, str(Path(scratch, "model")))
+    with scratch_folder() as scratch:
+        model.save(scratch / "model", about)
+        client.log_model_artifacts(entity.model_id, str(scratch / "model"))
     now = int(time.time() * 1000)
     new = str(entity.status) != "READY"  # else its files alone were lost
     points = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tempfile
 import time
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import TrackingError
+from workbench.files.scratch import scratch_folder
 from workbench.mlflow.bounded_client import all_pages
 from workbench.mlflow.datasets import log_data
 from workbench.mlflow.models import log_models, models_are_whole
@@ -150,12 +150,12 @@ def _log(
 
 
 def _upload(client: BoundedClient, run_id: str, artifacts: Mapping[str, bytes]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         for name, content in artifacts.items():
-            path = Path(scratch) / name
+            path = scratch / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        client.log_artifacts(run_id, scratch)
+        client.log_artifacts(run_id, str(scratch))
 
 
 def _is_number(value: float | None) -> bool:

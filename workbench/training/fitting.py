@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.adapters.fit_record import FitRecord
 from workbench.errors import InputError
+from workbench.files.scratch import scratch_folder
 from workbench.machine.lazy_imports import without_collection
 from workbench.machine.processes import shards
 from workbench.machine.sharding import apart_for_training, require_second_version
@@ -71,7 +71,7 @@ def fit(
     recomputes = is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)
     with (
         training,
-        tempfile.TemporaryDirectory() as elsewhere,
+        scratch_folder() as elsewhere,
         PeakMemory() as memory,
         freed_for_reuse(),
         apart_for_training(model) as learner,
@@ -84,7 +84,7 @@ def fit(
             learner, task, adaptation, budget, advance, training, keep=scratch is not None, settles=hooks.settles
         )
         rows, collate = read_ahead(learner, adaptation.backbone, encoded)
-        trainer = trainer_of(learner, adaptation, budget, seed, scratch or Path(elsewhere), rows, collate)
+        trainer = trainer_of(learner, adaptation, budget, seed, scratch or elsewhere, rows, collate)
         trainer.add_callback(HookCallback(hooks, learner))
         trainer.add_callback(keeper)
         last = keeper.resume(scratch, listener.say) if scratch else None

@@ -17,10 +17,8 @@ that of the later ones. The step of ``head`` runs the body, which a fit mostly d
 
 from __future__ import annotations
 
-import tempfile
 import time
 from itertools import count
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +26,7 @@ import torch
 
 from workbench.backbone.batching import IGNORED, to_device_of
 from workbench.backbone.bf16_matrices import widen
+from workbench.files.scratch import scratch_folder
 from workbench.machine.memory import PeakMemory, freed_at_once, release, run_in_thread
 from workbench.methods.kind import GENERATED
 from workbench.methods.kinds import KINDS
@@ -68,12 +67,12 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
     from workbench.training.hooks import with_penalty
     from workbench.training.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
 
-    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+    with torch.random.fork_rng(devices=[]), scratch_folder() as folder:
         model = adaptation.fresh(task.kind, len(task.labels), seed=0)
         length = FitLength(FOR_MEMORY + WARM_UP + REPETITIONS, epoch=1)
         hooks = set_up(model, draw(task, budget, seed=0), adaptation, budget, 0, length)
         rows = _longest(model, task, adaptation, budget)
-        trainer: Any = trainer_of(model, adaptation, budget, 0, Path(folder), rows)
+        trainer: Any = trainer_of(model, adaptation, budget, 0, folder, rows)
         device = trainer.args.device
         batch = to_device_of(model, trainer.data_collator(rows))
         with checkpoint_layers(model.body, is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import tempfile
 from contextlib import chdir, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from experiments.engine.workers.signal_handlers import keep_handlers
 from experiments.engine.workers.worker_slot import WorkerSlot, device_share
 from workbench.errors import InputError, reason
 from workbench.files import atomic
+from workbench.files.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ def _connection(address: str) -> Iterator[None]:
     if ray.is_initialized():
         raise InputError("this process uses Ray already", where=OPTION, hint="Call ray.shutdown() before.")
     _require_answer(address)
-    with tempfile.TemporaryDirectory(prefix="workbench-") as empty, keep_handlers(), chdir(empty):
+    with scratch_folder() as empty, keep_handlers(), chdir(empty):
         try:  # in an empty folder: Ray puts it first on the path of its processes
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # Ray raises plain ones

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fusion.methods import COMPOSITIONS
 from fusion.target.random_source import random_like
+from workbench.files.scratch import scratch_folder
 from workbench.methods.methods import METHODS
 from workbench.methods.stored_model import adaptation_of
 from workbench.settings.base import Settings
@@ -131,8 +131,8 @@ class Entry:
     @contextmanager
     def sources_in(self, workspace: Workspace) -> Iterator[tuple[StoredAdapter, ...]]:
         """Give its sources as they are stored; what is random is drawn, and kept as long as it is used."""
-        with tempfile.TemporaryDirectory() as scratch:
-            yield tuple(_opened(source, workspace, Path(scratch) / source.adapter) for source in self.sources)
+        with scratch_folder() as scratch:
+            yield tuple(_opened(source, workspace, scratch / source.adapter) for source in self.sources)
 
     def under(self, heads: Sequence[HeadStart]) -> list[Entry]:
         """Return it with each of these heads, the first under its own label; itself where nothing is trained."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from workbench.answering.elsewhere import adapters_head
 from workbench.answering.elsewhere.sender_class import own_class, with_labels
 from workbench.backbone.model_folder import tensor_names
 from workbench.errors import InputError
+from workbench.files.scratch import scratch_folder
 from workbench.machine.quiet import quiet
 from workbench.methods.libraries import adapters as library
 
@@ -30,11 +30,11 @@ LOADER = "adapters.loading"
 @contextmanager
 def read_alone(folder: Path) -> Iterator[Path]:
     """Yield a folder with only the checked files; the package would also open pickled ones."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         for name in FILES:
             if (folder / name).is_file():
-                shutil.copyfile(folder / name, Path(scratch, name))
-        yield Path(scratch)
+                shutil.copyfile(folder / name, scratch / name)
+        yield scratch
 
 
 def with_adapter(model: Any, folder: Path, attention: str | None) -> Any:

@@ -34,7 +34,8 @@ TIMES, ADDED = 20, 1000  # a text may become so many times its characters, and s
 USUAL_CUT = 10  # characters that the bytes of one become, each with a sign before it
 ENDLESS = 1e9  # times; JSON has no infinity
 MOST_OWN = 300  # characters that one part may make of one
-MOST_SPECIAL = 256  # tokens that may be put around a text
+MOST_SPECIAL = 16  # tokens that may be put around a text, and around each window of a long one
+MOST_REPEATED = 2  # times that a text may stand between them
 LONGEST_WORD = 4000  # characters: a token keeps its word, so that one letter could stand for a megabyte
 LONGEST_READ = 1000  # characters of a word that WordPiece cuts; its time grows with their cube
 MOST_PARTS = 1000
@@ -110,8 +111,10 @@ def _require_modest(described: Mapping[str, Any]) -> None:
         special = special_growth(described, side)
         if special.more > MOST_SPECIAL:
             raise ValueError(f"post_processor puts {special.more:,.0f} special tokens around a text")
-        if special.times > TIMES:
+        if special.times > MOST_REPEATED:
             raise ValueError(f"post_processor repeats a text {special.times:,.0f} times")
+        if special.times < 1 and side == "single":
+            raise ValueError("post_processor leaves the text out")
     if TIMES < (times := growth_of_all(described, "decoder").times) < float("inf"):
         raise ValueError(f"decoder makes {times:,.0f} characters of one")
     _require_modest_model(described.get("model"))
