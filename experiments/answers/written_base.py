@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from workbench.answering.elsewhere.forms import read_folder
 from workbench.answering.elsewhere.forms.peft import SentByPeft
 from workbench.errors import InputError
 from workbench.files.atomic import make_folder, written_whole
+from workbench.files.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from experiments.answers.import_options import Source
@@ -57,9 +57,9 @@ def adapter_on_written_base(
 
     own_kind = kind if sent.kinds else None
     outputs = (sent.outputs(base, kind) if own_kind else None) or 1
-    with without_advice("peft"), tempfile.TemporaryDirectory() as scratch:
+    with without_advice("peft"), scratch_folder() as scratch:
         parted = part(sent, base, own_kind, outputs)
-        write_adapter(parted, sent, Path(scratch))
+        write_adapter(parted, sent, scratch)
         there = target.is_dir()
         if there:
             require_its_words(parted, here.backbone(str(target), where), own_kind)
@@ -68,8 +68,8 @@ def adapter_on_written_base(
                 write_base(parted, sent, base, own_kind, folder)
         try:
             written = here.backbone(str(target.resolve()), where)
-            require_same_answers(parted, read_folder(Path(scratch)), written, own_kind, outputs)
-            yield Path(scratch), written.name
+            require_same_answers(parted, read_folder(scratch), written, own_kind, outputs)
+            yield scratch, written.name
         except BaseException:
             if not there:
                 shutil.rmtree(target, ignore_errors=True)

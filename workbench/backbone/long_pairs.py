@@ -100,8 +100,8 @@ def _is_first_longer(tokens: list[_Tokens]) -> bool:
 
 def _tokens_of_windows(tokens: list[_Tokens], length: int) -> int:
     """Return how many tokens there are in all windows, if each text has at least a third of the length."""
-    one, other = (1 + 3 * len(text.ids) // length for text in tokens)
-    return one * other * length
+    first, second = (1 + 3 * len(text.ids) // length for text in tokens)
+    return first * second * length
 
 
 def _read(tokenizer: PreTrainedTokenizerBase, texts: tuple[str, str]) -> list[_Tokens]:
