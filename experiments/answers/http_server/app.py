@@ -30,11 +30,10 @@ from experiments.answers.http_server.messages import (
 )
 from experiments.answers.http_server.metrics import MEDIA_TYPE
 from experiments.answers.http_server.models import add_models
-from experiments.answers.http_server.refusals import STOPPING
-from experiments.answers.http_server.replying import reply_to
+from experiments.answers.http_server.replying import job_of, reply_to
 from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_events, answer_parts
 from experiments.answers.http_server.welcome import add_welcome, paths_of
-from workbench.errors import StoppedError, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.machine.package_versions import DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -86,9 +85,8 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
     async def predict(question: Question, request: Request) -> Answers | Response:
         """Answer texts; with `stream`, one text in server-sent events: text, …, and in the end answers or error."""
         _require_within(limits, question)
-        if service.is_stopping:
-            raise StoppedError(STOPPING)
-        job = await run_in_threadpool(service.current.job_for, question.inputs, question.task, question.adapter)
+        asked = question.inputs, question.task, question.adapter
+        job = await job_of(service, lambda current: current.job_for(*asked))
         if question.stream:
             return StreamingResponse(answer_events(answer_parts(service, job, limits), job), media_type=EVENTS)
         return answers_of(await reply_to(service, job, limits, request), job.current)

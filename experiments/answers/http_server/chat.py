@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from fastapi import Depends, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from experiments.answers.http_server.chat_messages import Chat, Choice, Completion, Said
 from experiments.answers.http_server.list_lengths import lists_within
 from experiments.answers.http_server.models import model_owner
-from experiments.answers.http_server.openai_events import openai_events, reason_of, usage_of
-from experiments.answers.http_server.refusals import STOPPING
-from experiments.answers.http_server.replying import reply_to
+from experiments.answers.http_server.openai_events import head_of, openai_events, reason_of, usage_of
+from experiments.answers.http_server.replying import job_of, reply_to
 from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_parts
 from workbench.backbone.answer_options import AnswerOptions
-from workbench.errors import InputError, StoppedError
+from workbench.errors import InputError
 from workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
@@ -41,10 +37,8 @@ def add_chat(app: FastAPI, service: Service, limits: Limits) -> None:
     async def chat_completions(chat: Chat, request: Request) -> Completion | Response:
         """Answer the last message of a chat, as OpenAI's interface does: the model is a task or an adapter."""
         _require_within(limits, chat)
-        if service.is_stopping:
-            raise StoppedError(STOPPING)
-        job = await run_in_threadpool(_job, service.current, chat)
-        head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": job.adapter}
+        job = await job_of(service, lambda current: _job(current, chat))
+        head = head_of(job, "chatcmpl")
         if chat.stream:
             parts, first = answer_parts(service, job, limits), [_delta({"role": "assistant", "content": ""})]
             head |= {"object": "chat.completion.chunk"}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
-from uuid import uuid4
 
 from fastapi import Depends, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from experiments.answers.http_server.completion_messages import Continuation, Prompted, TextCompletion
@@ -18,14 +15,13 @@ from experiments.answers.http_server.current import Job
 from experiments.answers.http_server.list_lengths import lists_within
 from experiments.answers.http_server.log_probabilities import Weighed, log_probabilities, prompt_text
 from experiments.answers.http_server.models import model_owner
-from experiments.answers.http_server.openai_events import openai_events, reason_of, usage_of
+from experiments.answers.http_server.openai_events import head_of, openai_events, reason_of, usage_of
 from experiments.answers.http_server.openai_fields import Usage
-from experiments.answers.http_server.refusals import STOPPING
-from experiments.answers.http_server.replying import reply_to
+from experiments.answers.http_server.replying import job_of, reply_to
 from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_parts
 from workbench.answering.predictor import AskedRows
 from workbench.backbone.answer_options import GIVEN, AnswerOptions
-from workbench.errors import InputError, StoppedError
+from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,10 +49,8 @@ def add_completions(app: FastAPI, service: Service, limits: Limits) -> None:
     async def completions(asked: Prompted, request: Request) -> TextCompletion | Response:
         """Continue texts as they are, as OpenAI's older interface does, or tell how likely they are."""
         _require_within(limits, asked)
-        if service.is_stopping:
-            raise StoppedError(STOPPING)
-        job = await run_in_threadpool(_job, service.current, asked)
-        head = {"id": f"cmpl-{uuid4().hex}", "created": int(time.time()), "model": job.adapter}
+        job = await job_of(service, lambda current: _job(current, asked))
+        head = head_of(job, "cmpl")
         if asked.stream:
             parts, head = answer_parts(service, job, limits), {**head, "object": "text_completion"}
             first = [_choice(str(asked.prompts[0]), None)] if asked.echo else []

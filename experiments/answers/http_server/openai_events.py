@@ -1,10 +1,12 @@
-"""A streamed answer in the events of OpenAI's interface; what is wrong is an event too, in place of the end."""
+"""An answer as OpenAI's interface says it, and the events of a streamed one."""
 
 from __future__ import annotations
 
 import json
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from experiments.answers.http_server.current import Reply
 from experiments.answers.http_server.openai_fields import Usage
@@ -14,6 +16,7 @@ from experiments.answers.http_server.streamed import Failed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from experiments.answers.http_server.current import Job
     from experiments.answers.http_server.openai_fields import Reason
     from workbench.answering.predictor import Answer
 
@@ -23,6 +26,11 @@ CHANGED = "the answer had to be written again, and became another answer than th
 Choice = dict[str, Any]
 
 
+def head_of(job: Job, kind: str) -> dict[str, Any]:
+    """Return what each part of an answer to ``job`` says; its id begins with ``kind``."""
+    return {"id": f"{kind}-{uuid4().hex}", "created": int(time.time()), "model": job.adapter}
+
+
 async def openai_events(
     parts: AsyncIterator[str | Reply | Failed],
     head: dict[str, Any],
@@ -30,7 +38,7 @@ async def openai_events(
     with_usage: bool,
     first: Sequence[Choice] = (),
 ) -> AsyncIterator[str]:
-    """Return the events of a streamed answer.
+    """Return the events of a streamed answer; what is wrong is an event too, in place of the end.
 
     Args:
         parts: of :func:`.answer_parts`.
