@@ -157,7 +157,7 @@ print(answers)
 """
 CAUSAL_LM = CAUSAL_LM_OPENED + OUTPUT_IN_FLOAT32 + PROMPTS + VIRTUAL + GENERATED
 
-SEQ2SEQ = """\
+SEQ2SEQ_OPENED = """\
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
 from transformers import AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
@@ -170,12 +170,14 @@ output = AutoModelForSeq2SeqLM.from_pretrained(backbone, dtype=torch.float32).ge
 config = AutoConfig.from_pretrained(backbone)
 tied_t5 = config.model_type in ("t5", "mt5", "umt5") and config.tie_word_embeddings
 scale = config.hidden_size**-0.5 if tied_t5 else 1.0  # as the backbone was trained
+"""
+WRITTEN = """\
 tokenizer = AutoTokenizer.from_pretrained(backbone, clean_up_tokenization_spaces=False)
 options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True, "padding_side": "right"}
 batch = tokenizer(texts, return_token_type_ids=False, return_tensors="pt", **options)
 last = torch.full_like(batch["input_ids"][:, :1], config.decoder_start_token_id)
 said, ended = [], torch.zeros_like(last, dtype=torch.bool)
-read, reader, mask = {"input_ids": batch["input_ids"]}, body, batch["attention_mask"]
+read, reader, mask = {"input_ids": batch["input_ids"]}, @READER@, batch["attention_mask"]
 with torch.inference_mode():
     for _ in range({{ task.max_new_tokens }}):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
@@ -184,14 +186,16 @@ with torch.inference_mode():
         cache = "cache" if "cache" in found else "past_key_values"  # its name in newer transformers, and in older ones
         read = {"encoder_outputs": encoded, cache: found.get(cache)}
 {%- if library == "prompts" %}
-        if reader is body:  # the virtual tokens are encoded already
+        if reader is @READER@:  # the virtual tokens are encoded already
             virtual = mask.new_ones(len(mask), encoded.last_hidden_state.shape[1] - mask.shape[1])
-            reader, mask = body.get_base_model(), torch.cat([virtual, mask], dim=1)
+            reader, mask = @READER@.get_base_model(), torch.cat([virtual, mask], dim=1)
 {%- endif %}
-        logits = output(found.last_hidden_state.float()[:, -1:] * scale)
+        logits = @LOGITS@
         last = logits.argmax(dim=-1).masked_fill(ended, tokenizer.pad_token_id)
         ended = ended | (last == tokenizer.eos_token_id)
         said.append(last)
 answers = [text.strip() for text in tokenizer.batch_decode(torch.cat(said, dim=1), skip_special_tokens=True)]
 print(answers)
 """
+LOGITS_OF_BODY = "output(found.last_hidden_state.float()[:, -1:] * scale)"
+SEQ2SEQ = SEQ2SEQ_OPENED + WRITTEN.replace("@READER@", "body").replace("@LOGITS@", LOGITS_OF_BODY)
