@@ -107,4 +107,4 @@ def test_a_head_that_was_not_read_is_said(bert: Path, call: Call) -> None:
     options = ("--backbone", ITSELF, "--workspace", "ws", "--task", "animals")
     code, out, err = call("adapters", "import", "sent", *options)
     assert code == 0, err
-    assert "model_head.pkl" in err + out and "another one is fitted" in err + out
+    assert "model_head.pkl" in err + out and "Another one is fitted" in err + out
