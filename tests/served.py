@@ -42,10 +42,20 @@ class Server:
 
 
 @contextmanager
-def serving(command: str, workspace: Workspace) -> Iterator[Server]:
-    """Run a ``workbench serve …`` on a free port, and yield it as soon as it answers; it ends in order."""
+def serving(command: str, workspace: Workspace, key: str = "") -> Iterator[Server]:
+    """Run a ``workbench serve …`` on a free port, and yield it as soon as it answers; it ends in order.
+
+    Args:
+        command: without port and workspace.
+        workspace: that is served.
+        key: what requests have to bring; none where it is empty.
+    """
     program, *arguments = shlex.split(command)
     assert program == "workbench"
+    if key:
+        file = workspace.root.with_name("key")
+        file.write_text(key)
+        arguments += ["--api-key-file", str(file)]
     given = [*arguments, "--port", "0", "--workspace", str(workspace.root)]
     process = subprocess.Popen(
         [sys.executable, "-c", "from experiments.cli import main; main()", *given],

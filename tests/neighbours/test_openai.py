@@ -87,10 +87,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def server(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    key = tmp_path_factory.mktemp("key") / "key"
-    key.write_text(KEY)
-    with serving(f"workbench serve --api-key-file {key}", workspace) as server:
+def server(workspace: Workspace) -> Iterator[Server]:
+    with serving("workbench serve", workspace, KEY) as server:
         yield server
 
 

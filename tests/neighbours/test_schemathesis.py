@@ -25,9 +25,8 @@ def test_schemathesis_finds_nothing(tmp_path_factory: pytest.TempPathFactory, tm
     """No error of the server, no undocumented code, media type or body, nothing taken that the document forbids."""
     workspace = chatting_workspace(tmp_path_factory.mktemp("described"), ["copying"])
     program = environment("schemathesis", "schemathesis==4.32.5")
-    (tmp_path / "key").write_text(KEY)
     headers = {"Authorization": f"Bearer {KEY}"}
-    with serving(f"workbench serve --api-key-file {tmp_path / 'key'}", workspace) as server:
+    with serving("workbench serve", workspace, KEY) as server:
         document = f"{server.url}/openapi.json"
         given = ["--max-time", str(SECONDS), "--checks", "all", "--exclude-checks", UNSAID, "--no-color"]
         options = [*given, "--header", f"Authorization: Bearer {KEY}"]
