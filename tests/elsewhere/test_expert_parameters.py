@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig
 
 from tests.elsewhere.senders import TEXTS, answers_here, imported, sent_by_peft
-from tests.tiny_models import WORDS, write_model
+from tests.tiny_models import SIZES, write_model
 from workbench.answering.adapter_set import AdapterSet, Question
 from workbench.answering.predictor import OpenedAdapter, rows_of
 from workbench.backbone.names import open_backbone
@@ -37,18 +37,12 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import GptOssConfig, GptOssForCausalLM
 
     config = GptOssConfig(
-        vocab_size=len(WORDS) + 5,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
+        **SIZES,
         num_key_value_heads=2,
         head_dim=8,
-        intermediate_size=64,
         num_local_experts=4,
         num_experts_per_tok=2,
-        max_position_embeddings=64,
         rope_scaling=None,
-        initializer_range=0.3,
         pad_token_id=0,
     )
     return write_model(tmp_path_factory.mktemp("experts") / "base", GptOssForCausalLM, config)

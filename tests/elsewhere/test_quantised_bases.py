@@ -11,7 +11,7 @@ import torch
 
 from tests.elsewhere.senders import drawn
 from tests.neighbours.language_models import largest, said_by, said_here
-from tests.tiny_models import WORDS, write_model
+from tests.tiny_models import write_llama
 from workbench.backbone.names import open_backbone
 from workbench.backbone.quantisation import keep_as_packed
 
@@ -30,19 +30,8 @@ PACKED: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="session")
 def wide_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a LLaMA whose matrices all have 64 rows or more, as one kernel of bitsandbytes asks for."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=len(WORDS) + 5,
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=128,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-        pad_token_id=0,
-    )
-    return write_model(tmp_path_factory.mktemp("llama") / "base", LlamaForCausalLM, config)
+    folder = tmp_path_factory.mktemp("llama") / "base"
+    return write_llama(folder, hidden_size=64, num_key_value_heads=4, intermediate_size=128)
 
 
 def packed(base: Path, bits: str) -> Any:
