@@ -63,11 +63,11 @@ class SetFitHead:
         return {**({UNIT: ACTIVATIONS[UNIT]()} if self.is_on_unit else {}), "head": linear}
 
 
-def read_head(folder: Path, normalizes: bool) -> SetFitHead | None:
-    """Return the head in a folder of SetFit; None where there is none in safetensors.
+def read_head(folder: Path, normalizes: bool) -> SetFitHead:
+    """Return the head in a folder of SetFit.
 
     Args:
-        folder: of SetFit.
+        folder: of SetFit, with a head in safetensors.
         normalizes: whether the last of the folder's modules makes vectors as long as 1.
 
     Raises:
@@ -76,8 +76,6 @@ def read_head(folder: Path, normalizes: bool) -> SetFitHead | None:
     from safetensors import safe_open
 
     path = folder / WEIGHTS
-    if not path.is_file():
-        return None
     numbers_in(path)
     require_floats(path)
     require_finite(path)

@@ -106,7 +106,8 @@ def require_same_answers(parted: Parted, sent: SentFolder, base: Backbone, kind:
     """
     before = Sender(parted.program.model, {}, None, lambda folder: None)
     after = sent.open_sender(base, kind, outputs)
-    words = sorted(base.tokenizer.get_added_vocab(), key=base.tokenizer.get_added_vocab().__getitem__)[-MOST_TRIED:]
+    added = base.tokenizer.get_added_vocab()
+    words = sorted(added, key=added.__getitem__)[-MOST_TRIED:]
     text = f"{SHORT} {' '.join(words)} {SHORT}"
     batch = completed(base.config, dict(tokenise(base.tokenizer, [text], return_tensors="pt")))
     with torch.inference_mode():
