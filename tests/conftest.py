@@ -249,6 +249,11 @@ def other_task() -> Task:
 @pytest.fixture(scope="session")
 def copying() -> Task:
     """Say the animal that stands in the text: a causal-lm task that two layers can learn."""
+    return make_copying("copying")
+
+
+def make_copying(name: str) -> Task:
+    """Return the task :func:`copying` under a name."""
     import random
 
     generator = random.Random("copying")
@@ -260,7 +265,7 @@ def copying() -> Task:
         return Dataset.from_dict({**columns, "metric": ["exact-match"] * count, "max_new_tokens": [4] * count})
 
     splits = {"train": rows("train", 96), "validation": rows("validation", 16), "test": rows("test", 24)}
-    return Task("copying", "causal-lm", (), splits, "fingerprint of copying", "made in tests", "CC0-1.0")
+    return Task(name, "causal-lm", (), splits, f"fingerprint of {name}", "made in tests", "CC0-1.0")
 
 
 def toy(kind: str, train: int = 48) -> Task:

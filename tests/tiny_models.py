@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,37 +13,29 @@ FILLERS = "the a one some this that very quite really often".split()
 WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
 
 
-def write_bert(folder: Path, embeddings: int = len(WORDS) + 5) -> Path:
-    """Write a BERT of 2 layers × 32, which has embeddings of so many tokens."""
+SIZES: dict[str, Any] = {  # of a config, as BERT and LLaMA call them
+    "vocab_size": len(WORDS) + 5,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.3,
+}
+
+
+def write_bert(folder: Path, **changes: int) -> Path:
+    """Write a BERT of 2 layers × 32, or with other sizes."""
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(
-        vocab_size=embeddings,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-    )
-    return write_model(folder, BertModel, config)
+    return write_model(folder, BertModel, BertConfig(**SIZES | changes))
 
 
-def write_llama(folder: Path) -> Path:
-    """Write a LLaMA of 2 layers × 32."""
+def write_llama(folder: Path, **changes: int) -> Path:
+    """Write a LLaMA of 2 layers × 32, or with other sizes."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(
-        vocab_size=len(WORDS) + 5,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-        pad_token_id=0,
-    )
+    config = LlamaConfig(**SIZES | {"num_key_value_heads": 2, "pad_token_id": 0} | changes)
     return write_model(folder, LlamaForCausalLM, config)
 
 

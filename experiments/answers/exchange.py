@@ -44,11 +44,14 @@ class Exchange:
     ) -> Path:
         """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
 
+        An adapter of peft is written for the class of transformers that answers its task, such as
+        ``AutoModelForCausalLM``, if that gives the same answers; the card begins with how it is opened.
+
         Args:
             adapter: its id, or another name.
             folder: where to; new or empty.
             merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
-            backbone: for ``merge``: where the adapter's backbone is, if not where it was.
+            backbone: where the adapter's backbone is, if not where it was; for ``merge``, and for adapters of peft.
             form: for ``merge``: ``sequence-classification``, ``token-classification`` or ``causal-lm``, a model of
                 transformers' own that its ``pipeline`` answers with.
             original: write it as it came, for the program that trained it, in place of the workbench's own form.
@@ -58,7 +61,8 @@ class Exchange:
             InputError: something is in ``folder`` already, it is one of the workspace's own, the adapter cannot be
                 merged, or its architecture has no such form that computes what it does, or it came in no other form.
         """
-        return export_adapter(self.workspace, self._id(adapter), path_of(folder), merge, backbone, form, original)
+        adapter_name, target = self._id(adapter), path_of(folder)
+        return export_adapter(self.workspace, adapter_name, target, merge, backbone, form, original, self.listener)
 
     def export_for_servers(self, adapter: str, folder: Path | str, backbone: str | None = None) -> ServerLora:
         """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.
@@ -104,6 +108,7 @@ class Exchange:
         labels: Sequence[str] | Literal["auto"] = (),
         max_length: int | None = None,
         link: bool = False,
+        backbone_to: Path | str | None = None,
     ) -> StoredAdapter:
         """Copy an adapter into the workspace: one that :meth:`export` wrote, or one that another program trained.
 
@@ -120,6 +125,8 @@ class Exchange:
                 highest on validation rows of ``task``, if it is decided.
             max_length: tokens, longer texts are cut; as many as the model reads if None.
             link: refer to the files of a whole model where they are, instead of copying them.
+            backbone_to: the folder that the base model is written to with the tokens that an adapter of peft brings, or
+                with an output layer that it trained; the adapter belongs to that one then.
 
         Raises:
             InputError: no such folder, something has to be said, its backbone is not known here or is another one, the
@@ -127,7 +134,8 @@ class Exchange:
             UnsafeConfigError: a file would run code.
         """
         order = AUTO if labels == AUTO[0] else tuple(labels) or None
-        source = Source(str(folder), ImportOptions(task, backbone, name, order, max_length, link))
+        target = None if backbone_to is None else str(backbone_to)
+        source = Source(str(folder), ImportOptions(task, backbone, name, order, max_length, link, target))
         here = self._known_here()
         require_possible([source], here.find)
         stored = self._asked_for(import_source(here, source)).stored

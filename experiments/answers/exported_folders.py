@@ -56,6 +56,9 @@ def _require_agreeing(manifest: Manifest, source: Source) -> None:
             shown = ", ".join(value) if isinstance(value, tuple) else value
             message = f"{manifest.id} was exported from a workspace, and its manifest says: {shown}"
             raise InputError(message, where=source.at(option), hint="Leave it out.")
+    if source.options.backbone_to:
+        message = "this adapter was exported by the workbench, and belongs to a model that has its words"
+        raise InputError(message, where=source.at("backbone_to"), hint="Leave it out.")
     if source.options.link:
         message = f"{manifest.id} was exported from a workspace, and is copied"
         raise InputError(message, where=source.at("link"), hint="Leave it out.")

@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.workspace.evaluating import known_evaluation
+from workbench.backbone.names import backbone_available
+from workbench.errors import InputError, WorkbenchError
 from workbench.files.atomic import new_folder
-from workbench.methods.stored_model import backbone_of
+from workbench.methods.stored_model import backbone_of, require_backbone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from experiments.workspace import Workspace
+    from workbench.adapters.sent_form import SentForm
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
 
 
 def export_adapter(
@@ -20,8 +27,9 @@ def export_adapter(
     folder: Path,
     merge: bool,
     backbone: str | None,
-    form: str | None = None,
-    original: bool = False,
+    form: str | None,
+    original: bool,
+    listener: Listener,
 ) -> Path:
     """Write the adapter with the id ``adapter``; see :meth:`experiments.answers.exchange.Exchange.export`."""
     from workbench.answering.elsewhere.forms import form_of
@@ -40,7 +48,8 @@ def export_adapter(
             form_of(stored.manifest).write_back(stored, lambda: backbone_of(stored, backbone), new, about)
         return folder
     if not merge:
-        return workspace.adapters.export(stored.id, folder, about)
+        rewrite = _for_peft(stored, backbone, listener)
+        return workspace.adapters.export(stored.id, folder, about, rewrite)
     require_mergeable(stored.manifest)
     if form:
         require_form(stored.manifest, form)
@@ -53,3 +62,44 @@ def export_adapter(
         else:
             save_merged(stored, opened, new, about)
     return folder
+
+
+def _for_peft(stored: StoredAdapter, given: str | None, listener: Listener) -> Callable[[Path], SentForm] | None:
+    """Return what gives the folder of an adapter of peft the form in which peft opens it; None for any other."""
+    from workbench.answering.for_peft.exported import is_of_peft, write_for_peft
+    from workbench.answering.for_peft.placed import placed
+
+    if not is_of_peft(stored.manifest):
+        if given:
+            message = f"{stored.id} is exported as it is stored: no backbone is read or written"
+            raise InputError(message, where="--backbone", hint="Leave it out.")
+        return None
+
+    def rewrite(folder: Path) -> SentForm:
+        backbone = _backbone_at_hand(stored, given)
+        if backbone is None:
+            listener.say(
+                f"The backbone of {stored.id} is not on this machine, so that the folder is written for the "
+                "transformer without a head (AutoModel); --backbone NAME says where it is."
+            )
+        return write_for_peft(stored, placed(stored, backbone), folder)
+
+    return rewrite
+
+
+def _backbone_at_hand(stored: StoredAdapter, given: str | None) -> Backbone | None:
+    """Return the adapter's backbone; None where it is not on this machine, and nobody says where it is.
+
+    Raises:
+        InputError: what is ``given`` cannot be opened, or is another backbone.
+    """
+    try:
+        if given is None and backbone_available(stored.manifest.backbone.name).state == "download":
+            return None
+        backbone = backbone_of(stored, given).quantized(stored.manifest.backbone.quantization)
+        require_backbone(stored, backbone)
+    except WorkbenchError:
+        if given:
+            raise
+        return None
+    return backbone

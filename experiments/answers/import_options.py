@@ -38,6 +38,7 @@ class ImportOptions:
         labels: in the order of the sender's numbers; AUTO: the order is found.
         max_length: tokens; longer texts are cut.
         link: whether the files of a whole model stay where they are.
+        backbone_to: the folder that the base model is written to with the words that an adapter brings.
     """
 
     task: str | None = None
@@ -46,6 +47,7 @@ class ImportOptions:
     labels: tuple[str, ...] | None = None
     max_length: int | None = None
     link: bool = False
+    backbone_to: str | None = None
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from experiments.answers.renamed_labels import Renamed
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.elsewhere.form import SentFolder
+    from workbench.answering.elsewhere.headless import Fit
     from workbench.answering.elsewhere.location import Location
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.task import Task
 
 NUMBER = "regression"
+UNREAD_HEAD = "SetFit's head (model_head.pkl) was not read: it is a pickle, and opening one runs code."
 NO_HEAD = "there is no head in this folder"
 
 
@@ -120,10 +122,23 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
         stored = import_exported(here, location.folder, source)
         result = ImportResult(source, stored, stored.id in ids)
     else:
-        result = _take_in(here, location, source)
+        take_in = _take_in_on_written_base if source.options.backbone_to else _take_in
+        result = take_in(here, location, source)
     if result.stored and not result.was_here:
         here.manifests.append(result.stored.manifest)
     return result
+
+
+def _take_in_on_written_base(here: KnownHere, location: Location, source: Source) -> ImportResult:
+    """Import an adapter on its base model with the words that it brings, which is written; raises as both."""
+    from experiments.answers.written_base import adapter_on_written_base
+
+    sent, options = read_folder(location.folder), source.options
+    backbone, _ = _backbone(sent, source, here)
+    kind = here.find(options.task).file.kind if options.task else _kind(sent, backbone, source)
+    with adapter_on_written_base(sent, backbone, kind, source, here) as (folder, target):
+        named = replace(source, options=replace(options, backbone=target, backbone_to=None))
+        return _take_in(here, replace(location, folder=folder), named)
 
 
 def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResult:
@@ -137,7 +152,7 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResul
     kind = task.kind if task else _kind(sent, backbone, source)
     orders = renamed = fit = None
     if task is not None and not sent.kinds:
-        order, fit = task.labels, head_fit(task, backbone, here.listener, source.at("task"))
+        order, fit = task.labels, _head_fit(sent, task, backbone, source, here)
     elif task is not None and options.labels == AUTO:
         orders = _found_order(sent, backbone, task, source)
         order = orders.order
@@ -152,7 +167,7 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResul
     )
 
     examples = task.fingerprint if task and fit else ""
-    details = ImportDetails(backbone, reference, order, options.max_length, options.name, fit, examples)
+    details = ImportDetails(backbone, reference, order, _longest(sent, source), options.name, fit, examples)
     stored, was_here = take_in(sent, details, here.adapters)
     if options.link and not stored.manifest.linked:
         hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"
@@ -161,6 +176,18 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResul
     if recognised:
         derived = replace(derived, base=sent.base, backbone=backbone.name)
     return ImportResult(source, stored, was_here, derived=derived)
+
+
+def _head_fit(sent: SentFolder, task: Task, backbone: Backbone, source: Source, here: KnownHere) -> Fit | None:
+    """Return what fits a head, after saying that one is there which was not read; raises as :func:`head_fit`."""
+    if unread := _unread_head(sent):
+        here.listener.say(f"{UNREAD_HEAD} Another one is fitted in its place. {unread}")
+    return head_fit(task, backbone, here.listener, source.at("task"))
+
+
+def _longest(sent: SentFolder, source: Source) -> int | None:
+    """Return after how many tokens texts are cut; None: as many as the model reads."""
+    return source.options.max_length or (sent.longest if isinstance(sent, SentModel) else None)
 
 
 def _found_order(sent: SentFolder, backbone: Backbone, task: Task, source: Source) -> FoundOrder:
@@ -243,11 +270,18 @@ def _kind(sent: SentFolder, backbone: Backbone, source: Source) -> str:
         )
         if isinstance(sent, SentModel):
             hint += f" Or use it as a backbone: workbench train TASK --backbone {shlex.quote(source.name)}"
+        if unread := _unread_head(sent):
+            raise InputError(UNREAD_HEAD.rstrip("."), where=source.name, hint=f"{unread}\n{hint}")
         other = sent.other_head if isinstance(sent, OtherHead) else None
         message = f"the head in this folder is for {other}, which is not a kind of task here" if other else NO_HEAD
         raise InputError(message, where=source.name, hint=hint)
     is_open = len(sent.kinds) > 1 and NUMBER in sent.kinds
     return NUMBER if is_open and sent.outputs(backbone, NUMBER) == 1 else sent.kinds[0]
+
+
+def _unread_head(sent: SentFolder) -> str | None:
+    """Return how to make a head readable that lies in a folder as a pickle; None where there is none."""
+    return sent.unread_head if isinstance(sent, SentModel) else None
 
 
 def _require_kind(sent: SentFolder, kind: str, source: Source) -> None:

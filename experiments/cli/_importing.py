@@ -68,6 +68,14 @@ def import_(
     link: Annotated[
         bool, typer.Option("--link", help="Do not copy the files of a whole model: read them where they are.")
     ] = False,
+    backbone_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--backbone-to",
+            metavar="FOLDER",
+            help="Write the base model here with the tokens that the adapter brings; the adapter belongs to that one.",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
@@ -89,6 +97,9 @@ def import_(
     adapter of this workspace belongs to it. If its sender names a folder that is here, its weights say which of these
     it is. Otherwise name it with --backbone (`itself`: a whole model is its own).
 
+    An adapter of peft may bring tokens that were added to the base model, or an output layer that it trained. With
+    --backbone-to, the base model is written with them to a folder, and the adapter belongs to that one.
+
     If the folder does not name its labels, `--labels auto` finds their order: the one with most right answers on the
     validation rows of --task. It is refused where the next best order may be as good (exit code 2).
 
@@ -98,7 +109,8 @@ def import_(
     from experiments.answers.import_options import ImportOptions, labels_in
     from experiments.api import Workbench
 
-    options = ImportOptions(task, backbone, name, None if labels is None else labels_in(labels), max_length, link)
+    order, target = None if labels is None else labels_in(labels), None if backbone_to is None else str(backbone_to)
+    options = ImportOptions(task, backbone, name, order, max_length, link, target)
     sources = _sources(folders or [], from_file, options)
     workbench = Workbench(workspace, tasks, Messages())
     results = _import(workbench, sources)

@@ -239,15 +239,14 @@ def export(
     original: Annotated[
         bool, typer.Option("--original", help="Write the files as they came in, for the program that trained it.")
     ] = False,
-    backbone: Annotated[
-        str | None, typer.Option(help="With --merge and --vllm: where the backbone is now, if it was given by path.")
-    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="Where the backbone is now, if it was given by path.")] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write an adapter as a folder that is ready for the Hugging Face hub; nothing is uploaded.
 
-    Its README is a model card, and shows how to open the adapter without the workbench. `workbench adapters import`
-    takes the folder back, with task, labels and head. Three options write something else:
+    Its README is a model card, and shows how to open the adapter without the workbench: one of peft with two lines, on
+    the class of transformers that answers its task. `workbench adapters import` takes the folder back, with task,
+    labels and head. Three options write something else:
 
     --merge writes the whole model; with --as FORM, transformers' `pipeline` answers with it. An architecture that
     cannot express the adapter's head is refused. --vllm writes a causal language model's LoRA alone, for servers of
@@ -271,8 +270,6 @@ def export(
             f"--lora-modules NAME={shlex.quote(str(folder))}"
         )
         return
-    if backbone and not (merge or original):
-        raise InputError("--backbone needs --merge or --vllm", hint="Without them, no backbone is read or written.")
     if form and not merge:
         raise InputError("--as needs --merge", hint="It says as which class the whole model is written.")
     target = Workbench(workspace, listener=Messages()).exchange.export(adapter, folder, merge, backbone, form, original)

@@ -81,16 +81,20 @@ def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame
         hint = suggest(settings.dataset, json.loads(done.stderr))
         raise InputError(f"{PACKAGE} has no generator {settings.dataset!r}", where=where, hint=hint)
     if done.returncode:
-        last_words = done.stderr.strip().splitlines()[-1:] or [f"its process ended with code {done.returncode}"]
-        if done.returncode == -signal.SIGXCPU:
-            last_words = [f"it takes more than {seconds} seconds of processor time"]
         raise DataError(
-            f"it made no problems: {last_words[0]}",
+            f"it made no problems: {_why(done, seconds)}",
             where=where,
             hint="Correct `config`, or install the package that the generator needs.",
         )
     frame = pd.DataFrame(json.loads(done.stdout), columns=["question", "answer"])
     return {"data": frame.drop_duplicates("question", ignore_index=True)}
+
+
+def _why(done: subprocess.CompletedProcess[str], seconds: int) -> str:
+    """Return why a generator that had ``seconds`` of processor time made no problems."""
+    if done.returncode == -signal.SIGXCPU:
+        return f"it takes more than {seconds} seconds of processor time"
+    return (done.stderr.strip().splitlines() or [f"its process ended with code {done.returncode}"])[-1]
 
 
 def origin(settings: ReasoningGymSettings) -> str:

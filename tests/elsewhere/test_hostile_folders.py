@@ -352,6 +352,13 @@ def test_one_message_in_little_memory_and_time(case: str, sent: Callable[[str, P
     assert content(tmp_path) == before
 
 
+PARALLEL = {
+    "is_parallel": True,
+    "mh_adapter": False,
+    "output_adapter": True,
+    "reduction_factor": 4,
+    "non_linearity": "relu",
+}
 ADAPTER: dict[str, tuple[Change, str]] = {
     "a head that is a number": (
         _tensor("weight", lambda tensor: tensor.sum(), "model_head.safetensors"),
@@ -373,6 +380,18 @@ ADAPTER: dict[str, tuple[Change, str]] = {
         "head_config.json: no readable head config: 'config.label2id.x",
     ),
     "an activation of nobody": (_says(config__non_linearity="evil"), "evil"),
+    "an unknown key beside the config": (_says(evil="evil"), "evil: the installed adapters does not know this key"),
+    **{
+        f"an unknown key that is {json.dumps(value)}": (_says(config__evil=value), "evil: the installed adapters does")
+        for value in ("evil", True, False, None, 0, "", [], {})
+    },
+    "an unknown key of its head": (_says("head_config.json", config__evil=None), "evil"),
+    "an unknown key in a part": (
+        _says(
+            config={"architecture": "union", "configs": [{"architecture": "prefix_tuning"}, {**PARALLEL, "evil": 0}]}
+        ),
+        "evil: the installed adapters does not know this key",
+    ),
     "int8": (
         _tensor("adapter_down", lambda tensor: tensor.to(torch.int8), "adapter.safetensors"),
         "of the type I8",

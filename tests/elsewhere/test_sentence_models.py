@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from experiments.api import Workbench
 from fusion.target.fitted_head import fit_head
@@ -21,6 +22,7 @@ from tests.streams import write_tasks
 from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import open_backbone
 from workbench.errors import InputError, UnsafeConfigError
+from workbench.methods.stored_model import backbone_of
 
 MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
 
@@ -228,3 +230,79 @@ def test_it_is_written_as_it_came(bert: Path, tmp_path: Path) -> None:
     based = bench.exchange.import_adapter(sent, str(bert), task="animals")
     with pytest.raises(InputError, match="weights that replace"):
         bench.exchange.export(based.id, tmp_path / "based", original=True)
+
+
+HEAD = {"weight": torch.linspace(-1, 1, 96).reshape(3, 32), "bias": torch.tensor([0.1, 0.0, -0.2])}
+
+
+def with_head(folder: Path, classes: Any = None, head: Any = HEAD, **config: Any) -> Path:
+    """Put a head of SetFit into a folder, as the three lines write it, and SetFit's config."""
+    metadata = {} if classes is None else {"labels": json.dumps(classes)}
+    save_file(head, folder / "model_head.safetensors", metadata)
+    (folder / "config_setfit.json").write_text(json.dumps({"labels": None, "normalize_embeddings": False, **config}))
+    return folder
+
+
+@pytest.mark.parametrize("unit", ["no", "module", "option"])
+@pytest.mark.parametrize("backbone", ["named", "its own"])
+def test_a_head_of_setfit(unit: str, backbone: str, bert: Path, tmp_path: Path) -> None:
+    folder = write_sentences(bert, tmp_path / "sent", "cls_token")  # with a module that makes lengths 1
+    if unit != "module":
+        modules = json.loads((folder / "modules.json").read_text())
+        (folder / "modules.json").write_text(json.dumps(modules[:2]))
+    with_head(folder, ["2", "0", "1"], labels=["x", "y", "z"], normalize_embeddings=unit == "option")
+    name = str(bert) if backbone == "named" else ITSELF
+    stored = Workbench(tmp_path / "ws", []).exchange.import_adapter(folder, name)
+    assert (stored.manifest.task.labels, stored.manifest.budget.max_length) == (("z", "x", "y"), 64)
+    vectors = pooled(bert, "cls_token", TEXTS)
+    read = vectors if unit == "no" else vectors / vectors.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(here(stored), read @ HEAD["weight"].T + HEAD["bias"], rtol=1e-5, atol=1e-5)
+    program = (stored.folder / "README.md").read_text().split("```python")[1].split("```")[0]
+    printed: list[str] = []
+    exec(program.replace("print(", "printed.extend("), {"texts": TEXTS, "printed": printed, **folders_of(stored)})
+    assert printed == [stored.manifest.task.labels[index] for index in here(stored).argmax(dim=1)]
+    with pytest.raises(InputError, match="SetFit reads its head from a pickle"):
+        Workbench(tmp_path / "ws", []).exchange.export(stored.id, tmp_path / "back", original=True)
+
+
+def folders_of(stored: Any) -> dict[str, str]:
+    """Return what the program in a README asks for."""
+    whole = stored.manifest.is_whole
+    return {"folder": str(stored.folder), "backbone": str(stored.folder if whole else backbone_of(stored).folder)}
+
+
+WRONG = {
+    "another width": (
+        {"weight": torch.zeros(3, 16), "bias": torch.zeros(3)},
+        {},
+        "vectors of 16 numbers, and this model",
+    ),
+    "one label": ({"weight": torch.zeros(1, 32), "bias": torch.zeros(1)}, {}, r"\(labels, width\) and \(labels\)"),
+    "another tensor": ({**HEAD, "more": torch.zeros(1)}, {}, "are not weight and bias: bias, more, weight"),
+    "NaN": ({**HEAD, "bias": torch.full((3,), torch.nan)}, {}, "NaN"),
+    "too few labels": (HEAD, {"labels": ["x", "y"]}, "names no 3 classes"),
+    "a class without a name": (HEAD, {"labels": ["0", "1", "7"]}, "there is a class 7, and config_setfit.json names 3"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_another_head_is_refused(case: str, bert: Path, tmp_path: Path) -> None:
+    head, labels, message = WRONG[case]
+    folder = write_sentences(bert, tmp_path / "sent")
+    with_head(folder, labels.get("labels"), head, labels=["x", "y", "z"])
+    with pytest.raises(InputError, match=message):
+        Workbench(tmp_path / "ws", []).exchange.import_adapter(folder, ITSELF)
+    assert not [*(tmp_path / "ws").glob("adapters/*")]
+
+
+def test_a_pickled_head_is_said_and_not_read(bert: Path, tmp_path: Path, call: Any) -> None:
+    folder = write_sentences(bert, tmp_path / "sent")
+    (folder / "model_head.pkl").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    code, out, err = call("adapters", "import", "sent", "--backbone", "itself", "--workspace", "ws")
+    assert (code, out) == (2, "")
+    assert lacks(err, "model_head.pkl", "was not read", "joblib.load", "save_file", "--task NAME") == []
+    write_tasks(tmp_path)
+    code, out, err = call("adapters", "import", "sent", "--task", "animals", "--workspace", "ws")
+    assert code == 0, err
+    assert "was not read" in err and "Another one is fitted" in err
+    assert not Path("ran").exists()

@@ -35,10 +35,10 @@ def require_same_tensors(came: Path, back: Path) -> None:
 
 
 def opened_as_the_card_says(folder: Path, base: Path) -> dict[str, Any]:
-    """Run the program of a folder's README, and return its variables."""
+    """Run the program of a folder's README, the last one, and return its variables."""
     card = (folder / "README.md").read_text(encoding="utf-8")
     known: dict[str, Any] = {"backbone": str(base), "folder": str(folder), "texts": TEXTS}
-    (program,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    *_, program = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     with torch.inference_mode():
         exec(program, known)
     return known

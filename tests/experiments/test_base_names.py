@@ -12,7 +12,7 @@ from tests.conftest import Call
 from tests.messages import lacks
 from tests.scored_adapters import ScoredAdapters
 from tests.workbench.test_store import manifest
-from workbench.adapters.manifest import BackboneReference, Manifest, write_manifest
+from workbench.adapters.manifest import BackboneReference, Manifest, read_sent_manifest, write_manifest
 from workbench.adapters.store import AdapterStore
 from workbench.backbone.names import BACKBONES, BackboneCard, open_backbone
 from workbench.errors import InputError
@@ -53,14 +53,14 @@ def test_a_registered_name_is_compared_where_its_weights_are_here(
     opened = replace(open_backbone(str(bert)), name="minilm")
     monkeypatch.setattr(KnownHere, "backbone", lambda *_: opened)
     sent = theirs.bench.exchange.export(theirs.ids[0], tmp_path / "sent")
-    stored = theirs.bench.workspace.adapters.get(theirs.ids[0])
+    exported = read_sent_manifest(sent)
     for fingerprint, state, code in (
         (opened.fingerprint, "here", 0),
         ("0" * 64, "download", 0),
         ("0" * 64, "here", 2),
     ):
-        reference = stored.manifest.backbone.model_copy(update={"name": "minilm", "fingerprint": fingerprint})
-        write_manifest(stored.manifest.model_copy(update={"backbone": reference}), sent)
+        reference = exported.backbone.model_copy(update={"name": "minilm", "fingerprint": fingerprint})
+        write_manifest(exported.model_copy(update={"backbone": reference}), sent)
         availability = Availability(state, "")  # type: ignore[arg-type]  # one of the states
         monkeypatch.setattr(
             "experiments.answers.exported_folders.backbone_available", lambda *_, found=availability: found

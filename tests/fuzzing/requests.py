@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 from fastapi.testclient import TestClient
 
@@ -18,8 +19,11 @@ PATHS = (
     "/predict",
     "/predict",
     "/v1/chat/completions",
-    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/completions",
     "/v1/models",
+    "/v1/models/animals",
+    "/v1/models/%2e%2e%2f%00",
     "/adapters",
     "/reload",
     "/health",
@@ -29,7 +33,7 @@ PATHS = (
     "/",
     "/docs",
 )
-POSTED = ("/predict", "/reload", "/v1/chat/completions")
+POSTED = ("/predict", "/reload", "/v1/chat/completions", "/v1/completions")
 METHODS = ("GET", "POST", "POST", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "NOPE")
 TYPES = (
     "application/json",
@@ -59,7 +63,13 @@ BODIES: tuple[Any, ...] = (
     {"texts": ["the cat"], "task": "animals", "stream": True},
     {"model": "animals", "messages": [{"role": "user", "content": "the cat"}], "stop": ["a"], "max_tokens": 3},
     {"model": "sent", "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}], "stream": True},
+    {"model": "animals", "messages": [{"role": "developer", "content": "a"}], "tools": [], "logit_bias": {}, "n": 1},
+    {"model": "animals", "prompt": "the cat", "max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0},
+    {"model": "animals", "prompt": [[1, 2, 3], [4]], "max_tokens": 3, "stop": ["a"], "response_format": None},
+    {"model": "sent", "prompt": "a", "stream": True, "stream_options": {"include_usage": True}},
+    {"model": "sent", "prompt": ["a", "the cat"], "max_tokens": 4, "echo": True, "logprobs": 5},
 )
+CONTINUED = tuple({**body, "model": "sent"} for body in BODIES if "model" in body)
 TEXTS = ("", " ", "x" * 30_000, "\ud800", "\x00", "the cat " * 500, "語" * 100)
 MANY = 100_000
 LARGE = tuple(
@@ -68,6 +78,8 @@ LARGE = tuple(
         {"texts": [1] * MANY},
         {"texts": [dict.fromkeys(map(str, range(MANY)))]},
         {"model": "animals", "messages": [{"role": "user", "content": [1] * MANY}], "stop": [1] * MANY},
+        {"model": "animals", "prompt": [1] * MANY, "logit_bias": dict.fromkeys(map(str, range(MANY)), 1)},
+        {"model": "animals", "prompt": [[]] * MANY, "tools": [{}] * MANY},
         dict.fromkeys(map(str, range(MANY))),
     )
 )
@@ -76,19 +88,16 @@ FINE = {200, 400, 401, 403, 404, 405, 406, 409, 411, 413, 415, 421, 422, 429, 50
 
 def case(site: Site, random: Random) -> bool:
     """Send a request; the answer has to be one that the interface names, in a few words, without a traceback."""
-    client = _client(site.root, site)
+    continues = random.random() < 0.3
+    client = _client(site.root, site, continues)
     headers = {name: random.choice(HEADERS[name]) for name in HEADERS if random.random() < 0.06}
     headers["Content-Type"] = random.choice(TYPES) if random.random() < 0.3 else "application/json"
-    path = random.choice(PATHS) if random.random() < 0.9 else f"/{text(random)}".encode(errors="replace").decode()
+    path = random.choice(PATHS) if random.random() < 0.9 else _path(random)
     raw = {name.encode(): given.encode() for name, given in headers.items()}
     response = client.request(
-        random.choice(METHODS)
-        if random.random() < 0.4
-        else "POST"
-        if path in ("/predict", "/reload", "/v1/chat/completions")
-        else "GET",
-        path.replace("\x00", "").replace("\x1b", ""),
-        content=_body(random),
+        random.choice(METHODS) if random.random() < 0.4 else "POST" if path in POSTED else "GET",
+        path,
+        content=_body(random, CONTINUED if continues else BODIES),
         headers=list(raw.items()),
     )
     shown = f"{response.request.method} {response.request.url} → {response.status_code} {response.text[:500]}"
@@ -104,13 +113,18 @@ def case(site: Site, random: Random) -> bool:
     return response.status_code < 400
 
 
-def _body(random: Random) -> bytes:
+def _path(random: Random) -> str:
+    """Return a path of any characters, as a client sends it; one that began with two slashes would name a host."""
+    return "/" + quote(text(random).encode(errors="replace").lstrip(b"/"), safe="/?&=")
+
+
+def _body(random: Random, bodies: tuple[Any, ...]) -> bytes:
     act = random.random()
     if act < 0.1:
         return random.choice(
             [b"", b"{", b"[" * 5000, b"null", b"\xff\xfe", b'{"texts": NaN}', b'{"a": 1e999}', b"1" * 5000, *LARGE]
         )
-    document = changed(random, random.choice(BODIES)) if random.random() < 0.7 else dict(random.choice(BODIES))
+    document = changed(random, random.choice(bodies)) if random.random() < 0.7 else dict(random.choice(bodies))
     if isinstance(document, dict) and random.random() < 0.3:
         document["texts"] = [
             random.choice([random.choice(TEXTS), value(random)]) for _ in range(random.choice([1, 2, 300]))
@@ -120,8 +134,8 @@ def _body(random: Random) -> bytes:
 
 
 @cache
-def _client(root: Path, site: Site) -> TestClient:
-    """Return a client of an application that serves the undamaged adapter."""
+def _client(root: Path, site: Site, continues: bool) -> TestClient:
+    """Return a client of an application that serves an undamaged adapter: of labels, or one that continues texts."""
     from experiments.answers.http_server.app import application
     from experiments.answers.http_server.limits import Limits
     from experiments.answers.http_server.metrics import Metrics
@@ -131,10 +145,11 @@ def _client(root: Path, site: Site) -> TestClient:
     from workbench.machine.batch_queue import Batching
     from workbench.machine.listener import Silent
 
-    workspace = Workspace(site.served)
+    adapter = site.continuing_adapter if continues else site.adapter
+    workspace = Workspace(site.continuing if continues else site.served)
 
     def selected() -> Any:
-        return select(workspace, [site.adapter.name], None, (), Silent())
+        return select(workspace, [adapter.name], None, (), Silent())
 
     service = Service(selected(), selected, None, Batching(), Metrics())
     return TestClient(application(service, Limits()), raise_server_exceptions=False)

@@ -21,7 +21,7 @@ from workbench.backbone.pretrained import Backbone
 
 SECRETS = ("HF_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 UNSET = ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI")
-WRITE = {"bert": write_bert, "llama": write_llama, "t5": write_t5, "wide": partial(write_bert, embeddings=700)}
+WRITE = {"bert": write_bert, "llama": write_llama, "t5": write_t5, "wide": partial(write_bert, vocab_size=700)}
 
 
 @dataclass(frozen=True)
@@ -65,22 +65,36 @@ class Site:
         """The workspace in which the undamaged LoRA lies."""
         return self.root / "whole" / "served"
 
+    @property
+    def continuing(self) -> Path:
+        """The workspace in which an undamaged LoRA of a language model lies, which continues texts."""
+        return self.root / "whole" / "continuing"
+
     @cached_property
     def adapter(self) -> Path:
         """An undamaged LoRA's folder, as its sender wrote it."""
-        from workbench.adapters.fit_record import FitRecord
-        from workbench.adapters.store import AdapterStore
-        from workbench.methods.adaptation import Adaptation
-        from workbench.methods.methods import METHODS
-        from workbench.methods.stored_model import describe, keep
-        from workbench.settings.base import Budget
+        return _fresh_lora(self.backbone, "classification", self.served)
 
-        task = toy("classification")
-        adaptation = Adaptation(self.backbone, "lora", METHODS.get("lora").settings(), "fp32")
-        record = FitRecord((), 0, 0.5, 0, 0.0, None, 1)
-        about = describe("sent-lora", task, adaptation, Budget(max_length=16), 0, record)
-        model = adaptation.fresh(task.kind, 2, seed=0)
-        return keep(model, adaptation, about, AdapterStore(self.served / "adapters")).folder
+    @cached_property
+    def continuing_adapter(self) -> Path:
+        """The folder of an undamaged LoRA of a language model."""
+        return _fresh_lora(open_backbone(str(self.model("llama"))), "causal-lm", self.continuing)
+
+
+def _fresh_lora(backbone: Backbone, kind: str, workspace: Path) -> Path:
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.adapters.store import AdapterStore
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.methods import METHODS
+    from workbench.methods.stored_model import describe, keep
+    from workbench.settings.base import Budget
+
+    task = toy(kind)
+    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32")
+    record = FitRecord((), 0, 0.5, 0, 0.0, None, 1)
+    about = describe("sent-lora", task, adaptation, Budget(max_length=16), 0, record)
+    model = adaptation.fresh(task.kind, 2, seed=0)
+    return keep(model, adaptation, about, AdapterStore(workspace / "adapters")).folder
 
 
 @contextmanager

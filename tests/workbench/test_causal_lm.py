@@ -313,7 +313,7 @@ def test_an_answer_stops_at_texts_and_at_fewer_tokens_than_its_task_allows(plain
     assert stopped[1].complete
     assert [answer.tokens.tolist() for answer in short] == [answer.tokens.tolist()[:2] for answer in longest]
     assert [answer.complete for answer in short] == [len(answer.tokens) < 2 for answer in longest]
-    assert [answer.read for answer in short] == [
+    assert [len(answer.question) for answer in short] == [
         len(row["input_ids"]) for row in KIND.questions(rows, plain.tokenizer, 20)
     ], "fewer tokens for the answer cut no more of the question"
 

@@ -91,6 +91,13 @@ def other(copy: Path) -> Path:
     return path
 
 
+def test_a_tokenizer_that_version_5_wrote_is_read(bert: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bert, tmp_path / "copy")
+    change(copy, "tokenizer_config.json", tokenizer_class="TokenizersBackend", backend="tokenizers", is_local=True)
+    text = "the cat very often"
+    assert open_backbone(str(copy)).tokenizer(text) == open_backbone(str(bert)).tokenizer(text)
+
+
 @pytest.mark.parametrize("key", ["tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file"])
 def test_a_tokenizer_is_that_of_its_folder_whatever_path_its_settings_state(key: str, copy: Path, other: Path) -> None:
     expected = open_backbone(str(copy)).tokenizer.get_vocab()

@@ -192,5 +192,5 @@ def test_an_answer_that_has_ended_needs_no_positions_while_longer_ones_are_writt
     rows = Dataset.from_dict({"text": [long, "dog", "cat"], "max_new_tokens": [2, 12, 12]})
     together = kind.answers(model, rows, backbone.tokenizer, room)
     alone = [kind.answers(model, rows.select([row]), backbone.tokenizer, room)[0] for row in range(3)]
-    assert together[0].read + len(together[0].tokens) == room
+    assert len(together[0].question) + len(together[0].tokens) == room
     assert [answer.tokens.tolist() for answer in together] == [answer.tokens.tolist() for answer in alone]

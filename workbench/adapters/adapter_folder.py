@@ -7,7 +7,7 @@ where the safetensors are missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ PEFT_TYPES = {
     *("MISS", "RANDLORA", "ROAD", "C3A", "FOURIERFT", "WAVEFT", "DELORA", "GRALORA", "HRA", "VBLORA"),
 }  # what the methods here write; an X-LoRA names other adapters, a multitask prompt a pickled file
 TASK_TYPE = "FEATURE_EXTRACTION"  # for any other, peft wraps the model and expects one that has a head
+SENT_TASK_TYPES = ("CAUSAL_LM", "SEQ_2_SEQ_LM", "SEQ_CLS", "TOKEN_CLS")  # of exported folders, which nothing here opens
 STAYING: dict[str, tuple[Any, ...]] = {  # key → its values that are safe; any value of another key is safe
     "megatron_config": (None,),
     "megatron_core": (None, "megatron.core"),
@@ -42,8 +43,12 @@ CONFIG_NOUN = "adapter config"
 HINT = "Import it from where it was made: `workbench adapters export` writes what is needed."
 
 
-def check_adapter(folder: Path) -> None:
+def check_adapter(folder: Path, sent: bool = False) -> None:
     """Refuse a folder whose config points outside it, or whose weights are not finite numbers in safetensors files.
+
+    Args:
+        folder: of the adapter.
+        sent: whether it has the form that other programs expect: it may be for a model with a head.
 
     Raises:
         InputError: a config or weights that cannot be read, that are missing, or that hold NaN or infinity.
@@ -51,7 +56,7 @@ def check_adapter(folder: Path) -> None:
     """
     refuse_pickles(folder)
     for config in sorted(folder.rglob(CONFIG)):
-        _check_config(config)
+        _check_config(config, (TASK_TYPE, *SENT_TASK_TYPES) if sent else (TASK_TYPE,))
     for config in sorted(folder.rglob(FUSION_CONFIG)):
         _require_beside(config, FUSION_WEIGHTS)
         _require_mapping(config, read_json(config, CONFIG_NOUN, HINT))
@@ -65,7 +70,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_mapping(folder / CONFIG, CONFIG_NOUN, HINT)
 
 
-def _check_config(config: Path) -> None:
+def _check_config(config: Path, task_types: Collection[str]) -> None:
     content = read_json(config, CONFIG_NOUN, HINT)
     of_peft = "peft_type" in content
     _require_beside(config, PEFT_WEIGHTS if of_peft else ADAPTERS_WEIGHTS)
@@ -75,7 +80,7 @@ def _check_config(config: Path) -> None:
     kind = content["peft_type"]
     if not isinstance(kind, str) or kind not in PEFT_TYPES:
         raise InputError(f"peft_type: {kind!r} is not supported here", where=str(config), hint=HINT)
-    if (task := content.get("task_type")) not in (None, TASK_TYPE):
+    if (task := content.get("task_type")) is not None and task not in task_types:
         message = f"task_type: {task!r} is for a model with a head of its own; here it is {TASK_TYPE!r}"
         raise InputError(message, where=str(config), hint=HINT)
     require_staying(content, config)

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FieldSerializationInfo, TypeAdapter, ValidationError, field_serializer
 
 from workbench.adapters.fit_record import FitRecord
+from workbench.adapters.sent_form import AGAIN as SENT_AGAIN
+from workbench.adapters.sent_form import SentForm
 from workbench.backbone.config import LARGEST
 from workbench.backbone.model_folder import ITSELF
 from workbench.errors import InputError, IntegrityError, reason
@@ -20,7 +22,6 @@ from workbench.settings.base import Budget, Quantization, Settings
 
 MANIFEST = "manifest.json"
 AGAIN = "Remove it and train it again, or import a sound copy."
-SENT_AGAIN = "Ask its sender for the folder once more; `workbench adapters export` writes it."
 
 
 class TaskReference(Settings):
@@ -199,6 +200,7 @@ class Manifest(Settings):
     left it; None where an earlier version did. Who asked for it since is known beside it, in the workspace.
     ``linked`` is None where all files are in the adapter's own folder.
     ``accepted`` is written after the adapter was stored, the only part that is: it determines no answer.
+    ``sent`` is None where the files are as they are stored: an exported folder may have them in another form.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
@@ -228,6 +230,7 @@ class Manifest(Settings):
     elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)
     linked: LinkedFiles | None = Field(None, exclude_if=lambda linked: linked is None)
     accepted: tuple[AcceptedLoss, ...] = Field((), exclude_if=lambda accepted: not accepted)
+    sent: SentForm | None = Field(None, exclude_if=lambda sent: sent is None)
     files: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -248,6 +251,10 @@ class Manifest(Settings):
     def unlinked(self) -> Manifest:
         """Return the manifest of the same adapter with all files in its own folder."""
         return self.model_copy(update={"linked": None, "files": self.all_files})
+
+    def as_stored(self) -> Manifest:
+        """Return the manifest of an exported folder as it is when its files are in the stored form again."""
+        return self.model_copy(update={"sent": None, "files": self.sent.files}) if self.sent else self
 
     @property
     def identity(self) -> str:

@@ -24,6 +24,7 @@ from workbench.adapters.manifest import (
     replace_manifest,
     write_manifest,
 )
+from workbench.adapters.sent_form import SentForm, write_stored
 from workbench.adapters.stored_adapter import README, StoredAdapter, check_files, text_below
 from workbench.backbone.finite_weights import require_finite
 from workbench.errors import InputError, IntegrityError, UnknownNameError
@@ -161,16 +162,26 @@ class AdapterStore:
             return error if (self.root / name).exists() else None
         return None
 
-    def export(self, name: str, target: Path, front_matter: str = "") -> Path:
-        """Copy a verified adapter to ``target``, which must not exist yet or be empty.
+    def export(
+        self, name: str, target: Path, front_matter: str = "", rewrite: Callable[[Path], SentForm] | None = None
+    ) -> Path:
+        """Copy a verified adapter to ``target``, which must not exist yet or be empty. A linked model is copied too.
 
-        ``front_matter``: what the Hugging Face hub reads, put before the text of the README. It is left out again when
-        the folder is imported, and the digests are those of the files without it. A linked model is copied too.
+        Args:
+            name: the adapter's id, or another name.
+            target: where to.
+            front_matter: what the Hugging Face hub reads, put before the text of the README. It is left out again when
+                the folder is imported, and the digests are those of the files without it.
+            rewrite: gives the files of the copy the form that other programs expect, and returns how the stored ones
+                are made of them; without it they are as they are stored.
         """
         stored = self.verify(name)
         with new_folder(target) as folder:
             _copy({file: stored.path(file) for file in stored.manifest.all_files}, folder)
-            if stored.manifest.linked:
+            if rewrite:
+                sent, files = rewrite(folder), checksummed.digests(folder, MANIFEST)
+                write_manifest(stored.manifest.unlinked().model_copy(update={"files": files, "sent": sent}), folder)
+            elif stored.manifest.linked:
                 write_manifest(stored.manifest.unlinked(), folder)
             else:
                 _copy({MANIFEST: stored.folder / MANIFEST}, folder)
@@ -194,15 +205,18 @@ class AdapterStore:
                 the manifest; or another adapter has this id.
             UnsafeConfigError: a library would be led out of the folder, or to a pickled file.
         """
-        manifest = importable(source)
+        sent = importable(source)
+        manifest = sent.as_stored()
         if self._has_another(manifest):
             raise InputError(f"another adapter is stored as {manifest.id!r}", hint="Remove that one first.")
         self.sweep()
         reference, folder = manifest.backbone.model_copy(update={"name": backbone}), self.root / manifest.id
         kept = self._as_kept_here(manifest).model_copy(update={"backbone": reference})
         with written_whole(folder) as draft:
-            _copy({file: source / file for file in manifest.files}, draft)
-            if README in manifest.files:
+            _copy({file: source / file for file in sent.files}, draft)
+            if sent.sent:
+                _put_back(source, sent.sent, manifest, draft)
+            elif README in manifest.files:
                 (draft / README).write_bytes(text_below(draft / README))
             write_manifest(kept, draft)
             if folder.exists() and (manifest.id not in self or self.damage(manifest.id)):
@@ -258,8 +272,25 @@ def importable(source: Path) -> Manifest:
         raise InputError("there are links in this folder", where=str(source), hint="Import a plain copy of it.")
     with blaming_sender():
         check_files(StoredAdapter(manifest, source), exported=True)
-    check_adapter(source)
+    check_adapter(source, sent=manifest.sent is not None)
     return manifest
+
+
+def _put_back(source: Path, form: SentForm, manifest: Manifest, draft: Path) -> None:
+    """Make the stored files in ``draft``, which has copies of the exported ones, and check them as those of before.
+
+    Raises:
+        InputError: they are not those that were stored.
+        UnsafeConfigError: as :func:`check_adapter`.
+    """
+    write_stored(source, form, draft)
+    try:
+        with blaming_sender():
+            check_files(StoredAdapter(manifest, draft))
+        check_adapter(draft)
+    except InputError as error:
+        what = f"what its files were before they were exported: {error.what}"
+        raise type(error)(what, where=str(source), hint=error.hint) from None
 
 
 def _require_finite(stored: StoredAdapter) -> None:

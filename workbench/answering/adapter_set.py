@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.text_likelihood import RawText, TextLikelihood
     from workbench.backbone.pretrained import Backbone
 
 NO_ANSWER = Answer("", None, "")  # of a row without an owner, and until there is one
@@ -97,6 +98,17 @@ class AdapterSet:
                     number, row = positions[index]
                     answered[number][row] = answer
         return answered
+
+    def likelihoods(self, texts: Sequence[RawText], owners: Sequence[str]) -> list[TextLikelihood | None]:
+        """Return what the adapter with id ``owners[i]`` says about text i; raises as :func:`.text_likelihoods`."""
+        likelihoods: list[TextLikelihood | None] = [None] * len(texts)
+        for group in self.groups:
+            own = [index for index, owner in enumerate(owners) if owner in group.adapters]
+            if own:
+                rows = group.likelihoods([texts[index] for index in own], [owners[index] for index in own])
+                for index, row in zip(own, rows, strict=True):
+                    likelihoods[index] = row
+        return likelihoods
 
 
 def _open_group(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,7 @@ from workbench.answering.joint_answers import Writers, written_together
 from workbench.answering.owned_questions import questions_of_owners
 from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
 from workbench.answering.shared_body import BankedAdapters, shared_body
+from workbench.answering.text_likelihood import text_likelihoods
 from workbench.backbone.batching import in_batches, in_places, require_scores
 from workbench.errors import InputError, opening
 from workbench.machine.device import Precision
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.shared_body import SharedBody
+    from workbench.answering.text_likelihood import RawText, TextLikelihood
     from workbench.backbone.pretrained import Backbone, Pooling
 
 Company = tuple[str, str, Precision, StoredWidth]
@@ -54,6 +57,9 @@ class Answering(Protocol):
 
     def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
         """Return what ``owners[i]`` answers to row i."""
+
+    def likelihoods(self, texts: Sequence[RawText], owners: Sequence[str]) -> list[TextLikelihood | None]:
+        """Return what ``owners[i]`` says about text i (:func:`.text_likelihoods`); all are causal language models."""
 
     def writers(self, owner: str) -> Writers | None:
         """Return an adapter and those whose answers can be written in one batch with its own; None where it is none."""
@@ -75,6 +81,10 @@ class SingleAdapter:
     def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
         """Return the adapter's answers; it owns every row."""
         return answers_of(self._opened.model, self._opened.adapter, rows, self._opened.backbone)
+
+    def likelihoods(self, texts: Sequence[RawText], owners: Sequence[str]) -> list[TextLikelihood | None]:
+        """See :meth:`Answering.likelihoods`."""
+        return text_likelihoods(self._opened.model, texts, self._opened.backbone.tokenizer)
 
     def writers(self, owner: str) -> Writers | None:
         """See :meth:`Answering.writers`."""
@@ -173,6 +183,22 @@ class Serving:
             return self._answers(rows, owners, together)
         except UnmixableError:
             return self._answers(rows, owners, set())
+
+    def likelihoods(self, texts: Sequence[RawText], owners: Sequence[str]) -> list[TextLikelihood | None]:
+        """See :meth:`Answering.likelihoods`; texts of several adapters are read in one go where possible."""
+        if self._shared.mixes and len(set(owners)) > 1:
+            with suppress(UnmixableError):
+                return text_likelihoods(
+                    self._models[owners[0]],
+                    texts,
+                    self.backbone.tokenizer,
+                    lambda numbers: self._shared.mix([owners[number] for number in numbers]),
+                )
+
+        def tell(owner: str, indices: Sequence[int]) -> list[TextLikelihood | None]:
+            return text_likelihoods(self.switch(owner), [texts[index] for index in indices], self.backbone.tokenizer)
+
+        return in_places(owners, tell)
 
     def writers(self, owner: str) -> Writers | None:
         """See :meth:`Answering.writers`."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.manifest import HeadReference, Manifest
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone
 
@@ -76,12 +76,13 @@ def standard(stored: StoredAdapter, backbone: Backbone, form: str) -> Any:
     model = merged_model(stored, backbone).cpu()
     if form == "causal-lm":
         return whole_language_model(model, backbone)
-    exact = TaskModel(model.body, _in_units(model.head, stored.manifest), model.kind, model.pooling, "fp32").eval()
+    exact = TaskModel(model.body, in_units(model.head, stored.manifest), model.kind, model.pooling, "fp32").eval()
     standard_model = _blank(stored.manifest, backbone, form)
     _, unread = standard_model.base_model.load_state_dict(exact.body.state_dict(), strict=False)
     if any(not name.startswith("pooler.") for name in unread):
         raise _refusal(stored, standard_model, "it has other layers")
-    _require_same(stored, exact, standard_model, backbone)
+    if why := write_head(exact, standard_model, backbone, stored.manifest.head):
+        raise _refusal(stored, standard_model, why)
     return standard_model
 
 
@@ -99,15 +100,15 @@ def save_standard(stored: StoredAdapter, backbone: Backbone, form: str, folder: 
     (folder / "README.md").write_text(front_matter + text, encoding="utf-8")
 
 
-def _in_units(head: nn.Module, manifest: Manifest) -> nn.Module:
+def in_units(head: nn.Module, manifest: Manifest) -> nn.Module:
     """Return a copy of the head; that of a regression gives values in their own unit."""
-    head_in_units = copy.deepcopy(head)
+    unit_head = copy.deepcopy(head)
     if manifest.task.scale and manifest.task.scale != (0.0, 1.0):
         centre, spread = manifest.task.scale
-        last = _layers(head_in_units)[-1]
+        last = _layers(unit_head)[-1]
         last.weight = nn.Parameter(last.weight.detach() * spread)
         last.bias = nn.Parameter(_bias(last) * spread + centre)
-    return head_in_units
+    return unit_head
 
 
 def _layers(head: nn.Module) -> list[Any]:
@@ -141,8 +142,20 @@ def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
         raise InputError(message, where=manifest.id, hint=HINT) from None
 
 
-def _require_same(stored: StoredAdapter, exact: TaskModel, standard_model: Any, backbone: Backbone) -> None:
-    """Write the head into ``standard_model`` in one of the possible ways, and check the logits."""
+def write_head(
+    exact: TaskModel, standard_model: Any, backbone: Backbone, reference: HeadReference | None
+) -> str | None:
+    """Write an adapter's head into a class of transformers in one of the ways that the class allows.
+
+    Args:
+        exact: the adapter's model, in float32; a regression's head is in its own unit.
+        standard_model: the class, with the same body.
+        backbone: that it belongs to.
+        reference: what the manifest says of the head.
+
+    Returns:
+        Why no way gives the same logits; None where one did, which is in the class then.
+    """
     side = text_side(backbone.tokenizer)
     batch = tokenise(backbone.tokenizer, [*TRIED], padding=True, padding_side=side, return_tensors="pt")
     with torch.inference_mode():
@@ -150,22 +163,24 @@ def _require_same(stored: StoredAdapter, exact: TaskModel, standard_model: Any, 
     layers = _layers(exact.head)
     is_linear = len(layers) == 1
     ways = (
-        _write_head(standard_model, layers[0].weight.detach(), _bias(layers[0]))
+        _write_linear(standard_model, layers[0].weight.detach(), _bias(layers[0]))
         if is_linear
         else _taken_over(standard_model, layers)
     )
     for _ in ways:
         with torch.inference_mode():
             if torch.allclose(standard_model(**batch).logits, logits, rtol=CLOSE, atol=CLOSE):
-                return
-    reference = stored.manifest.head
+                return None
+    theirs = [*head_layers(standard_model).values()]
+    if is_linear and len(theirs) == 1 and theirs[0].bias is None and bool(_bias(layers[0]).any()):
+        return "its last layer has no bias, and the adapter's has one"
     named = "one linear layer" if reference is None or is_linear else f"the layers {', '.join(reference.layers)}"
-    raise _refusal(stored, standard_model, f"the adapter reads {POOLED[exact.pooling]} with {named}")
+    return f"the adapter reads {POOLED[exact.pooling]} with {named}"
 
 
 def _taken_over(standard_model: Any, layers: list[Any]) -> Iterator[None]:
     """Write layers into those that a model has between token states and logits; yield if they are the same ones."""
-    theirs = _head_layers(standard_model, (nn.Linear, nn.LayerNorm))
+    theirs = [*head_layers(standard_model, (nn.Linear, nn.LayerNorm)).values()]
     shapes = [[tuple(layer.weight.shape) for layer in stack] for stack in (layers, theirs)]
     if shapes[0] != shapes[1] or any(
         layer_here.bias is not None and layer.bias is None for layer_here, layer in zip(layers, theirs, strict=True)
@@ -179,9 +194,9 @@ def _taken_over(standard_model: Any, layers: list[Any]) -> Iterator[None]:
     yield
 
 
-def _write_head(standard_model: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
+def _write_linear(standard_model: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
     """Write a head, weight (labels, h) and bias (labels,), into a model; yield after each way that its layers allow."""
-    layers = _head_layers(standard_model)
+    layers = [*head_layers(standard_model).values()]
     if not layers or layers[-1].weight.shape[0] != len(weight):
         return
     *hidden, last = layers
@@ -202,15 +217,14 @@ def _write_head(standard_model: Any, weight: Tensor, bias: Tensor) -> Iterator[N
                     yield
 
 
-def _head_layers(standard_model: Any, kinds: tuple[type[nn.Module], ...] = (nn.Linear,)) -> list[Any]:
-    """Return the linear layers that stand between the token states and the logits, in the order of the model."""
+def head_layers(standard_model: Any, kinds: tuple[type[nn.Module], ...] = (nn.Linear,)) -> dict[str, Any]:
+    """Return the linear layers between the token states and the logits by name, in the order of the model."""
     inside = f"{standard_model.base_model_prefix}."
-    outside = [
-        (name, module)
+    return {
+        name: module
         for name, module in standard_model.named_modules()
         if isinstance(module, kinds) and (not name.startswith(inside) or name.startswith(f"{inside}pooler."))
-    ]
-    return [module for _, module in outside]
+    }
 
 
 def _fill(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workbench.measures.streaming import Hear
 
 OPTIONS = "options"  # the column of rows that have some
+GIVEN = "given_tokens"  # the column of rows that are read as they are: their tokens, or None where they are a text
 Turn = Mapping[str, str]  # of a chat: its ``role`` and ``content``
 
 
@@ -24,12 +25,15 @@ class AnswerOptions:
         stop: the answer ends before the first of these texts.
         earlier: turns of a chat that come before the row's text.
         hear: gets the tokens after each new one; returns whether more are wanted.
+        raw: whether the row is read as it is, without a chat template (it has the column :data:`GIVEN`), and the white
+            space around its answer is kept.
     """
 
     tokens: int | None = None
     stop: tuple[str, ...] = ()
     earlier: tuple[Turn, ...] = ()
     hear: Hear | None = None
+    raw: bool = False
 
 
 DEFAULTS = AnswerOptions()

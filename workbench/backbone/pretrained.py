@@ -16,8 +16,10 @@ from workbench.backbone.config import config_object, read_json
 from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
 from workbench.backbone.intactness import is_untouched, remember
 from workbench.backbone.model_folder import CONFIG
+from workbench.backbone.piece_bounds import require_bounded_pieces
 from workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
 from workbench.backbone.tokenizer_files import own_files
+from workbench.backbone.tokenizer_reading import read_tokenizer
 from workbench.backbone.tokenizing import fit_to, note_embeddings
 from workbench.backbone.transformers_api import quietly
 from workbench.errors import InputError, opening
@@ -27,6 +29,8 @@ from workbench.machine.sharding import read_by_all
 from workbench.settings.base import Quantization, StoredWidth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -110,14 +114,13 @@ class Backbone:
             InputError: it cannot be opened, pads with nothing, has words that the model has no place for, makes far
                 more of a text than was given, or has a regular expression that takes for ever.
         """
-        from transformers import AutoTokenizer
-
         bounds = None if self.pinned else require_bounded(self.folder)
+        if not (self.pinned or bounds):
+            require_bounded_pieces(self.folder)
         with opening("the tokenizer", str(self.folder), BROKEN):
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            tokenizer = read_tokenizer(
                 self.folder,
-                config=self.config,
-                trust_remote_code=False,
+                self.config,
                 clean_up_tokenization_spaces=False,  # what a model writes is not altered, as `dog ' cat` would be
                 **own_files(self.folder),
             )
@@ -238,14 +241,20 @@ class Backbone:
         import torch
         from transformers import AutoModel
 
-        options: dict[str, Any] = {}
-        if self.quantization:
-            options = {"quantization_config": quantisation.packing(self.quantization), "device_map": {"": "cpu"}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            body, loading_info = self.pretrained(AutoModel, **options)
+            body, loading_info = self.pretrained(AutoModel, **self.packed())
         require_whole(self.folder, self.config, loading_info)
         return quantisation.keep_as_packed(body.eval()) if self.quantization else body.eval()
+
+    def packed(self, outside: Sequence[str] = ()) -> dict[str, Any]:
+        """Return options for :meth:`pretrained` that pack the linear layers, but those ``outside`` the transformer.
+
+        There are none where the backbone is not quantised.
+        """
+        if not self.quantization:
+            return {}
+        return {"quantization_config": quantisation.packing(self.quantization, outside), "device_map": {"": "cpu"}}
 
     def pretrained(self, loader: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
         """Return the weights in float32 as a model of the class that ``loader`` picks, and transformers' report.

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor, nn
     from transformers import BitsAndBytesConfig
@@ -28,19 +28,24 @@ READS_FLOAT32 = "reads_float32"  # the attribute of a layer that has the hook; c
 SCALES = ("weight.", "SCB")  # what a packed layer's state holds beside its weight and bias
 
 
-def packing(quantization: Quantization) -> BitsAndBytesConfig:
-    """Return how transformers has to load a backbone's weights."""
+def packing(quantization: Quantization, outside: Sequence[str] = ()) -> BitsAndBytesConfig:
+    """Return how transformers has to load a backbone's weights.
+
+    Args:
+        quantization: in how many bits.
+        outside: names of the layers above the backbone, which stay as wide as they are.
+    """
     import torch
     from transformers import BitsAndBytesConfig
 
     if quantization == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=KEPT)
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=[*KEPT, *outside])
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.float32,
-        llm_int8_skip_modules=KEPT,
+        llm_int8_skip_modules=[*KEPT, *outside],
     )
 
 

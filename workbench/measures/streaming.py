@@ -28,10 +28,14 @@ class Words:
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None], stop: Sequence[str] = ()
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        say: Callable[[str], None],
+        stop: Sequence[str] = (),
+        raw: bool = False,
     ) -> None:
-        """Say the parts to ``say``, none of them after a text at which the answer stops."""
-        self._tokenizer, self._say, self._stop = tokenizer, say, tuple(stop)
+        """Say the parts to ``say``, none after a text at which the answer stops; ``raw``: with white space around."""
+        self._tokenizer, self._say, self._stop, self._raw = tokenizer, say, tuple(stop), raw
         self.written, self.wanted = "", True
 
     def __call__(self, tokens: Sequence[int]) -> bool:
@@ -42,7 +46,8 @@ class Words:
         """
         with blaming("the tokenizer cannot write a text", None):  # a panic would end the thread
             decoded: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        text = self._certain(before_stop(decoded, self._stop)).strip()
+        certain = self._certain(before_stop(decoded, self._stop))
+        text = certain if self._raw else certain.strip()
         if text.startswith(self.written) and not text.endswith(UNFINISHED) and text != self.written:
             self._say(text[len(self.written) :])
             self.written = text

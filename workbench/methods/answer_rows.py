@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from workbench.backbone.answer_options import AnswerOptions
 
 
+ROOM = "room"  # of a question that was not cut for the sake of its answer: how many tokens that may take
+
+
 @dataclass(eq=False)
 class AnswerRow:
     """An answer while it is generated.
@@ -60,7 +63,7 @@ class AnswerRow:
 def rows_to_write(
     rows: Dataset, questions: Sequence[dict[str, Any]], owners: Sequence[str] | None = None
 ) -> list[AnswerRow]:
-    """Return an answer to each question that has not begun.
+    """Return an answer to each question that has not begun; none is longer than the :data:`ROOM` beside its question.
 
     Args:
         rows: say how long the answers may get, and where they end.
@@ -68,7 +71,7 @@ def rows_to_write(
         owners: whose weights answer each row.
     """
     return [
-        AnswerRow(question, min(bound, options.tokens or bound), options, owner)
+        AnswerRow(question, min(bound, options.tokens or bound, question.get(ROOM, bound)), options, owner)
         for question, bound, options, owner in zip(
             questions, limits(rows), options_of(rows), owners or [""] * len(questions), strict=True
         )

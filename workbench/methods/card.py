@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from workbench.adapters.manifest import Manifest
+    from workbench.settings.base import Quantization
 
 POOLING = {
     "mean": 'mask = batch["attention_mask"].unsqueeze(-1).float()\n'
@@ -123,12 +126,14 @@ OPENING = {
 ACTIVATION = {  # of a head's layers → a function, where torch.nn.functional has none of that name
     "tanh": "torch.tanh",
     "gelu_tanh": "torch.nn.GELU('tanh')",
+    "unit": "torch.nn.functional.normalize",
 }
+KEPT = "pooler"  # of a packed backbone, as it is in float32
 PACKED = {
     None: "",
     "nf4": ', quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",\n'
-    "    bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=['pooler'])",
-    "int8": ", quantization_config=BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=['pooler'])",
+    "    bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules={kept})",
+    "int8": ", quantization_config=BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules={kept})",
 }
 AS_ASKED = {"multilabel": "top_k=None, ", "regression": 'function_to_apply="none", '}  # of a pipeline
 PIPELINE = """\
@@ -149,7 +154,7 @@ print(answer(texts, {{ as_asked[task.kind] }}**options))
 TEMPLATE = """\
 # {{ id }}
 
-{{ title }}{{ ", written into its backbone's weights," if merged and not whole }}
+{{ first }}{{ title }}{{ ", written into its backbone's weights," if merged and not whole }}
 for the task **{{ task_name }}** ({{ kind }}){% if not whole %} on
 {{ base }}{{ bits }}{% endif %}; {% if elsewhere -%}
 trained elsewhere, and written by {{ elsewhere.program }}.
@@ -184,12 +189,31 @@ trained elsewhere, and written by {{ elsewhere.program }}.
 """
 
 
-def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> str:
+@dataclass(frozen=True)
+class Opening:
+    """How a folder is opened that does not have the stored form.
+
+    Attributes:
+        first: what stands before everything else, as Markdown that ends with an empty line.
+        program: a template in place of that of the kind; None where that one opens this form too.
+        values: what the template has beside those of every card.
+    """
+
+    first: str
+    program: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def render(manifest: Manifest, merged: bool = False, standard: bool = False, opening: Opening | None = None) -> str:
     """Return the README of an adapter, with a program that opens it using only its own library.
 
-    ``merged``: it is written into its backbone, which is opened as any model is. ``standard``: a pipeline of
-    transformers answers by itself.
+    Args:
+        manifest: the adapter's.
+        merged: whether it is written into its backbone, which is opened as any model is.
+        standard: whether a pipeline of transformers answers by itself.
+        opening: how the folder is opened where it does not have the stored form.
     """
+    opening = opening or Opening("")
     if merged:
         manifest = manifest.model_copy(update={"library": "plain"})
     standard = standard or (not merged and _answers_by_itself(manifest))
@@ -203,14 +227,25 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
         "title": "A whole model" if manifest.is_whole else f"{escape(manifest.method)} adapter",
         "places": _folder_note(manifest, merged, standard),
         "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
-        "packed": PACKED[manifest.backbone.quantization],
+        "packed": packing_of(manifest.backbone.quantization),
         "pooling": _pooling(manifest),
         "logits": _logits(manifest),
+        "first": opening.first,
     }
     kind = KINDS.get(manifest.task.kind)
-    program = PIPELINE if standard else kind.usage
-    usage = _fill(program, {**values, **extra, "pipeline": kind.pipeline_tag})
+    program = opening.program or (PIPELINE if standard else kind.usage)
+    usage = _fill(program, {**values, **extra, "pipeline": kind.pipeline_tag, **opening.values})
     return _fill(TEMPLATE, {**values, **extra, "usage": usage})
+
+
+def packing_of(quantization: Quantization | None, beside: Sequence[str] = ()) -> str:
+    """Return the argument by which a program loads a backbone in few bits; empty where it is not kept so.
+
+    Args:
+        quantization: of the backbone.
+        beside: layers beside the transformer's that stay as they are.
+    """
+    return PACKED[quantization].format(kept=[KEPT, *beside])
 
 
 def _opening(manifest: Manifest) -> str:

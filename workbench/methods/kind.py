@@ -117,11 +117,13 @@ class Written(NamedTuple):
         read: tokens of the question.
         new: tokens of the answer, its end token included.
         complete: whether the answer came to its end, and was not cut at its limit.
+        ids: the tokens of the question and the answer.
     """
 
     read: int
     new: int
     complete: bool
+    ids: tuple[int, ...] = ()
 
 
 @runtime_checkable

@@ -6,11 +6,22 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 if TYPE_CHECKING:
     from workbench.adapters.manifest import HeadReference
 
-LINEAR, NORM = "linear", "norm"
+LINEAR, NORM, UNIT = "linear", "norm", "unit"
+
+
+class Unit(nn.Module):
+    """Makes vectors as long as 1, as heads on the vectors of sentence-transformers may read them."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return (batch, hidden_size) ÷ its length in each row."""
+        return normalize(vectors, dim=-1)
+
+
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
@@ -18,6 +29,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "gelu_tanh": lambda: nn.GELU("tanh"),
     "leaky_relu": nn.LeakyReLU,
+    UNIT: Unit,
 }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 OPEN = {"/health", "/ready"}  # asked by who watches over processes, and tell nothing
-ASKING = {"/predict", "/v1/chat/completions"}  # a POST that changes nothing
+ASKING = {"/predict", "/v1/chat/completions", "/v1/completions"}  # a POST that changes nothing
 READING = {"GET", "HEAD", "OPTIONS"}
 LENGTH = re.compile(r"[0-9]{1,20}")  # of a body, as it is stated
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from experiments.answers.http_server.address import ANYONE
 from experiments.answers.http_server.admission import Admission
 from experiments.answers.http_server.chat import add_chat
+from experiments.answers.http_server.completions import add_completions
+from experiments.answers.http_server.description import describe
 from experiments.answers.http_server.errors import add_errors
 from experiments.answers.http_server.guard import Guard
 from experiments.answers.http_server.list_lengths import lists_within
@@ -27,11 +29,11 @@ from experiments.answers.http_server.messages import (
     answers_of,
 )
 from experiments.answers.http_server.metrics import MEDIA_TYPE
-from experiments.answers.http_server.refusals import STOPPING
-from experiments.answers.http_server.replying import reply_to
-from experiments.answers.http_server.streamed import EVENTS, answer_events, answer_parts
+from experiments.answers.http_server.models import add_models
+from experiments.answers.http_server.replying import job_of, reply_to
+from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_events, answer_parts
 from experiments.answers.http_server.welcome import add_welcome, paths_of
-from workbench.errors import StoppedError, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.machine.package_versions import DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -62,9 +64,12 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
     app = FastAPI(title=TITLE, version=version(DISTRIBUTION), docs_url=None, redoc_url=None, lifespan=lifespan)
     _add_answers(app, service, limits)
     add_chat(app, service, limits)
+    add_completions(app, service, limits)
+    add_models(app, service)
     _add_state(app, service)
     add_errors(app)
     add_welcome(app, service)
+    describe(app, service, wants_key=key is not None)
     known = {path.partition(" ")[2] for path in paths_of(app)}
     admission = Admission(key, hosts, limits.bytes)
     app.add_middleware(Guard, admission=admission, limits=limits, metrics=service.metrics, paths=known)
@@ -72,19 +77,16 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
 
 
 def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
-    streams: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
-
     short = [Depends(lists_within(limits))]
 
     @app.post(
-        "/predict", response_model=Answers, response_model_exclude_unset=True, responses=streams, dependencies=short
+        "/predict", response_model=Answers, response_model_exclude_unset=True, responses=STREAMS, dependencies=short
     )
     async def predict(question: Question, request: Request) -> Answers | Response:
         """Answer texts; with `stream`, one text in server-sent events: text, …, and in the end answers or error."""
         _require_within(limits, question)
-        if service.is_stopping:
-            raise StoppedError(STOPPING)
-        job = await run_in_threadpool(service.current.job_for, question.inputs, question.task, question.adapter)
+        asked = question.inputs, question.task, question.adapter
+        job = await job_of(service, lambda current: current.job_for(*asked))
         if question.stream:
             return StreamingResponse(answer_events(answer_parts(service, job, limits), job), media_type=EVENTS)
         return answers_of(await reply_to(service, job, limits, request), job.current)
@@ -120,7 +122,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         return State(status="stopping" if service.is_stopping else "ready")
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:  # not async: of thousands of adapters it takes a second, in which others are answered
         """Tell what was counted and measured, for Prometheus."""
         return Response(service.metrics.page(), media_type=MEDIA_TYPE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from experiments.answers.http_server.current import Reply
@@ -11,6 +12,8 @@ from experiments.answers.http_server.routed_jobs import owners_of
 from workbench.answering.adapter_set import Question
 from workbench.answering.joint_answers import JointAnswers
 from workbench.answering.predictor import with_options
+from workbench.answering.text_likelihood import RawText
+from workbench.backbone.answer_options import GIVEN
 from workbench.backbone.batching import BATCH_SIZE
 from workbench.backbone.running_batch import OtherCacheError
 from workbench.methods.library import UnmixableError
@@ -30,12 +33,14 @@ if TYPE_CHECKING:
 def replies(batch: Batch[Job, Reply]) -> Iterator[NumberedReply]:
     """Yield the number of each job with its reply, or with what went wrong with it, as soon as it is there.
 
-    First come those that are computed at once. Then answers are written, those of one body together; jobs that come
-    meanwhile join the last of these bodies as long as each of them can.
+    First come those that are computed at once, and how likely texts are. Then answers are written, those of one body
+    together; jobs that come meanwhile join the last of these bodies as long as each of them can.
     """
     written = {number: writers for number, job in batch.jobs.items() if (writers := _writers(job))}
-    at_once = [number for number in batch.jobs if number not in written]
+    measured = [number for number, job in batch.jobs.items() if job.most is not None]
+    at_once = [number for number in batch.jobs if number not in written and number not in measured]
     yield from _at_once(batch, at_once)
+    yield from zip(measured, likelihood_replies([batch.job(number) for number in measured]), strict=True)
     bodies = [*dict.fromkeys(written.values())]
     for writers in bodies:
         numbers = [number for number, others in written.items() if others is writers]
@@ -53,6 +58,24 @@ def replies_to(jobs: Sequence[Job]) -> list[Reply]:
         for index, answers in zip(indices, current.opened.answers(questions), strict=True):
             results[index] = replace(results[index], answers=answers)
     return results
+
+
+def likelihood_replies(jobs: Sequence[Job]) -> list[Reply]:
+    """Return how likely the texts of jobs are; all are read together, whosever adapters measure them."""
+    measured: list[Reply] = [Reply([], [])] * len(jobs)
+    for current in {id(job.current): job.current for job in jobs}.values():
+        numbers = [number for number, job in enumerate(jobs) if job.current is current]
+        texts = [_raw_texts(jobs[number]) for number in numbers]
+        owners = [[str(jobs[number].adapter)] * len(jobs[number]) for number in numbers]
+        rows = iter(current.opened.likelihoods([*chain(*texts)], [*chain(*owners)]))
+        for number, own in zip(numbers, owners, strict=True):
+            measured[number] = Reply([], own, likelihoods=[*islice(rows, len(own))])
+    return measured
+
+
+def _raw_texts(job: Job) -> list[RawText]:
+    texts, given = job.rows["text"], job.rows[GIVEN]
+    return [RawText(text, ids, job.most or 0, job.is_awaited) for text, ids in zip(texts, given, strict=True)]
 
 
 def _at_once(batch: Batch[Job, Reply], numbers: Sequence[int]) -> Iterator[NumberedReply]:
@@ -111,8 +134,8 @@ def _questions(batch: Batch[Job, Reply], numbers: Iterable[int]) -> dict[int, tu
 def _writers(job: Job) -> Writers | None:
     """Return the adapters with which a job's adapter writes; None where all is computed at once.
 
-    The latter holds for a job of more rows than a batch of ``predict`` has.
+    The latter holds for a job of more rows than a batch of ``predict`` has, and for one that asks how likely they are.
     """
-    if job.adapter is None or len(job) > BATCH_SIZE:
+    if job.adapter is None or job.most is not None or len(job) > BATCH_SIZE:
         return None
     return job.current.opened.group_of(job.adapter).writers(job.adapter)

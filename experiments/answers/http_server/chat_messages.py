@@ -1,24 +1,15 @@
-"""What OpenAI's chat completions look like: requests and responses, and the list of models."""
+"""What OpenAI's chat completions look like: requests and responses."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from experiments.answers.http_server.messages import SentObject, Words
+from experiments.answers.http_server.openai_fields import NoList, NoObject, Off, OpenAIRequest, Reason, Usage
 
-MOST_STOPS = 4  # as at OpenAI
-
-
-def _whole(stop: str) -> str:
-    """Refuse an empty text, at which every answer would stop before it begins."""
-    if not stop:
-        raise ValueError("an empty text stops every answer")
-    return stop
-
-
-Stop = Annotated[Words, AfterValidator(_whole)]
+FORMAT = 'answers are not held to a form: it has to be {"type": "text"} or left out'
 
 
 class Part(SentObject):
@@ -29,62 +20,73 @@ class Part(SentObject):
 
 
 class ChatMessage(SentObject):
-    """A turn of a chat."""
+    """A turn of a chat; what else an assistant's turn has in a response is empty here."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant"]
     content: Words | Annotated[list[Part], Field(fail_fast=True)]
+    name: None = None
+    refusal: None = None
+    annotations: NoList | None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: NoList | None = None
 
     @property
     def text(self) -> str:
         """The turn's text."""
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
+    @property
+    def speaker(self) -> str:
+        """The turn's role as chat templates know it."""
+        return "system" if self.role == "developer" else self.role
 
-class StreamOptions(SentObject):
-    """What a stream says besides."""
 
-    include_usage: bool = False
+class TextFormat(SentObject):
+    """The only form that an answer has."""
+
+    type: Literal["text"]
 
 
-class Chat(SentObject):
+class Chat(OpenAIRequest):
     """A chat, the adapter that answers its last message, and how long the answer may get.
 
-    Answers are always the most likely ones, token by token. What would ask for others is refused.
+    Answers are always the most likely ones, token by token. What asks for others is refused, and so is what asks for
+    anything else that is not done; fields whose value asks for nothing are accepted.
     """
 
-    model: str = Field(description="The name of a task, or an adapter's id or its beginning.")
     messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
-    stream: bool | None = False
-    stream_options: StreamOptions | None = Field(None, description="Only with stream.")
     max_tokens: int | None = Field(None, ge=1, description="The answer is never longer than its task allows.")
     max_completion_tokens: int | None = Field(None, ge=1, description="As max_tokens.")
-    stop: Stop | list[Stop] | None = Field(None, description="Up to four texts; the answer ends before the first.")
-    temperature: float | None = Field(None, description="0, or left out.")
-    top_p: float | None = Field(None, gt=0, le=1, description="Changes nothing: the most likely token is taken.")
-    n: int | None = Field(None, description="1, or left out.")
-    seed: int | None = Field(None, description="Changes nothing: nothing is drawn.")
-    user: str | None = Field(None, description="Is not read.")
+    audio: None = None
+    function_call: Literal["none", "auto"] | None = None
+    functions: NoList | None = None
+    logprobs: Off | None = Field(None, description="POST /v1/completions has them.")
+    metadata: dict[str, Any] | None = Field(None, description="Is not read.")
+    modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = None
+    moderation: None = None
+    parallel_tool_calls: bool | None = Field(None, description="Changes nothing: there are no tools.")
+    prediction: None = None
+    prompt_cache_key: str | None = Field(None, description="Is not read.")
+    prompt_cache_options: NoObject | None = None
+    prompt_cache_retention: Literal["in_memory"] | None = None
+    reasoning_effort: Literal["none"] | None = None
+    response_format: TextFormat | None = Field(None, description='{"type": "text"}, or left out.')
+    safety_identifier: str | None = Field(None, description="Is not read.")
+    service_tier: Literal["auto", "default"] | None = None
+    store: Off | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    tools: NoList | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
+    verbosity: Literal["medium"] | None = None
+    web_search_options: None = None
 
-    @field_validator("temperature")
+    @field_validator("response_format", mode="before")
     @classmethod
-    def _greedy(cls, temperature: float | None) -> float | None:
-        if temperature:
-            raise ValueError(f"answers are not drawn: it has to be 0 or left out, not {temperature:g}")
-        return temperature
-
-    @field_validator("n")
-    @classmethod
-    def _one_answer(cls, n: int | None) -> int | None:
-        if n not in (None, 1):
-            raise ValueError(f"there is one answer: it has to be 1 or left out, not {n}")
-        return n
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _few(cls, stop: Any) -> Any:
-        if isinstance(stop, list) and len(stop) > MOST_STOPS:
-            raise ValueError(f"{len(stop)} texts; there may be {MOST_STOPS}")
-        return stop
+    def _plain(cls, form: Any) -> Any:
+        if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
+            raise ValueError(FORMAT)
+        return form
 
     @model_validator(mode="after")
     def _asks(self) -> Chat:
@@ -92,29 +94,10 @@ class Chat(SentObject):
             raise ValueError(f"the last of the messages has to be the user's, not the {self.messages[-1].role}'s")
         return self
 
-    @model_validator(mode="after")
-    def _streams(self) -> Chat:
-        if self.stream_options and not self.stream:
-            raise ValueError("stream_options needs stream: true")
-        return self
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """The texts before which the answer ends."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-
     @property
     def most_tokens(self) -> int | None:
         """How many tokens the answer may take; None where only its task says so."""
         return min(filter(None, (self.max_tokens, self.max_completion_tokens)), default=None)
-
-
-class Usage(BaseModel):
-    """Tokens that were read and written."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
 
 
 class Said(BaseModel):
@@ -122,9 +105,6 @@ class Said(BaseModel):
 
     role: Literal["assistant"] = "assistant"
     content: str
-
-
-Reason = Literal["stop", "length"]
 
 
 class Choice(BaseModel):
@@ -144,21 +124,3 @@ class Completion(BaseModel):
     model: str
     choices: list[Choice]
     usage: Usage | None = Field(None, description="Null where the answer is not generated, as a label is not.")
-
-
-class Model(BaseModel):
-    """A name under which an adapter answers."""
-
-    id: str = Field(description="An adapter's id, or the name of the task that it answers for.")
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str = "adapter-workbench"
-    root: str = Field(description="The adapter's id.")
-    parent: str = Field(description="The backbone.")
-
-
-class Models(BaseModel):
-    """All names under which adapters answer."""
-
-    object: Literal["list"] = "list"
-    data: list[Model]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fusion.routing.rejection import Rejection
     from fusion.routing.routers import RouterSettings
     from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.text_likelihood import TextLikelihood
     from workbench.backbone.answer_options import AnswerOptions
     from workbench.backbone.pretrained import Backbone
     from workbench.machine.listener import Listener
@@ -102,6 +103,9 @@ class Job:
         adapter: the id of the adapter that answers; None where a router chooses for each text.
         options: of all texts, where answers are generated.
         is_awaited: whether anybody still waits for the answers.
+        most: where not answers are asked for, but how likely the texts are: how many of the likeliest tokens are told
+            at each place.
+        is_counted: whether the metrics count the texts; not, where they were counted before.
     """
 
     current: Current
@@ -109,6 +113,8 @@ class Job:
     adapter: str | None
     options: AnswerOptions = DEFAULTS
     is_awaited: Callable[[], bool] = _always
+    most: int | None = None
+    is_counted: bool = True
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -133,14 +139,17 @@ class Reply:
     """Answers to texts that came together.
 
     Attributes:
-        answers: one for each text.
-        adapters: the id of the adapter that gave it; None where the router rejects the text, which has no answer then.
+        answers: one for each text; none where a job asks how likely the texts are.
+        adapters: for each text the id of the adapter that answered; None where the router rejects the text, which has
+            no answer then.
         routed: how a router chose; None where none did.
+        likelihoods: of each text, where a job asks for them.
     """
 
     answers: Sequence[Answer]
     adapters: Sequence[str | None]
     routed: Routed | None = None
+    likelihoods: Sequence[TextLikelihood | None] = ()
 
 
 @dataclass(frozen=True)
@@ -198,6 +207,19 @@ class Current:
         routers = routing.states(answering, selection.backbone) if routing else {}
         return cls(replace(opened, backbone=backbone), selection.by_task, routers, beside)
 
+    def owner(self, task: str | None, adapter: str | None) -> str | None:
+        """Return the id of the adapter that answers; None where neither is named.
+
+        Raises:
+            UnknownNameError: no such task or adapter is served.
+        """
+        if task is not None and task not in self.by_task:
+            raise UnknownNameError("task", task, self.by_task, also="Only these are served.")
+        name = self.by_task[task] if task is not None else adapter
+        if name is None:
+            return None
+        return by_id(name, [*self.opened.adapters], listed="GET /adapters lists them.")  # a client runs no commands
+
     def job_for(
         self, texts: Sequence[Any], task: str | None, adapter: str | None, options: AnswerOptions = DEFAULTS
     ) -> Job:
@@ -207,13 +229,10 @@ class Current:
             UnknownNameError: no such task or adapter is served.
             InputError: neither is named and there is no router, or these are not texts that it answers.
         """
-        if task is not None and task not in self.by_task:
-            raise UnknownNameError("task", task, self.by_task, also="Only these are served.")
-        name = self.by_task[task] if task is not None else adapter
-        if name is None:
+        owner = self.owner(task, adapter)
+        if owner is None:
             rows = rows_of(texts)
             if ("text_pair" in rows.column_names) not in self.routers:
                 raise InputError("name the task or the adapter: no router is served that chooses for such texts")
             return Job(self, rows, None, options)
-        owner = by_id(name, [*self.opened.adapters], listed="GET /adapters lists them.")  # a client runs no commands
         return Job(self, rows_of(texts, self.opened.adapters[owner].manifest.task), owner, options)

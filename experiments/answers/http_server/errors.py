@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteError
 
 from experiments.answers.http_server import mistakes
+from experiments.answers.http_server.bodies import BODIES
 from experiments.answers.http_server.refusals import UNKNOWN_MODEL, code_of, refused
 from experiments.answers.http_server.streamed import FAULT
 from workbench.errors import UnknownNameError, WorkbenchError
@@ -38,9 +39,7 @@ def add_errors(app: FastAPI) -> None:
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         if not _is_json(request.headers.get("content-type", "")):
             return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"send JSON, and say so: Content-Type: {JSON}")
-        return refused(
-            HTTPStatus.UNPROCESSABLE_ENTITY, mistakes.in_words(error.errors(), mistakes.BODIES[request.url.path])
-        )
+        return refused(HTTPStatus.UNPROCESSABLE_ENTITY, mistakes.in_words(error.errors(), BODIES[request.url.path]))
 
     @app.exception_handler(StarletteError)
     async def unreadable(request: Request, error: StarletteError) -> Response:

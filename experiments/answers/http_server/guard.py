@@ -53,7 +53,12 @@ class Guard:
             raise
         finally:
             if code:  # else the client has gone before its whole request was there
-                self._metrics.request(path if path in self._paths else "other", int(code), perf_counter() - began)
+                self._metrics.request(self._counted_as(path), int(code), perf_counter() - began)
+
+    def _counted_as(self, path: str) -> str:
+        """Return the path of the application that was asked for; one that ends with a name is counted as such."""
+        named = (known for known in self._paths if known.endswith("}") and path.startswith(known.partition("{")[0]))
+        return path if path in self._paths else next(named, "other")
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if refusal := self._admission.refusal(scope):

@@ -29,6 +29,7 @@ def lists_within(limits: Limits) -> Callable[[Request], Awaitable[None]]:
         messages = _listed(content, "messages")
         for message in messages:
             _require(message, "content", "one message may have {} parts", limits)
+        _require_prompts(_listed(content, "prompt"), limits)
 
     return require
 
@@ -36,6 +37,17 @@ def lists_within(limits: Limits) -> Callable[[Request], Awaitable[None]]:
 def _require(sent: Any, name: str, bound: str, limits: Limits) -> None:
     if (length := len(_listed(sent, name))) > limits.texts:
         message = f"{bound.format(limits.texts)}, and this one has {length}"
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+
+
+def _require_prompts(prompt: list[Any], limits: Limits) -> None:
+    """Refuse too many prompts, and one of very many tokens."""
+    if prompt and isinstance(prompt[0], str | list) and len(prompt) > limits.texts:
+        message = f"one request may have {limits.texts} prompts, and this one has {len(prompt)}"
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+    longest = max([len(prompt), *(len(tokens) for tokens in prompt[: limits.texts] if isinstance(tokens, list))])
+    if longest > limits.characters:
+        message = f"one prompt may have {limits.characters:,} tokens, and the longest here has {longest:,}"
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import suggest
@@ -12,91 +10,9 @@ from workbench.errors.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.answers.http_server.bodies import Body
+
 MOST = 3  # mistakes that one message lists
-TEXT = '{"text": "…", "text_pair": "…"}'
-MESSAGE = '{"role": "user", "content": "…"}'
-
-
-@dataclass(frozen=True)
-class Body:
-    """A body that can be sent.
-
-    Attributes:
-        fields: of its own.
-        inner: field → those of what is in it.
-        wanted: what each has to be; ``""`` is the body itself, and ``[]`` any entry of a list.
-    """
-
-    fields: tuple[str, ...]
-    inner: Mapping[str, tuple[str, ...]]
-    wanted: Mapping[str, str]
-
-    @property
-    def names(self) -> set[str]:
-        """All fields that there are."""
-        return {*self.fields, *chain.from_iterable(self.inner.values())}
-
-    def beside(self, path: Sequence[str | int]) -> tuple[str, ...]:
-        """Return the fields that there are where ``path`` ends."""
-        above = [part for part in path[:-1] if isinstance(part, str)]
-        return self.inner[above[-1]] if above else self.fields
-
-
-QUESTION = Body(
-    ("texts", "task", "adapter", "stream"),
-    {"texts": ("text", "text_pair")},
-    {
-        "": 'an object: {"texts": ["…"], "task": "…"}',
-        "texts": 'a list of texts: ["…"]',
-        "texts[]": f"a text, or a pair: {TEXT}",
-        "texts[].text": "a text",
-        "texts[].text_pair": "a text",
-        "task": "the name of a task",
-        "adapter": "an adapter's id, or its beginning",
-        "stream": "true or false",
-    },
-)
-CHAT = Body(
-    (
-        "model",
-        "messages",
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "stop",
-        "temperature",
-        "top_p",
-        "n",
-        "seed",
-        "user",
-    ),
-    {"messages": ("role", "content"), "content": ("type", "text"), "stream_options": ("include_usage",)},
-    {
-        "": f'an object: {{"model": "…", "messages": [{MESSAGE}]}}',
-        "model": "the name of a task, or an adapter's id",
-        "messages": f"a list of messages: [{MESSAGE}]",
-        "messages[]": f"a message: {MESSAGE}",
-        "messages[].role": "system, user or assistant",
-        "messages[].content": 'a text, or parts of one: [{"type": "text", "text": "…"}]',
-        "messages[].content[]": 'a part of a text: {"type": "text", "text": "…"}',
-        "messages[].content[].type": '"text"; nothing else is read',
-        "messages[].content[].text": "a text",
-        "stream": "true or false",
-        "stream_options": 'an object: {"include_usage": true}',
-        "stream_options.include_usage": "true or false",
-        "max_tokens": "a number of tokens, at least 1",
-        "max_completion_tokens": "a number of tokens, at least 1",
-        "stop": "a text, or a list of up to four",
-        "stop[]": "a text",
-        "temperature": "0, or left out",
-        "top_p": "a number above 0 and up to 1",
-        "n": "1, or left out",
-        "seed": "a whole number",
-        "user": "a text",
-    },
-)
-BODIES = {"/predict": QUESTION, "/v1/chat/completions": CHAT}
 TOO_SHORT, MISSING, UNKNOWN, NO_JSON, OWN = "too_short", "missing", "extra_forbidden", "json_invalid", "value_error"
 
 
@@ -127,7 +43,10 @@ def _path(error: Mapping[str, Any], body: Body) -> tuple[str | int, ...]:
         location, unknown = location[:-1], location[-1:]
     else:
         unknown = ()
-    return (*(part for part in location if isinstance(part, int) or part in body.names), *unknown)
+    known = [part for part in location if isinstance(part, int) or part in body.names]
+    while not unknown and _kind_of_place(known) not in body.wanted:  # what is in a field that is described as a whole
+        known.pop()
+    return (*known, *unknown)
 
 
 def _complaint(path: tuple[str | int, ...], error: Mapping[str, Any], body: Body) -> str:
@@ -139,12 +58,17 @@ def _complaint(path: tuple[str | int, ...], error: Mapping[str, Any], body: Body
     if kind == OWN:
         message = error["msg"].removeprefix("Value error, ")
         return f"{where}: {message}" if where else message
-    wanted = body.wanted[_written(tuple("" if isinstance(part, int) else part for part in path))]
+    wanted = body.wanted[_kind_of_place(path)]
     if kind == MISSING:
         return f"{where or 'the body'} is missing; it has to be {wanted}"
     if kind == TOO_SHORT:
         return f"{where} is empty; it has to be {wanted}"
     return f"{where or 'the body'} has to be {wanted}"
+
+
+def _kind_of_place(path: Sequence[str | int]) -> str:
+    """Return a path as :class:`.Body` names it, any entry of a list as ``[]``."""
+    return _written(tuple("" if isinstance(part, int) else part for part in path))
 
 
 def _written(path: Sequence[str | int]) -> str:

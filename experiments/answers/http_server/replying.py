@@ -1,4 +1,4 @@
-"""A reply as a whole, within the time that a request may take, and as long as its client is there."""
+"""The job of a request, and its reply as a whole: within the time of a request, and as long as its client is there."""
 
 from __future__ import annotations
 
@@ -9,19 +9,39 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
+from fastapi.concurrency import run_in_threadpool
+
+from experiments.answers.http_server.refusals import STOPPING
+from workbench.errors import StoppedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import Request
 
-    from experiments.answers.http_server.current import Job, Reply
+    from experiments.answers.http_server.current import Current, Job, Reply
     from experiments.answers.http_server.limits import Limits
     from experiments.answers.http_server.service import Service
 
 CLIENT_GONE = 499  # nginx's code, in logs and metrics; nobody gets it
 
 
-async def reply_to(service: Service, job: Job, limits: Limits, request: Request) -> Reply:
+async def job_of(service: Service, make: Callable[[Current], Job]) -> Job:
+    """Return the job that ``make`` makes of a request and of what is served now, in a thread.
+
+    Raises:
+        StoppedError: the service is stopping.
+        WorkbenchError: as ``make``.
+    """
+    if service.is_stopping:
+        raise StoppedError(STOPPING)
+    return await run_in_threadpool(make, service.current)
+
+
+async def reply_to(service: Service, job: Job, limits: Limits, request: Request, until: float | None = None) -> Reply:
     """Return the reply to texts, once it is there; if it comes too late or the client goes, the rest is not generated.
+
+    ``until`` is a moment of the event loop's clock, where the request has been worked on before.
 
     Raises:
         BusyError: the queue is full.
@@ -34,7 +54,8 @@ async def reply_to(service: Service, job: Job, limits: Limits, request: Request)
     reply, gone = asyncio.wrap_future(future), asyncio.ensure_future(_departure(request))
     either: set[asyncio.Future[Any]] = {reply, gone}
     try:
-        await asyncio.wait(either, timeout=limits.seconds, return_when=asyncio.FIRST_COMPLETED)
+        seconds = limits.seconds if until is None else max(until - asyncio.get_running_loop().time(), 0)
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if reply.done():
             return reply.result()
         if gone.done():

@@ -126,7 +126,7 @@ class Service:
         for number, reply in replies(batch):
             job = batch.job(number)
             requests, texts = requests + 1, texts + len(job)
-            if not isinstance(reply, Exception) and job.is_awaited():
+            if not isinstance(reply, Exception) and job.is_counted and job.is_awaited():
                 self._count(job, reply)
             if len(batch.jobs) == 1 or requests == MOST_COUNTED:
                 self.metrics.batch(requests, texts, perf_counter() - began)
@@ -138,8 +138,7 @@ class Service:
         served = self.current.opened.adapters
         # what reloads have let go of meanwhile is not counted
         kept = {name for name in reply.adapters if name is None or name in served or name in self._gone}
-        counted = [pair for pair in zip(reply.adapters, reply.answers, strict=True) if pair[0] in kept]
-        self.metrics.texts(adapter for adapter, _ in counted)
-        for adapter, answer in counted:
-            if adapter is not None:
+        self.metrics.texts(adapter for adapter in reply.adapters if adapter in kept)
+        for adapter, answer in zip(reply.adapters, reply.answers, strict=bool(reply.answers)):
+            if adapter is not None and adapter in kept:
                 self.metrics.answer(adapter, adapters[adapter].manifest.task.labels, answer)

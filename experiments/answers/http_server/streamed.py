@@ -8,7 +8,7 @@ import logging
 import weakref
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.answers.http_server.current import Reply
 from experiments.answers.http_server.messages import answers_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from experiments.answers.http_server.service import Service
 
 EVENTS = "text/event-stream"
+STREAMS: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
 TEXT, ANSWERS, ERROR = "text", "answers", "error"  # names of events
 FAULT = "the work failed; the server's log says why"
 
@@ -52,7 +53,7 @@ def answer_parts(service: Service, job: Job, limits: Limits) -> AsyncIterator[st
     def put(text: str | None) -> None:
         loop.call_soon_threadsafe(texts.put_nowait, text)
 
-    words = Words(job.current.opened.backbone.tokenizer, put, job.options.stop)
+    words = Words(job.current.opened.backbone.tokenizer, put, job.options.stop, job.options.raw)
     options = replace(job.options, hear=words)
     future = service.submit(replace(job, options=options, is_awaited=lambda: words.wanted))
     future.add_done_callback(lambda _: put(None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi import Request, Response
@@ -21,7 +22,9 @@ OPENAPI = "/openapi.json"
 def paths_of(app: FastAPI) -> dict[str, str]:
     """Return each path that can be asked, after its method, and what it is for."""
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
-    paths = {f"{method} {route.path}": route.description for route in routes for method in sorted(route.methods or ())}
+    paths = {
+        f"{method} {route.path_format}": route.description for route in routes for method in sorted(route.methods or ())
+    }
     return paths | {f"GET {OPENAPI}": "All of it as an OpenAPI document."}
 
 
@@ -29,7 +32,7 @@ def add_welcome(app: FastAPI, service: Service) -> None:
     """Answer on ``/``, after all other paths were added."""
     paths = paths_of(app)
 
-    @app.get("/")
+    @app.get("/", responses={HTTPStatus.OK.value: {"model": Welcome}})
     async def welcome(request: Request) -> Response:
         """Tell what this is, and where to look."""
         current = service.current

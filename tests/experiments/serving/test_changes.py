@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import gc
+import json
+import shutil
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +17,14 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from fastapi.testclient import TestClient
 from safetensors.torch import load_file, save_file
 
 from experiments.answers.http_server.current import Current
 from experiments.workspace import Workspace
 from experiments.workspace.champions import Champions
 from tests.conftest import FRUITS, SUBJECTS, make_task
-from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
+from tests.experiments.serving.conftest import GENERATING, TEXTS, Serve, train, wait_for
 from tests.messages import lacks
 from tests.workbench.test_foreign_adapters import sealed
 from workbench.adapters.name_resolution import NamedChampion, registered_name
@@ -29,6 +33,7 @@ from workbench.backbone.pretrained import Backbone
 from workbench.errors import StoppedError
 from workbench.machine.batch_queue import Batching
 from workbench.methods.adaptation import HEAD_FILE
+from workbench.methods.task import Task
 
 
 @pytest.fixture
@@ -277,6 +282,61 @@ def test_a_replacement_under_load_loses_nothing(
     assert len({answer["confidence"] for answer in by_adapter.values()}) == 3, "else nothing is shown"
     for answer in answers:
         assert answer["confidence"] == pytest.approx(by_adapter[answer["adapter"]]["confidence"], abs=1e-5)
+
+
+def _streamed(client: TestClient) -> tuple[str, str, str]:
+    """Return what was asked, the adapter that answered, and its whole answer."""
+    chat = {"model": GENERATING[0], "messages": [{"role": "user", "content": TEXTS[0]}], "stream": True}
+    with client.stream("POST", "/v1/chat/completions", json=chat) as response:
+        assert response.status_code == 200, response.read()
+        *events, last, _ = "".join(response.iter_text()).split("\n\n")
+    assert last == "data: [DONE]"
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events]
+    assert chunks[-1]["choices"][0]["finish_reason"], chunks[-1]
+    return "chat", chunks[0]["model"], "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+
+
+def _weighed(client: TestClient) -> tuple[str, str, str]:
+    """Return what was asked, the adapter that answered, and how likely it holds a text's tokens to be."""
+    asked = {"model": GENERATING[0], "prompt": TEXTS[0], "max_tokens": 1, "echo": True, "logprobs": 0}
+    response = client.post("/v1/completions", json=asked)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    values = answer["choices"][0]["logprobs"]["token_logprobs"][1:]
+    return "completion", answer["model"], " ".join(f"{value:.2f}" for value in values)
+
+
+def test_replacements_while_answers_are_streamed_and_weighed_lose_nothing(
+    serve: Serve, generating: Workspace, llama: Path, copying: Task, tmp_path: Path
+) -> None:
+    """Each answer is whole, and that of the adapter which was served when its request came."""
+    shutil.copytree(generating.root, tmp_path / "copied")
+    copied = Workspace(tmp_path / "copied")
+    client, service = serve(at=copied, batching=Batching(rows=4))
+    done, expected = Event(), {_streamed(client), _weighed(client)}
+
+    def ask(number: int) -> list[tuple[str, str, str]]:
+        heard = []
+        while not done.is_set():
+            heard.append((_streamed if number % 2 else _weighed)(client))
+        return heard
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask, number) for number in range(4)]
+        try:
+            for seed in (1, 2):
+                old = service.current.by_task[GENERATING[0]]
+                task = dataclasses.replace(copying, name=GENERATING[0], fingerprint=f"fingerprint {seed}")
+                new = train(copied, open_backbone(str(llama)), task, seed=seed)
+                copied.adapters.remove(old)
+                assert client.post("/reload").json() | {"tasks": {}} == {"added": [new], "removed": [old], "tasks": {}}
+                expected |= {_streamed(client), _weighed(client)}
+        finally:
+            done.set()
+        answers = [answer for future in asking for answer in future.result()]
+    assert len({said for kind, _, said in expected if kind == "completion"}) == 3, "else nothing is shown"
+    assert len({adapter for _, adapter, _ in answers}) == 3
+    assert {*answers} <= expected
 
 
 def test_a_request_that_waits_is_answered_by_what_was_served_when_it_came(

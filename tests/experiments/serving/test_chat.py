@@ -140,6 +140,11 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
         ["last", "assistant"],
     ),
     "another role": ({"model": NAMES[0], "messages": [{"role": "tool", "content": "a"}]}, 400, ["messages[0].role"]),
+    "a tool's call": (
+        {"model": NAMES[0], "messages": [{"role": "assistant", "content": "a", "tool_calls": [{}]}]},
+        400,
+        ["messages[0].tool_calls", "only role and content"],
+    ),
     "an image": (
         {"model": NAMES[0], "messages": [{"role": "user", "content": [{"type": "image_url", "text": "a"}]}]},
         400,
@@ -149,8 +154,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "several answers": (said("a", n=2), 400, ["n: ", "2"]),
     "no tokens": (said("a", max_tokens=0), 400, ["max_tokens", "at least 1"]),
     "an empty stop": (said("a", stop=""), 400, ["stop", "empty"]),
-    "too many stops": (said("a", stop=[*"abcde"]), 400, ["stop", "5"]),
-    "tools": (said("a", tools=[]), 400, ["tools"]),
+    "too many stops": (said("a", stop=[*"abcdefghijklmnopq"]), 400, ["stop", "17"]),
     "options of no stream": (
         said("a", stream_options={"include_usage": True}),
         400,

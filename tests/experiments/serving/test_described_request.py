@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from experiments.api import Workbench
 from experiments.reporting.adapter_run import entry
 from experiments.workspace import Workspace
-from tests.conftest import environment
+from tests.served import serving
 from workbench.machine.listener import Silent
 from workbench.mlflow.address import tracking_uri
 
@@ -25,30 +21,6 @@ pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine"),
 ]
-
-
-@contextmanager
-def serving(command: str, workspace: Workspace) -> Iterator[str]:
-    """Run a ``workbench serve …`` on a free port, and yield its HOST:PORT."""
-    program, *arguments = shlex.split(command)
-    assert program == "workbench"
-    given = [*arguments, "--port", "0", "--workspace", str(workspace.root)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from experiments.cli import main; main()", *given],
-        cwd=workspace.root,
-        env=environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline()
-        match = re.search(r" at http://(\S+:\d+) ", line)
-        assert match, line + process.stderr.read()
-        yield match[1]
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
 
 
 def answered(description: str, address: str) -> dict[str, object]:
@@ -78,8 +50,8 @@ def test_a_registered_version_s_request_is_answered(
     client = MlflowClient(tracking_uri(copied.root))
     version = client.get_model_version(registered.name, registered.version)
     (command,) = re.findall(r"`(workbench serve [^`]+)`", version.description)
-    with serving(command, copied) as address:
-        answer = answered(version.description, address)
+    with serving(command, copied) as server:
+        answer = answered(version.description, server.address)
     adapter = bench.chosen(task)
     assert answer["adapter"] == version.tags["workbench.adapter"] == adapter
     predictions = bench.predict(adapter, [("A text.", "Another.")] if task == "pairs" else ["A text."])
@@ -88,8 +60,8 @@ def test_a_registered_version_s_request_is_answered(
 
 
 def test_the_request_of_every_kind_of_task_is_answered(workspace: Workspace) -> None:
-    with serving("workbench serve", workspace) as address:
+    with serving("workbench serve", workspace) as server:
         for name in workspace.adapters.ids():
-            answer = answered(entry(workspace.adapters.get(name), None).description, address)
+            answer = answered(entry(workspace.adapters.get(name), None).description, server.address)
             assert answer["adapter"] == name
             assert len(answer["answers"]) == 1, name

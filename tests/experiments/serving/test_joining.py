@@ -166,7 +166,7 @@ def test_a_request_stops_and_is_cut_where_it_asks_although_others_go_on(
     begun.go.set()
     assert stopped.result(60).answers[0].words == "the the the"
     answer = cut.result(60).answers[0]
-    assert (answer.words, answer.written) == ("the the", (whole.written.read, 2, False))
+    assert (answer.words, answer.written[:3]) == ("the the", (whole.written.read, 2, False))
     assert long.result(60).answers[0].words == alone[LONG].words
 
 

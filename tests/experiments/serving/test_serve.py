@@ -10,8 +10,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -23,6 +24,7 @@ import pytest
 
 from bench.serve_load import load
 from experiments.answers.http_server import address
+from experiments.answers.http_server.connection import LEAVING
 from experiments.answers.http_server.limits import Limits
 from experiments.answers.http_server.metrics import Metrics
 from experiments.answers.http_server.selection import select
@@ -31,13 +33,14 @@ from experiments.answers.http_server.service import Service
 from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, Call, environment, make_task
 from tests.ear import Ear
-from tests.experiments.serving.conftest import TEXTS, train, wait_for
+from tests.experiments.serving.conftest import GENERATING, TEXTS, train, wait_for
 from workbench.adapters.store import AdapterStore
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
 from workbench.machine.batch_queue import Batching
 from workbench.machine.listener import Silent
+from workbench.measures.streaming import Words
 from workbench.methods.task import Task
 
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "fastapi", "uvicorn", "mlflow"}
@@ -202,6 +205,97 @@ def test_a_signal_ends_a_server_in_order(number: int, workspace: Workspace, held
     assert {*refused} <= {503}
     assert not service.is_alive
     assert signal.signal(number, before) == signal.default_int_handler
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/predict"])
+def test_a_stream_in_which_a_signal_comes_is_written_to_its_end(
+    path: str, generating: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, write = Event(), Event(), Words.__call__
+
+    def slow(words: Words, tokens: Sequence[int]) -> bool:
+        wanted = write(words, tokens)
+        if words.written:
+            begun.set()
+            assert go.wait(30)
+        return wanted
+
+    monkeypatch.setattr(Words, "__call__", slow)
+    service, started = _generating_service(generating), Event()
+
+    def ask(url: str) -> tuple[str, set[int]]:
+        assert started.wait(30)
+        with httpx.stream("POST", f"{url}{path}", json=_streamed(path), timeout=30) as response:
+            parts = response.iter_text()
+            first = next(parts)
+            assert begun.wait(30)
+            os.kill(os.getpid(), signal.SIGTERM)
+            refused = set()
+            with suppress(httpx.TransportError):
+                while len(refused) < 2:
+                    refused.add(httpx.post(f"{url}{path}", json=_streamed(path), timeout=30).status_code)
+            go.set()
+            return first + "".join(parts), refused
+
+    with ThreadPoolExecutor(1) as pool, address.bind("127.0.0.1", 0) as bound:
+        client = pool.submit(ask, address.url(bound))
+        assert serve(service, bound, Limits(), None, started.set)
+        events, refused = client.result()
+    assert refused <= {503}
+    assert "error" not in events
+    if path == "/predict":
+        assert "event: answers" in events
+    else:
+        assert '"finish_reason": "' in events
+        assert events.endswith("data: [DONE]\n\n")
+
+
+def test_a_stream_that_takes_too_long_does_not_hold_a_server_that_ends(
+    generating: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, write = Event(), Words.__call__
+
+    def slow(words: Words, tokens: Sequence[int]) -> bool:
+        begun.set()
+        Event().wait(0.4)
+        return write(words, tokens)
+
+    monkeypatch.setattr(Words, "__call__", slow)
+    service, started, path = _generating_service(generating), Event(), "/v1/chat/completions"
+
+    def ask(url: str) -> str:
+        assert started.wait(30)
+        with httpx.stream("POST", f"{url}{path}", json=_streamed(path), timeout=30) as response:
+            assert begun.wait(30)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return "".join(response.iter_text())
+
+    limits = Limits(seconds=0.6)
+    with ThreadPoolExecutor(1) as pool, address.bind("127.0.0.1", 0) as bound:
+        client = pool.submit(ask, address.url(bound))
+        began = time.monotonic()
+        assert serve(service, bound, limits, None, started.set)
+        seconds = time.monotonic() - began
+        events = client.result()
+    assert "there was no answer within 0.6 seconds" in events
+    assert events.endswith("data: [DONE]\n\n")
+    assert seconds < limits.seconds + LEAVING
+
+
+def _generating_service(workspace: Workspace) -> Service:
+    selected = partial(select, workspace, [GENERATING[0]], None, (), Silent())
+    return Service(selected(), selected, None, Batching(seconds=0), Metrics())
+
+
+def _streamed(path: str) -> dict[str, object]:
+    """Return a body that asks for a streamed answer of four tokens."""
+    text = "a plum"
+    asked: dict[str, dict[str, object]] = {
+        "/predict": {"texts": [text], "task": GENERATING[0]},
+        "/v1/chat/completions": {"model": GENERATING[0], "messages": [{"role": "user", "content": text}]},
+        "/v1/completions": {"model": GENERATING[0], "prompt": text, "max_tokens": 4},
+    }
+    return {**asked[path], "stream": True}
 
 
 def test_a_server_outlives_the_terminal_where_nohup_started_it(workspace: Workspace) -> None:

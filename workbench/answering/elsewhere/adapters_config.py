@@ -26,6 +26,10 @@ OF_PACKAGE = (
     *("prefix", "mam", "unipelt", "loreft"),
 )
 OF_PEFT = ("lora", "ia3")  # methods of the package that become peft's here
+BESIDE = (  # keys of an adapter_config.json beside the adapter's own config; versions of 2020 wrote config_id and type
+    *("config", "config_id", "hidden_size", "label2id", "model_class", "model_name", "model_type", "name", "type"),
+    "version",
+)
 UNREPEATED = ("use_gating", "use_dora", "vera_d", "vera_b")  # of a LoRA: peft has none that computes the same
 
 
@@ -76,6 +80,48 @@ def fields(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
             named: Mapping[str, Any] = ADAPTER_CONFIG_MAP[config].to_dict()
             return named
     raise InputError(f"config: {config!r} is not the config of an adapter", where=where, hint="Save the adapter again.")
+
+
+def require_known_keys(document: Mapping[str, Any], config: Mapping[str, Any], where: str) -> None:
+    """Make sure that the installed package knows every key, whatever its value: it would ignore any other.
+
+    Args:
+        document: the whole of a folder's ``adapter_config.json``.
+        config: the adapter's in it.
+        where: the file.
+
+    Raises:
+        InputError: it does not know one; the first is named.
+    """
+    strange = document.keys() - {*BESIDE}
+    for part in (config, *_members(config)):
+        strange |= part.keys() - _known_keys(part.get("architecture"))
+    if strange:
+        hint = f"{_writer(document)} wrote it; importing it would silently ignore the key. If you know that it changes "
+        hint += "nothing, delete it from the file."
+        raise InputError(f"{min(strange)}: the installed adapters does not know this key", where=where, hint=hint)
+
+
+def _known_keys(architecture: Any) -> Collection[str]:
+    """Return the fields of the package's config of an architecture that has a method here."""
+    if architecture == UNION:  # no dataclass
+        return {"architecture", "configs"}
+    import adapters
+
+    classes = {
+        BOTTLENECK: adapters.BnConfig,
+        PREFIX: adapters.PrefixTuningConfig,
+        LORA: adapters.LoRAConfig,
+        REFT: adapters.ReftConfig,
+    }
+    return {"architecture", *classes[architecture].__dataclass_fields__}
+
+
+def _writer(document: Mapping[str, Any]) -> str:
+    version = document.get("version")
+    if isinstance(version, str) and version:
+        return f"adapters {version.removeprefix('adapters.')}"
+    return "Another version of adapters"
 
 
 def without_unused(

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 VOCABULARY, LINES, ADDED = "vocab.json", "vocab.txt", "added_tokens.json"  # of tokenizers that are written in Python
 PIECES = ("*.model", "*.spm")  # of sentencepiece
+ADDED_HINT = (
+    "They were added before it was trained. Name the model that has them with --backbone, or let this one be written "
+    "with them, to a folder of your choice: --backbone-to FOLDER"
+)
 HINT = (
     "Name the model that has this tokenizer with --backbone. If it was not trained with it, import a copy of the "
     "folder without the tokenizer's files; a repository of the hub is downloaded into a folder for that."
@@ -47,11 +51,39 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
     theirs = whole.get_vocab(with_added_tokens=True) if whole else _words(folder)
     if not whole:  # some words are known to the classes alone
         ours = {word: number for word, number in ours.items() if word in theirs}
+    added = sorted(theirs.keys() - ours.keys(), key=theirs.__getitem__)
+    if added and all(theirs.get(word) == number for word, number in ours.items()):
+        more = f" and {len(added) - 3:,} more" if len(added) > 3 else ""
+        message = f"its tokenizer has tokens that {backbone.name} does not have: {', '.join(added[:3])}{more}"
+        raise InputError(message, where=str(folder), hint=ADDED_HINT)
     if difference := other_words(theirs, ours):
         raise InputError(difference, where=str(folder), hint=HINT)
     if whole:
         require_bounded(folder)
         _require_same_tokens(whole, backbone, str(folder / FILE))
+
+
+def require_added_words(folder: Path, backbone: Backbone) -> bool:
+    """Make sure that the tokenizer in an adapter's folder is a backbone's with more words, or the same.
+
+    Returns:
+        whether there is a tokenizer.
+
+    Raises:
+        InputError: it is another one, or its files cannot be read.
+    """
+    if not (folder / FILE).is_file():
+        if _words(folder):
+            hint = "Save it as tokenizer.json: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+            raise InputError("its tokenizer is not in one file", where=str(folder), hint=hint)
+        return False
+    whole = _open_tokenizer(folder)
+    theirs, ours = whole.get_vocab(with_added_tokens=True), backbone.tokenizer.get_vocab()
+    if difference := other_words({word: theirs.get(word, -1) for word in ours}, ours):
+        raise InputError(difference, where=str(folder), hint=HINT)
+    require_bounded(folder)
+    _require_same_tokens(whole, backbone, str(folder / FILE))
+    return True
 
 
 def _require_same_tokens(theirs: Tokenizer, backbone: Backbone, where: str) -> None:

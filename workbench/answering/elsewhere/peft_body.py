@@ -62,7 +62,7 @@ def body_of(
     tensors = program.tensors
     if program.starts:
         config, tensors = double_rank(config), join_start(tensors, program.starts)
-    if not trained.adapted and config["peft_type"] not in peft_config.PROMPTS:
+    if not (trained.adapted or trained.parameters) and config["peft_type"] not in peft_config.PROMPTS:
         raise InputError("it adapts only the head, and nothing of the transformer", where=where)
     of_body = peft_config.of_body(config, trained, where)
     inside = as_stored({**projections(program.model), **tensors}, trained.prefix, apart)

@@ -67,12 +67,14 @@ class TrainedModules:
     Attributes:
         prefix: the transformer's name inside the class, with a dot.
         adapted: modules with an update: the name → that inside the class.
+        parameters: single parameters with an update, as those of a layer of experts: the name → that inside the class.
         whole: modules that were trained whole, beside those of the head.
         tokens: modules of which the embeddings of some tokens were trained → these tokens.
     """
 
     prefix: str
     adapted: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
     tokens: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
@@ -118,7 +120,7 @@ def _targets(named: Any, trained: TrainedModules | None, modules: Iterable[str])
     module_names = sorted(named) if isinstance(named, list) else []
     if trained is None:
         return module_names or None
-    fits = _matching(module_names)
+    fits = matching(module_names)
     picked = {name for name in modules if fits(name)}
     return module_names if picked and picked == {*trained.adapted} else sorted(trained.adapted) or None
 
@@ -179,6 +181,7 @@ def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> P
     body_config = sender_config(config, where)
     changes = BY_NAME | {
         "target_modules": sorted(trained.adapted),
+        "target_parameters": sorted(trained.parameters) or None,
         "modules_to_save": [*trained.whole] or None,
         "trainable_token_indices": {name: [*tokens] for name, tokens in trained.tokens.items()} or None,
         "num_transformer_submodules": 1,  # a second prompt, for a decoder, is read by nobody
@@ -187,7 +190,7 @@ def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> P
     }
     for key in SUBSETS:
         if named := getattr(body_config, key, None):
-            fits = _matching(named)
+            fits = matching(named)
             changes[key] = sorted(name for name, full in trained.adapted.items() if fits(full))
     for key, value in (changes | _patterns(body_config, trained)).items():
         if hasattr(body_config, key):
@@ -196,16 +199,17 @@ def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> P
 
 
 def _patterns(config: Any, trained: TrainedModules) -> dict[str, Any]:
-    """Return ranks and alphas that differ from the usual ones, each under the whole name of its module."""
+    """Return ranks and alphas that differ from the usual ones, each under the whole name of module or parameter."""
     from peft.utils.other import get_pattern_key
 
+    updated = {**trained.adapted, **trained.parameters}
     changes: dict[str, Any] = {}
     for key in PATTERNS:
         pattern = getattr(config, key, None)
         if pattern and config.peft_type == "ADALORA":  # which directions are left, by the names of tensors
             changes[key] = {name.removeprefix(trained.prefix): directions for name, directions in pattern.items()}
         elif pattern:
-            keys = {name: get_pattern_key(pattern.keys(), full) for name, full in trained.adapted.items()}
+            keys = {name: get_pattern_key(pattern.keys(), full) for name, full in updated.items()}
             changes[key] = {re.escape(name): pattern[match] for name, match in keys.items() if match in pattern}
     return changes
 
@@ -220,7 +224,7 @@ def _as_json(value: Any) -> Any:
     return sorted(value) if isinstance(value, set | frozenset) else getattr(value, "value", str(value))
 
 
-def _matching(named: str | Sequence[str]) -> Callable[[str], bool]:
+def matching(named: str | Sequence[str]) -> Callable[[str], bool]:
     """Return whether peft counts a module among ``named``: by an expression, or by the end of its name."""
     if isinstance(named, str):
         return lambda name: re.fullmatch(named, name) is not None

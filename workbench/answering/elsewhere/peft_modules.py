@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.answering.elsewhere.peft_config import TrainedModules
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 WRAPPERS = ("ModulesToSaveWrapper", "TrainableTokensWrapper")
-MERGED = "Merge it into a model of its own (peft: merge_and_unload, save_pretrained), and import that."
+WRITTEN = "Let the base model be written with it, to a folder of your choice: --backbone-to FOLDER."
+MERGED = "Merge the adapter into a model of its own (peft: merge_and_unload, save_pretrained), and import that."
 POOLER = "pooler"  # a module that the transformer brings and only a head reads
 
 
 def trained_modules(program: Any, prefix: str) -> TrainedModules:
     """Return what a ``PeftModel`` has put on the transformer whose name inside the class is ``prefix``."""
-    adapted = getattr(program.base_model, "targeted_module_names", ())
+    modules, parameters = (
+        {name.removeprefix(prefix): name for name in _targeted(program, which) if name.startswith(prefix)}
+        for which in ("module", "parameter")
+    )
     return TrainedModules(
         prefix=prefix,
-        adapted={name.removeprefix(prefix): name for name in adapted if name.startswith(prefix)},
+        adapted=modules,
+        parameters=parameters,
         whole=tuple(
             name for name, _ in _wrapped_modules(program, prefix, "ModulesToSaveWrapper") if not _is_pooler(name)
         ),
@@ -48,11 +53,11 @@ def require_own_output(program: Any, outside: Iterable[str], where: str) -> None
     Raises:
         InputError: it was adapted, or trained whole; the layer is named.
     """
-    trained = [*getattr(program.base_model, "targeted_module_names", ())]
+    trained = [*_targeted(program, "module"), *(name.rpartition(".")[0] for name in _targeted(program, "parameter"))]
     trained += [name for wrapper in WRAPPERS for name, _ in _wrapped_modules(program, "", wrapper)]
     if layer := next((name for name in outside if name in trained), None):
         message = f"{layer} was trained, and answers are generated here with the base model's own output layer"
-        raise InputError(message, where=where, hint=MERGED)
+        raise InputError(message, where=where, hint=f"{WRITTEN} {MERGED}")
 
 
 def require_named(trained: TrainedModules, modules: Iterable[str], where: str) -> None:
@@ -71,6 +76,11 @@ def require_named(trained: TrainedModules, modules: Iterable[str], where: str) -
         end = next(end for end in ends if other.endswith(end))
         message = f"{end} was trained whole; on the bare transformer peft would mistake {other} for it"
         raise InputError(message, where=where, hint=MERGED)
+
+
+def _targeted(program: Any, which: Literal["module", "parameter"]) -> Sequence[str]:
+    """Return the names inside the class of what has an update; a prompt changes nothing there."""
+    return getattr(program.base_model, f"targeted_{which}_names", ())
 
 
 def _wrapped_modules(program: Any, prefix: str, wrapper: str) -> Iterator[tuple[str, Any]]:

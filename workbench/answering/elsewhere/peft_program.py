@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from workbench.answering.elsewhere.beside_tokenizer import ADDED_HINT
 from workbench.answering.elsewhere.peft_beginning import start_factors
 from workbench.answering.elsewhere.peft_weights import OUTSIDE_START, as_inside
 from workbench.errors import InputError, opening
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 OTHER_MODEL = "It was trained on another model. Name that with --backbone."
-RESIZED = "Tokens were added before it was trained. Name the model that has them with --backbone."
+RESIZED = ADDED_HINT
 
 
 @dataclass(frozen=True)

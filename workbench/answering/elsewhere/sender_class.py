@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workbench.backbone import quantisation
 from workbench.backbone.architecture import skeleton
 from workbench.backbone.init_free import Undrawn
 from workbench.errors import InputError, opening
@@ -44,14 +45,17 @@ class OwnClass:
 
 
 def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
-    """Return the sender's class with the backbone's weights; what those lack are numbers without a meaning.
+    """Return the sender's class with the backbone's weights, in as few bits as it is; what they lack has no meaning.
 
     Raises:
         InputError: transformers has no such class of this architecture, or the weights cannot be opened.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model, loading_info = with_labels(backbone, outputs).pretrained(_loader(kind))
+        packed = backbone.packed(head_modules(backbone, kind)) if backbone.quantization else {}
+        model, loading_info = with_labels(backbone, outputs).pretrained(_loader(kind), **packed)
+    if packed:
+        quantisation.keep_as_packed(model)
     return OwnClass(model.eval(), frozenset(loading_info["missing_keys"]), frozenset(loading_info["unexpected_keys"]))
 
 
@@ -67,15 +71,15 @@ def with_labels(backbone: Backbone, outputs: int) -> Backbone:
 
 def base_prefix(backbone: Backbone, kind: str | None) -> str:
     """Return the name of the transformer inside the sender's class, with a dot: ``bert.``; empty where it is that."""
-    return "" if kind is None else _prefix(_blank(backbone, kind))
+    return "" if kind is None else transformer_prefix(blank_class(backbone, kind))
 
 
 def head_modules(backbone: Backbone, kind: str | None) -> tuple[str, ...]:
     """Return the names of the layers outside the transformer that have weights, in the model's order."""
     if kind is None:
         return ()
-    model = _blank(backbone, kind)
-    inside = _prefix(model)
+    model = blank_class(backbone, kind)
+    inside = transformer_prefix(model)
     of_transformer = {f"{inside}{name}".rstrip(".") for name, _ in skeleton(backbone.config).named_modules()}
     return tuple(
         name
@@ -86,8 +90,8 @@ def head_modules(backbone: Backbone, kind: str | None) -> tuple[str, ...]:
 
 def output_name(backbone: Backbone, kind: str) -> str:
     """Return the name of the weight that gives the logits; its rows are the labels."""
-    model = _blank(backbone, kind)
-    inside = _prefix(model)
+    model = blank_class(backbone, kind)
+    inside = transformer_prefix(model)
     names = [name for name, weight in model.named_parameters() if weight.shape[:1] == (ODD,) and weight.dim() == 2]
     name: str = next(name for name in reversed(names) if not inside or not name.startswith(inside))
     return name
@@ -114,8 +118,8 @@ def require_known(names: Collection[str], drawn: Collection[str], where: str) ->
         raise InputError(message, where=where, hint=hint)
 
 
-def _prefix(model: Any) -> str:
-    """Return the prefix of the names of the transformer's modules; empty for T5."""
+def transformer_prefix(model: Any) -> str:
+    """Return what the names of the transformer's modules begin with in its class, such as ``bert.``; empty for T5."""
     name: str = model.base_model_prefix
     return f"{name}." if hasattr(model, name) else ""
 
@@ -126,9 +130,13 @@ def _loader(kind: str | None) -> Any:
     return getattr(transformers, CLASSES[kind])
 
 
-def _blank(backbone: Backbone, kind: str) -> Any:
-    """Return the sender's class without numbers."""
-    config = with_labels(backbone, ODD).config
+def blank_class(backbone: Backbone, kind: str, outputs: int = ODD) -> Any:
+    """Return the class of a kind of task without numbers.
+
+    Raises:
+        InputError: transformers has no such class of this architecture.
+    """
+    config = with_labels(backbone, outputs).config
     with opening("the config", str(backbone.folder)), torch.device("meta"), Undrawn():
         try:
             return _loader(kind).from_config(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,9 @@ from workbench.adapters.manifest import LinkedFiles
 from workbench.answering.elsewhere.form import Sender
 from workbench.answering.elsewhere.model_class import other_head
 from workbench.answering.elsewhere.model_files import files_read, has_tokenizer, model_files
-from workbench.backbone.architecture import UNREAD
+from workbench.answering.elsewhere.setfit_head import FILES as OF_SETFIT
+from workbench.answering.elsewhere.setfit_head import longest_text, unread_head
+from workbench.backbone.architecture import UNREAD, positions
 from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import base_in, model_in
 from workbench.backbone.stored_tensors import only_indexed, stored_in
@@ -21,11 +23,13 @@ from workbench.errors import InputError
 from workbench.files.digest import digest
 from workbench.methods.card import TRANSFORMER
 from workbench.methods.kind import GENERATED
+from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
 
 if TYPE_CHECKING:
     from torch import nn
 
     from workbench.answering.elsewhere.sender_class import OwnClass
+    from workbench.answering.elsewhere.setfit_head import SetFitHead
     from workbench.backbone.pretrained import Backbone, Pooling
 
 HINT = "Its own program can still be used."
@@ -42,6 +46,7 @@ class SentModel:
         kinds: of task; none where it has no head.
         pooling: that the folder states for its features; None where it states none.
         link: whether its files stay where they are.
+        head: of SetFit; None where its class has it, or nobody.
         method: what it is called here.
         kept_files: nothing: its files are copied, or can be made of the body's weights and the head.
     """
@@ -52,12 +57,15 @@ class SentModel:
     kinds: tuple[str, ...]
     pooling: Pooling | None = None
     link: bool = False
+    head: SetFitHead | None = None
     method: str = "full"
     kept_files: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """The labels that the config names; without any, as transformers calls them."""
+        """The labels that the config names; without any, as transformers calls them. Those of a head of SetFit."""
+        if self.head:
+            return self.head.labels
         named = self.config.get("id2label") or {}
         label_names = [named[number] for number in sorted(named, key=int)]
         return tuple(label_names) or tuple(f"LABEL_{number}" for number in range(self.config.get("num_labels", 2)))
@@ -85,7 +93,25 @@ class SentModel:
     @property
     def read_files(self) -> tuple[str, ...]:
         """The files that make the model."""
-        return files_read(self.folder)
+        return (*files_read(self.folder), *self._head_files)
+
+    @property
+    def _head_files(self) -> tuple[str, ...]:
+        return tuple(name for name in OF_SETFIT if self.head and (self.folder / name).is_file())
+
+    @property
+    def unread_head(self) -> str | None:
+        """How a head can be made readable that SetFit has left as a pickle; None without such."""
+        return None if self.head else unread_head(self.folder)
+
+    @property
+    def longest(self) -> int | None:
+        """The number of tokens after which SetFit cuts a text; None where an adapter reads as much as it can."""
+        if not self.head:
+            return None
+        itself = self.itself
+        stated = (longest_text(itself.folder), positions(itself.config), itself.tokenizer.model_max_length)
+        return max(min(MOST_TOKENS, *(int(count) for count in stated if count)), FEWEST_TOKENS)
 
     @cached_property
     def itself(self) -> Backbone:
@@ -98,6 +124,8 @@ class SentModel:
 
         if kind in GENERATED:
             return None
+        if self.head:
+            return len(self.head.bias)
         name = output_name(self.itself, kind)
         stored = stored_in(self.itself.folder)
         if stored is None:
@@ -118,6 +146,8 @@ class SentModel:
             raise InputError("there is no tokenizer beside this model", where=str(self.folder), hint=hint)
         if not is_own_backbone:
             require_base(self.itself, backbone, self.folder)
+        if self.head:
+            return self._sender_of_setfit(self.head, backbone)
         loaded = own_class(self.itself, kind, outputs)
         self._require_complete(loaded, kind)
         prefix = base_prefix(self.itself, kind)
@@ -127,6 +157,27 @@ class SentModel:
             if is_own_backbone
             else self._sender_on_backbone(loaded.model, head, backbone, prefix)
         )
+
+    def _sender_of_setfit(self, head: SetFitHead, backbone: Backbone) -> Sender:
+        """Return what SetFit computes, with the transformer of the folder; it is called as one without a head is."""
+        from torch import nn
+
+        from workbench.answering.elsewhere.sender_class import own_class
+        from workbench.answering.elsewhere.setfit_program import Classifier
+
+        loaded = own_class(self.itself, None, 1)
+        self._require_complete(loaded, None)
+        layers, width = head.layers(), loaded.model.config.hidden_size
+        if head.weight.shape[1] != width:
+            message = f"its head reads vectors of {head.weight.shape[1]} numbers, and this model makes {width}"
+            raise InputError(message, where=str(self.folder), hint="Is it the head of another model?")
+        sender = (
+            self._sender_as_own_backbone(loaded.model, layers)
+            if backbone.name == ITSELF
+            else self._sender_on_backbone(loaded.model, layers, backbone, "")
+        )
+        program = Classifier(loaded.model, nn.Sequential(*layers.values()), self.pooling or self.itself.pooling)
+        return replace(sender, program=program.eval())
 
     def _require_complete(self, loaded: OwnClass, kind: str | None) -> None:
         """Make sure that the class has all its weights from the file, and the file none that the class does not have.
@@ -154,7 +205,7 @@ class SentModel:
 
     def _sender_as_own_backbone(self, model: Any, head: Mapping[str, nn.Module]) -> Sender:
         """Return the sender of a model that is its own backbone: its files are copied as they are, or linked."""
-        files = model_files(self.folder)
+        files = (*model_files(self.folder), *self._head_files)
         linked = (
             LinkedFiles(folder=str(self.folder.resolve()), files=_digests(self.folder, files)) if self.link else None
         )

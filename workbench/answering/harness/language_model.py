@@ -14,7 +14,8 @@ from torch import Tensor
 from workbench.backbone.architecture import positions
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
-from workbench.backbone.tokenizing import texts_of, tokenise
+from workbench.backbone.raw_texts import leading_tokens, tokens_of_raw
+from workbench.backbone.tokenizing import texts_of
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
         config: Any = model.body.config
         room = positions(config) or min(tokenizer.model_max_length, LONGEST)
         self.max_length = room - (0 if self.virtual is None else len(self.virtual))
-        self.before = _before(tokenizer)
+        self.before = leading_tokens(tokenizer)
 
     @property
     def eot_token_id(self) -> int:
@@ -83,10 +84,7 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
         """Return the tokens of a text, after those that the tokenizer puts before one."""
-        ids: list[int] = tokenise(self.tokenizer, string, add_special_tokens=False)["input_ids"]
-        first = self.tokenizer.bos_token
-        bare = add_special_tokens is False or (first and string.startswith(first))
-        return ids if bare else [*self.before, *ids]
+        return tokens_of_raw(self.tokenizer, string, () if add_special_tokens is False else self.before)
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         """Return for each pair of context and what follows it the latter's log-likelihood, and whether it is greedy."""
@@ -162,11 +160,3 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
             chosen = likely.gather(1, labels[predicted].unsqueeze(1))  # (predicted, 1)
             likelihoods.append((float(chosen.sum()), bool((likely.argmax(dim=-1) == labels[predicted]).all())))
         return likelihoods
-
-
-def _before(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the tokens that the tokenizer puts before a text."""
-    bare, with_special = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
-    starts = (start for start in range(len(with_special)) if with_special[start : start + len(bare)] == bare)
-    ids: list[int] = with_special[: next(starts, 0)]
-    return ids

@@ -42,7 +42,7 @@ class Answer:
         likelihoods: log-probability of each of them, given those before (new,).
         wanted: log-probability of each token of the right answer, end token included, given those before; None where
             the right answer is not known.
-        read: how many tokens the question has.
+        question: the tokens of the question.
         complete: whether the answer came to its end, and was not cut at its limit.
     """
 
@@ -50,7 +50,7 @@ class Answer:
     tokens: NDArray[np.int64]
     likelihoods: NDArray[np.float32]
     wanted: NDArray[np.float32] | None
-    read: int = 0
+    question: Sequence[int] = ()
     complete: bool = True
 
 
@@ -109,9 +109,10 @@ class AnswersInWords(ABC):
         require_scores(likelihoods)
         tokens = [np.array(row.tokens) for row in rows]
         texts = texts_of(tokenizer, tokens, skip_special_tokens=True)
-        shown = [before_stop(text, row.options.stop).strip() for row, text in zip(rows, texts, strict=True)]
+        until = [before_stop(text, row.options.stop) for row, text in zip(rows, texts, strict=True)]
+        shown = [text if row.options.raw else text.strip() for row, text in zip(rows, until, strict=True)]
         return [
-            Answer(text, new, sure, None, len(row.question["input_ids"]), row.complete)
+            Answer(text, new, sure, None, row.question["input_ids"], row.complete)
             for row, text, new, sure in zip(rows, shown, tokens, likelihoods, strict=True)
         ]
 
@@ -173,7 +174,12 @@ class AnswersInWords(ABC):
 
     def written(self, answers: Sequence[Answer]) -> list[Written]:
         """See :meth:`workbench.methods.kind.Generates.written`."""
-        return [Written(answer.read, len(answer.tokens), answer.complete) for answer in answers]
+        return [
+            Written(
+                len(answer.question), len(answer.tokens), answer.complete, (*answer.question, *answer.tokens.tolist())
+            )
+            for answer in answers
+        ]
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of always giving the training split's most frequent answer (the first of equals)."""

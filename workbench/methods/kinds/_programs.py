@@ -25,16 +25,18 @@ with torch.inference_mode():
         states = body(**batch).last_hidden_state.float()
 """
 
-LOGITS = (
-    BODY
-    + """\
-config, options = body.config, {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True}
+BATCH = """\
+config, options = {{ reader }}.config, {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True}
 if not hasattr(config, "rope_theta") and not hasattr(config, "rope_parameters"):
     options["padding_side"] = "right"  # positions count padding
 if not getattr(config, "type_vocab_size", 0) and config.model_type != "xlnet":
     options["return_token_type_ids"] = False
 batch = tokenizer(texts, return_tensors="pt", **options)
 """
+
+LOGITS = (
+    BODY
+    + BATCH.replace("{{ reader }}", "body")
     + DECODER
     + """\
     {{ pooling }}
@@ -42,21 +44,17 @@ batch = tokenizer(texts, return_tensors="pt", **options)
 """
 )
 
-CLASSIFICATION = (
-    LOGITS
-    + """\
+ONE_LABEL = """\
 labels = {{ task.labels | list }}
 print([labels[index] for index in logits.argmax(dim=1)])
 """
-)
+CLASSIFICATION = LOGITS + ONE_LABEL
 
-MULTILABEL = (
-    LOGITS
-    + """\
+LABELS = """\
 labels = {{ task.labels | list }}
 print([[label for label, logit in zip(labels, row) if logit > 0] for row in logits])
 """
-)
+MULTILABEL = LOGITS + LABELS
 
 REGRESSION = (
     LOGITS
@@ -66,18 +64,13 @@ print(values.tolist())
 """
 )
 
-TOKEN_CLASSIFICATION = (
-    BODY
-    + """\
+TOKENS = """\
 options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True, "padding_side": "right"}
 options |= {"return_token_type_ids": False, "return_offsets_mapping": True}
 batch = tokenizer(texts, return_tensors="pt", **options)
 offsets = batch.pop("offset_mapping").tolist()
 """
-    + DECODER
-    + """\
-    features = states
-    {{ logits }}
+TAGS = """\
 labels, tags = {{ task.labels | list }}, []
 for text, spans, row in zip(texts, offsets, logits):
     word_of, first = [], {}  # a token belongs to the word in which its last character stands
@@ -90,9 +83,9 @@ for text, spans, row in zip(texts, offsets, logits):
     tags.append([labels[row[first[word]].argmax()] if word in first else None for word in range(len(text.split()))])
 print(tags)
 """
-)
+TOKEN_CLASSIFICATION = BODY + TOKENS + DECODER + "    features = states\n    {{ logits }}\n" + TAGS
 
-CAUSAL_LM = '''\
+CAUSAL_LM_OPENED = """\
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
@@ -102,11 +95,15 @@ body = AutoModel.from_pretrained(backbone, dtype=torch.float32{{ packed }})
 lm = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
 setattr(lm, lm.base_model_prefix, body{{ ".get_base_model()" if library == "prompts" }})  # the output layer stays
 lm.eval()
+"""
+OUTPUT_IN_FLOAT32 = """\
 {% if precision == "bf16" -%}
 output = lm.get_output_embeddings()
 in_float32 = torch.autocast("cpu", enabled=False)
 output.forward = in_float32(lambda x: torch.nn.functional.linear(x.float(), output.weight, output.bias))
 {% endif -%}
+"""
+PROMPTS = '''\
 options = {"padding_side": "left", "truncation_side": "left", "clean_up_tokenization_spaces": False}
 tokenizer = AutoTokenizer.from_pretrained(backbone, **options)
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
@@ -131,6 +128,8 @@ if tokenizer.chat_template:
     end = [*written, *(each for each, said in after if "\\n" in said), end][0]
 options = {"truncation": True, "max_length": {{ budget.max_length - task.max_new_tokens }}, "padding": True}
 batch = tokenizer(prompts, add_special_tokens=False, return_token_type_ids=False, return_tensors="pt", **options)
+'''.replace("@STOPPED@", f"{{% raw %}}{STOPPED}{{% endraw %}}")
+VIRTUAL = """\
 {% if library == "prompts" -%}
 virtual = body.get_prompt(len(texts)).detach()
 batch = {
@@ -138,6 +137,8 @@ batch = {
     "attention_mask": torch.cat([torch.ones(virtual.shape[:2], dtype=torch.long), batch["attention_mask"]], dim=1),
 }
 {% endif -%}
+"""
+GENERATED = """\
 with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
     found = lm.generate(
         **batch,
@@ -153,9 +154,10 @@ with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled
 new = found{{ "" if library == "prompts" else '[:, batch["input_ids"].shape[1] :]' }}
 answers = [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
 print(answers)
-'''.replace("@STOPPED@", f"{{% raw %}}{STOPPED}{{% endraw %}}")
+"""
+CAUSAL_LM = CAUSAL_LM_OPENED + OUTPUT_IN_FLOAT32 + PROMPTS + VIRTUAL + GENERATED
 
-SEQ2SEQ = """\
+SEQ2SEQ_OPENED = """\
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
 from transformers import AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
@@ -168,12 +170,14 @@ output = AutoModelForSeq2SeqLM.from_pretrained(backbone, dtype=torch.float32).ge
 config = AutoConfig.from_pretrained(backbone)
 tied_t5 = config.model_type in ("t5", "mt5", "umt5") and config.tie_word_embeddings
 scale = config.hidden_size**-0.5 if tied_t5 else 1.0  # as the backbone was trained
+"""
+WRITTEN = """\
 tokenizer = AutoTokenizer.from_pretrained(backbone, clean_up_tokenization_spaces=False)
 options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True, "padding_side": "right"}
 batch = tokenizer(texts, return_token_type_ids=False, return_tensors="pt", **options)
 last = torch.full_like(batch["input_ids"][:, :1], config.decoder_start_token_id)
 said, ended = [], torch.zeros_like(last, dtype=torch.bool)
-read, reader, mask = {"input_ids": batch["input_ids"]}, body, batch["attention_mask"]
+read, reader, mask = {"input_ids": batch["input_ids"]}, @READER@, batch["attention_mask"]
 with torch.inference_mode():
     for _ in range({{ task.max_new_tokens }}):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
@@ -182,14 +186,16 @@ with torch.inference_mode():
         cache = "cache" if "cache" in found else "past_key_values"  # its name in newer transformers, and in older ones
         read = {"encoder_outputs": encoded, cache: found.get(cache)}
 {%- if library == "prompts" %}
-        if reader is body:  # the virtual tokens are encoded already
+        if reader is @READER@:  # the virtual tokens are encoded already
             virtual = mask.new_ones(len(mask), encoded.last_hidden_state.shape[1] - mask.shape[1])
-            reader, mask = body.get_base_model(), torch.cat([virtual, mask], dim=1)
+            reader, mask = @READER@.get_base_model(), torch.cat([virtual, mask], dim=1)
 {%- endif %}
-        logits = output(found.last_hidden_state.float()[:, -1:] * scale)
+        logits = @LOGITS@
         last = logits.argmax(dim=-1).masked_fill(ended, tokenizer.pad_token_id)
         ended = ended | (last == tokenizer.eos_token_id)
         said.append(last)
 answers = [text.strip() for text in tokenizer.batch_decode(torch.cat(said, dim=1), skip_special_tokens=True)]
 print(answers)
 """
+LOGITS_OF_BODY = "output(found.last_hidden_state.float()[:, -1:] * scale)"
+SEQ2SEQ = SEQ2SEQ_OPENED + WRITTEN.replace("@READER@", "body").replace("@LOGITS@", LOGITS_OF_BODY)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from workbench.backbone.answer_options import options_of
+from workbench.backbone.answer_options import GIVEN, options_of
 from workbench.backbone.architecture import is_causal
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import Demonstrations, end_token, end_tokens, prompts
+from workbench.backbone.raw_texts import raw_prompts
 from workbench.errors import InputError
-from workbench.methods.answer_rows import limits
+from workbench.methods.answer_rows import ROOM, limits
 from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of, tokens_of
 from workbench.methods.kinds._generating import Ended, Write
 from workbench.methods.kinds._programs import CAUSAL_LM
@@ -60,14 +61,19 @@ class CausalLM(AnswersInWords):
         return output_layer(backbone)
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
-        """Return the prompts; of a long one the beginning is left out, but not of a chat, which would lose turns.
+        """Return the prompts; of a long one the beginning is left out.
+
+        That of a chat is not, which would lose turns, nor that of a text that is read as it is.
 
         Raises:
-            InputError: ``max_length`` leaves a prompt no token, or no room for a chat of several turns.
+            InputError: ``max_length`` leaves a prompt no token, or no room for such a text or a chat of several turns.
         """
         questions = []
         asked = zip(self._prompts(rows, tokenizer), limits(rows), options_of(rows), strict=True)
         for ids, limit, options in asked:
+            if options.raw:
+                questions.append(_raw_question(ids, max_length))
+                continue
             if limit >= max_length:
                 raise InputError(
                     f"max_length {max_length} leaves no token for a prompt before an answer of up to {limit} tokens",
@@ -130,6 +136,8 @@ class CausalLM(AnswersInWords):
         return None if learned else RunningAnswers(model, language_model(model), tokenizer, arrange)
 
     def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+        if GIVEN in rows.column_names:
+            return raw_prompts(rows["text"][:], rows[GIVEN][:], tokenizer)
         texts = prompts(rows["text"][:], tokenizer, self.demonstrations, [row.earlier for row in options_of(rows)])
         tokens = tokens_of(texts, tokenizer)
         if empty := next((text for text, ids in zip(texts, tokens, strict=True) if not ids), None):
@@ -148,6 +156,14 @@ class CausalLM(AnswersInWords):
             return likelihoods_of(model.head, states[:, :-1], labels[:, 1:])
 
         return in_batches(tell, model, self.encode(rows, tokenizer, max_length), self.collate(tokenizer))
+
+
+def _raw_question(ids: list[int], max_length: int) -> dict[str, Any]:
+    """Return the prompt, and how long an answer may get beside it; raises InputError where there is no room for any."""
+    if len(ids) >= max_length:
+        message = f"the prompt has {len(ids)} tokens, and its adapter reads at most {max_length} with the answer"
+        raise InputError(f"{message}: send a shorter one")
+    return {"input_ids": ids, "attention_mask": [1] * len(ids), ROOM: max_length - len(ids)}
 
 
 def _prompt_mask(inputs: dict[str, Tensor], labels: Tensor) -> Tensor:

@@ -84,7 +84,9 @@ def _layout(described: Mapping[str, Any], architecture: PretrainedConfig) -> Lay
 
 
 def _is_plain(layer: Any) -> bool:
+    from peft.tuners.lora.layer import ParamWrapper  # on a parameter, whose update may be transposed
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    return isinstance(layer.get_base_layer(), nn.Linear | Conv1D) and not layer.lora_variant
+    is_linear = isinstance(layer.get_base_layer(), nn.Linear | Conv1D) and not isinstance(layer, ParamWrapper)
+    return is_linear and not layer.lora_variant

@@ -33,6 +33,8 @@ NO_CONV1D = {"BOFT", "C3A", "DELORA", "HRA", "LOHA", "LOKR", "MISS", "OFT", "ROA
 
 # peft 0.21 asks the models of transformers 5 by a name that they are about to give up
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+# it looks for the patterns of parameters (`target_parameters`) among modules, and follows them all the same
+warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match any targeted module")
 
 
 class TargetedSettings(MethodSettings):

@@ -171,11 +171,12 @@ class SentByAdapters:
     def open_sender(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the sender's model with the adapter on it, as the package opens it."""
         LIBRARIES.get("adapters")
+        where = str(self.folder)
+        adapters_config.require_known_keys(self.saved.document, self.saved.config, str(self.folder / CONFIG))
         self._require_alike(backbone)
         from workbench.answering.elsewhere.adapters_program import read_alone
         from workbench.answering.elsewhere.adapters_sender import sender_of
 
-        where = str(self.folder)
         with opening("the adapter", where), read_alone(self.folder) as folder:
             return sender_of(self.saved, folder, backbone, kind, outputs)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.answering.elsewhere.forms.transformers import checked_config, model_of
+from workbench.answering.elsewhere.setfit_head import OF_TRANSFORMER
+from workbench.answering.elsewhere.setfit_head import WEIGHTS as HEAD
 from workbench.answering.elsewhere.weight_files import require_plain
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.backbone.config import read_json
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone
 
 TRANSFORMER, POOLING, NORMALIZE = "Transformer", "Pooling", "Normalize"
-OF_TRANSFORMER, OF_MODEL = "sentence_*_config.json", "config_sentence_transformers.json"
+OF_MODEL = "config_sentence_transformers.json"
 LOWER = "do_lower_case"  # what the program does to a text, and what a tokenizer does by itself
 ALONE = "The transformer alone can be a backbone, which reads texts as they are: workbench train TASK --backbone DIR."
 HINT = f"Or train on its transformer. {ANOTHER_POOLING}"
@@ -37,26 +39,12 @@ class SentenceTransformersFolder:
     """Folders of sentence-transformers."""
 
     def fits(self, folder: Path) -> bool:
-        """Return whether the folder has a list of modules."""
-        return (folder / MODULES).is_file()
+        """Return whether the folder has a list of modules, and no head beside them that can be read."""
+        return (folder / MODULES).is_file() and not (folder / HEAD).is_file()
 
     def read(self, folder: Path) -> SentFolder:
-        """Return what config and modules say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`.
-
-        A vector's length, which ``Normalize`` makes 1, does not count: a head is fitted on what is pooled. A
-        transformer alone, as that of a cross-encoder, is a model of transformers'.
-        """
-        modules = [(kind.rpartition(".")[2], subfolder) for kind, subfolder in sentence_modules(folder)]
-        require_plain(folder, *(subfolder for _, subfolder in modules if subfolder))
-        _require_texts_unchanged(folder)
-        if [kind for kind, _ in modules] == [TRANSFORMER]:
-            return model_of(folder)
-        if [kind for kind, _ in modules if kind != NORMALIZE] != [TRANSFORMER, POOLING]:
-            named = ", ".join(kind for kind, _ in modules)
-            hint = f"Taken in are: {TRANSFORMER}, {POOLING}, {NORMALIZE}. The transformer alone can be a backbone."
-            raise InputError(f"these modules cannot be repeated: {named}", where=str(folder / MODULES), hint=hint)
-        pooling = stated_pooling(folder / modules[1][1] / CONFIG, HINT)
-        return SentModel(folder, "sentence-transformers", checked_config(transformer_in(folder)), (), pooling)
+        """Return what config and modules say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        return sentence_model(folder)
 
     def write_back(
         self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
@@ -65,6 +53,29 @@ class SentenceTransformersFolder:
         from workbench.answering.elsewhere.written_back import write_model
 
         write_model(stored, backbone, folder, front_matter, USAGE)
+
+
+def sentence_model(folder: Path) -> SentModel:
+    """Return the model in a folder, without a head.
+
+    A vector's length, which ``Normalize`` makes 1, does not count: a head is fitted on what is pooled. A transformer
+    alone, as that of a cross-encoder, is a model of transformers'.
+
+    Raises:
+        InputError: its modules cannot be repeated, or as :func:`checked_config`.
+        UnsafeConfigError: as that.
+    """
+    modules = [(kind.rpartition(".")[2], subfolder) for kind, subfolder in sentence_modules(folder)]
+    require_plain(folder, *(subfolder for _, subfolder in modules if subfolder))
+    _require_texts_unchanged(folder)
+    if [kind for kind, _ in modules] == [TRANSFORMER]:
+        return model_of(folder)
+    if [kind for kind, _ in modules if kind != NORMALIZE] != [TRANSFORMER, POOLING]:
+        named = ", ".join(kind for kind, _ in modules)
+        hint = f"Taken in are: {TRANSFORMER}, {POOLING}, {NORMALIZE}. The transformer alone can be a backbone."
+        raise InputError(f"these modules cannot be repeated: {named}", where=str(folder / MODULES), hint=hint)
+    pooling = stated_pooling(folder / modules[1][1] / CONFIG, HINT)
+    return SentModel(folder, "sentence-transformers", checked_config(transformer_in(folder)), (), pooling)
 
 
 def _require_texts_unchanged(folder: Path) -> None:

@@ -1,0 +1,90 @@
+"""An exported folder of peft: its config, its tensors, and a card that begins with how it is opened."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from safetensors.torch import load_file, save_file
+
+from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from workbench.adapters.sent_form import SentForm, sent_form
+from workbench.adapters.stored_adapter import README
+from workbench.answering.for_peft.oldest import oldest_peft
+from workbench.answering.for_peft.placed import LIBRARIES, PROMPTS, Placed
+from workbench.answering.for_peft.programs import PROGRAMS
+from workbench.methods import card
+from workbench.methods.kind import GENERATED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
+
+FIRST = """\
+Opens with peft {oldest} or newer; `FOLDER` is this folder, or its name on the hub:
+
+```python
+{torch}from peft import PeftModel
+from transformers import {loader}{imports}
+
+model = {loader}.from_pretrained({base}{options})
+model = PeftModel.from_pretrained(model, "FOLDER")
+```
+
+"""
+BARE = """\
+That is the transformer alone: the program below puts {head} on it. It is not written for a class with a head: {why}.
+
+"""
+PADDED_BEFORE = "causal-lm"  # a kind whose texts are padded on the left
+ALONE = """\
+Give `model.generate` one text at a time: peft would have the padding of a batch stand between the virtual tokens and
+the text. The program below puts it before both.
+
+"""
+
+
+def is_of_peft(manifest: Manifest) -> bool:
+    """Return whether an adapter's folder is one adapter of peft."""
+    return manifest.library in LIBRARIES and {CONFIG, PEFT_WEIGHTS, README} <= manifest.files.keys()
+
+
+def write_for_peft(stored: StoredAdapter, placed: Placed, folder: Path) -> SentForm:
+    """Give the files of a copy of an adapter the form in which peft opens them; return what makes them as they were.
+
+    Args:
+        stored: the adapter, of which :func:`is_of_peft` is true.
+        placed: how it is opened.
+        folder: has a copy of its files.
+    """
+    form = sent_form(stored.folder, stored.manifest.files, (CONFIG, README), PEFT_WEIGHTS, placed.names)
+    (folder / CONFIG).write_text(json.dumps(placed.config, indent=2, sort_keys=True), encoding="utf-8")
+    (folder / README).write_text(_card(stored.manifest, placed), encoding="utf-8")
+    if placed.names:
+        tensors = {placed.names[name]: tensor for name, tensor in load_file(folder / PEFT_WEIGHTS).items()}
+        save_file({**tensors, **placed.head}, folder / PEFT_WEIGHTS, metadata={"format": "pt"})
+    return form
+
+
+def _card(manifest: Manifest, placed: Placed) -> str:
+    """Return the README."""
+    task_class = placed.model
+    arguments = "".join(f", {name}={value!r}" for name, value in task_class.options.items())
+    packed = card.packing_of(manifest.backbone.quantization, task_class.unpacked)
+    first = FIRST.format(
+        oldest=oldest_peft(placed.config),
+        torch="import torch\n" if packed else "",
+        loader=task_class.loader,
+        imports=", BitsAndBytesConfig" if packed else "",
+        base=repr(placed.config["base_model_name_or_path"]),
+        options=f"{arguments}{', dtype=torch.float32' if packed else ''}{packed}",
+    )
+    if placed.why:
+        head = "the output layer" if manifest.task.kind in GENERATED else "the head, which is in `head.safetensors`,"
+        return card.render(manifest, opening=card.Opening(first + BARE.format(head=head, why=placed.why)))
+    if manifest.library == PROMPTS and manifest.task.kind == PADDED_BEFORE:
+        first += ALONE
+    values = {"loader": task_class.loader, "arguments": arguments, "packed": packed}
+    return card.render(manifest, opening=card.Opening(first, PROGRAMS[manifest.task.kind], values))

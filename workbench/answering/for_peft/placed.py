@@ -1,0 +1,131 @@
+"""A stored adapter of peft on the class that answers its task, or on the bare transformer, with why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS, read_config
+from workbench.answering.elsewhere.peft_config import matching
+from workbench.answering.elsewhere.peft_weights import START
+from workbench.answering.elsewhere.sender_class import blank_class, transformer_prefix
+from workbench.answering.for_peft.class_head import ClassHead, class_head
+from workbench.answering.for_peft.config_document import for_class
+from workbench.answering.for_peft.names_in_class import patterns_in_class, targets_in_class, tensors_in_class
+from workbench.answering.for_peft.task_class import BARE, TaskClass, class_of
+from workbench.backbone.model_folder import tensor_names
+from workbench.errors import InputError
+from workbench.methods.kind import GENERATED
+from workbench.methods.libraries._peft_targets import targets_by_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+
+LIBRARIES = ("peft", "hypernetwork", "prompts")  # whose folder is one adapter of peft
+PROMPTS = "prompts"
+FEEDFORWARD = "feedforward_modules"  # of what IA3 adapts
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An adapter as peft opens it.
+
+    Attributes:
+        model: the class that it is put on.
+        config: the content of its config.
+        names: stored tensor → what it is called there; empty where none changes.
+        head: tensors of the class's head, by their names in the file.
+        why: why the class is not the one that answers the task; empty where it is.
+    """
+
+    model: TaskClass
+    config: dict[str, Any]
+    names: Mapping[str, str] = field(default_factory=dict)
+    head: Mapping[str, Tensor] = field(default_factory=dict)
+    why: str = ""
+
+
+def placed(stored: StoredAdapter, backbone: Backbone | None) -> Placed:
+    """Return an adapter on the class that answers its task, if that then gives the same logits; else on none.
+
+    Args:
+        stored: the adapter, of one of :data:`LIBRARIES`.
+        backbone: that it belongs to; None where it is not at hand.
+    """
+    config = read_config(stored.folder)
+    try:
+        if backbone is None:
+            raise InputError("its backbone was not at hand when it was exported")
+        return _in_class(stored, backbone, config)
+    except InputError as error:
+        return Placed(BARE, for_class(config, BARE.task_type, _base(stored, config), {}), why=error.what)
+
+
+def _in_class(stored: StoredAdapter, backbone: Backbone, config: Mapping[str, Any]) -> Placed:
+    """Return an adapter on the class that answers its task; raises InputError where that cannot have it, with why."""
+    kind, task_class = stored.manifest.task.kind, class_of(stored.manifest, backbone)
+    model = blank_class(backbone, kind, task_class.options.get("num_labels", 1))
+    prefix, is_prompt = transformer_prefix(model), stored.manifest.library == PROMPTS
+    changes = {} if is_prompt else _modules(stored, backbone, config, model, prefix)
+    head = None if kind in GENERATED else _head(stored, backbone, model, is_prompt, prefix)
+    if head:
+        changes["modules_to_save"] = sorted({*(changes.get("modules_to_save") or ()), *head.modules})
+    names = tensors_in_class(tensor_names(stored.folder / PEFT_WEIGHTS), prefix)
+    in_file = {f"{START}{name}": tensor for name, tensor in head.tensors.items()} if head else {}
+    same = not in_file and all(name == other for name, other in names.items())
+    document = for_class(config, task_class.task_type, _base(stored, config), changes)
+    return Placed(task_class, document, {} if same else names, in_file)
+
+
+def _modules(
+    stored: StoredAdapter, backbone: Backbone, config: Mapping[str, Any], model: Any, prefix: str
+) -> dict[str, Any]:
+    """Return the keys of a config that name modules, with what these are called in the class."""
+    from peft import PeftConfig
+
+    adapted = targets_by_name(PeftConfig.from_pretrained(stored.folder), backbone.config)
+    there = {name for name, _ in model.named_modules()}
+    whole, tokens = config.get("modules_to_save") or (), config.get("trainable_token_indices") or {}
+    if tokens and stored.manifest.task.kind in GENERATED and backbone.config.tie_word_embeddings:
+        raise InputError("the embeddings of some tokens were trained, and peft would tie the output layer to them")
+    inside = {name: f"{prefix}{name}" for name in (*adapted, *whole, *tokens)}
+    if lacking := next((name for name, full in inside.items() if full not in there), None):
+        raise InputError(f"it has no {lacking}")
+    subset = matching(config.get(FEEDFORWARD) or ())
+    targets, feedforward = targets_in_class(
+        model, (inside[name] for name in adapted), (inside[name] for name in adapted if subset(name))
+    )
+    return {
+        "target_modules": targets,
+        "modules_to_save": [inside[name] for name in whole] or None,
+        **({FEEDFORWARD: feedforward} if FEEDFORWARD in config else {}),
+        **({"trainable_token_indices": {inside[name]: tokens[name] for name in tokens}} if tokens else {}),
+        **patterns_in_class(config, prefix),
+    }
+
+
+def _head(stored: StoredAdapter, backbone: Backbone, model: Any, is_prompt: bool, prefix: str) -> ClassHead:
+    """Return the head in the class's layers; raises InputError where it cannot be there."""
+    if is_prompt:
+        raise InputError("it would read the states of the virtual tokens too")
+    if backbone.quantization:
+        raise InputError("its head would be packed with the backbone")
+    head = class_head(stored, backbone, model)
+    if isinstance(head, str):
+        raise InputError(f"`{type(model).__name__}` computes its logits in another way: {head}")
+    prefixes = tuple(f"{START}{module}." for module in head.modules)
+    adapted = tensors_in_class(tensor_names(stored.folder / PEFT_WEIGHTS), prefix).values()
+    if name := next((name for name in adapted if name.startswith(prefixes)), None):
+        raise InputError(f"the adapter has {name.removeprefix(START)}, where its head would be")
+    return head
+
+
+def _base(stored: StoredAdapter, config: Mapping[str, Any]) -> str:
+    """Return what the backbone is called in the folder: by the hub, if it is known there."""
+    reference = stored.manifest.backbone
+    return reference.hub_id or config.get("base_model_name_or_path") or reference.name

@@ -1,0 +1,55 @@
+"""Which class of transformers answers a kind of task, and what peft calls that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workbench.adapters.adapter_folder import TASK_TYPE
+from workbench.answering.elsewhere.sender_class import CLASSES, head_modules
+from workbench.methods.kind import GENERATED
+
+if TYPE_CHECKING:
+    from workbench.adapters.manifest import Manifest
+    from workbench.backbone.pretrained import Backbone
+
+TASK_TYPES = {
+    "classification": "SEQ_CLS",
+    "multilabel": "SEQ_CLS",
+    "regression": "SEQ_CLS",
+    "token-classification": "TOKEN_CLS",
+    "causal-lm": "CAUSAL_LM",
+    "seq2seq": "SEQ_2_SEQ_LM",
+}
+
+
+@dataclass(frozen=True)
+class TaskClass:
+    """How the model is opened that an adapter is put on.
+
+    Attributes:
+        loader: the class of transformers.
+        task_type: peft's name of what it does.
+        options: what its ``from_pretrained`` is given beside the backbone.
+        unpacked: names of its layers that stay as they are where the backbone's are kept in few bits.
+    """
+
+    loader: str
+    task_type: str
+    options: dict[str, Any] = field(default_factory=dict)
+    unpacked: tuple[str, ...] = ()
+
+
+BARE = TaskClass("AutoModel", TASK_TYPE)
+
+
+def class_of(manifest: Manifest, backbone: Backbone) -> TaskClass:
+    """Return the class of an adapter's kind of task; raises InputError where the architecture has none."""
+    kind = manifest.task.kind
+    options: dict[str, Any] = {}
+    if kind not in GENERATED:
+        options["num_labels"] = len(manifest.task.labels) or 1
+        if getattr(backbone.config, "pad_token_id", None) is None:
+            options["pad_token_id"] = backbone.tokenizer.pad_token_id
+    unpacked = head_modules(backbone, kind) if backbone.quantization else ()
+    return TaskClass(CLASSES[kind], TASK_TYPES[kind], options, unpacked)
