@@ -339,7 +339,7 @@ def remove(
     with chosen_workspace.origins.forgotten(adapter):
         removed = chosen_workspace.adapters.remove(adapter)
     stdout.print(f"Removed {removed}")
-    with suppress(WorkbenchError):  # it is removed, whether or not its registered name can be said
+    with suppress(WorkbenchError, OSError):  # it is removed, whether or not its registered name can be said
         for name, champion in chosen_workspace.champions.current().items():
             if champion.adapter == removed:
                 stdout.print(f"It was the champion of {name}: another adapter answers from now on, if there is one.")

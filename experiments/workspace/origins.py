@@ -10,7 +10,7 @@ records of experiments, and an adapter that no record mentions counts as asked f
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -23,6 +23,7 @@ from workbench.files.ordinary import contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from experiments.workspace.champions import Champions
@@ -110,21 +111,12 @@ class Origins:
         if not (self._asked.root / f"{adapter}.json").is_file():
             self._asked.save(adapter, Asked(command, datetime.now(UTC).isoformat(timespec="seconds")))
 
-    @contextmanager
-    def forgotten(self, adapter: str) -> Iterator[None]:
+    def forgotten(self, adapter: str) -> AbstractContextManager[None]:
         """Delete what :meth:`ask` wrote of an adapter that the block removes; it is there again if the block fails.
 
         It goes first: a run may make the same adapter again at once, for which nobody asks then.
         """
-        path = self._asked.root / f"{adapter}.json"
-        written = path.read_bytes() if path.is_file() else None
-        atomic.remove_whole(path)
-        try:
-            yield
-        except BaseException:
-            if written is not None:
-                atomic.write_whole(path, written)
-            raise
+        return atomic.removed_whole(self._asked.root / f"{adapter}.json")
 
     def of(self, manifests: Iterable[Manifest]) -> dict[str, Origin]:
         """Return the origin of each adapter by its id.

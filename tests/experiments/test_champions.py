@@ -22,6 +22,7 @@ from experiments.workspace.registered_names import RegisteredName
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks
+from tests.read_only import with_modes
 from tests.scored_adapters import BUDGET, ScoredAdapters
 from tests.workbench.test_foreign_adapters import sealed
 from workbench.files.locks import hold
@@ -401,6 +402,12 @@ def test_who_removes_a_champion_is_told(copy: ScoredAdapters, call: Call) -> Non
     assert (code, f"champion of {NAME}" in out) == (0, True)
     code, out, err = call("predict", "animals", "the cat")
     assert (code, lacks(err, copy.ids[1], f"champion of {NAME}, ", "not in this workspace") == []) == (0, True)
+
+
+def test_what_is_removed_is_said_though_no_champion_can_be_read(copy: ScoredAdapters, call: Call) -> None:
+    with with_modes({copy.bench.workspace.root / "champions.json": 0}):
+        code, out, err = call("adapters", "remove", copy.ids[1])
+    assert (code, out, err) == (0, f"Removed {copy.ids[1]}\n", "")
 
 
 def test_two_commands_change_champions_one_after_the_other(tmp_path: Path) -> None:

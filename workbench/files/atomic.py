@@ -195,6 +195,28 @@ def remove_whole(target: Path) -> None:
         _delete(grave)
 
 
+@contextmanager
+def removed_whole(target: Path) -> Iterator[None]:
+    """Delete a file, if it is there, before the block; where the block fails, the same file is there again.
+
+    Raises:
+        UnwritableError: it cannot be deleted.
+    """
+    if not os.path.lexists(target):
+        yield
+        return
+    with _held_beside(target) as grave:
+        with _writing(target), suppress(FileNotFoundError):
+            target.rename(grave)
+        try:
+            yield
+        except BaseException:
+            with suppress(FileNotFoundError):
+                grave.rename(target)
+            raise
+        grave.unlink(missing_ok=True)
+
+
 def move_whole(source: Path, target: Path) -> None:
     """Give a folder or a file another place in the same file system.
 
