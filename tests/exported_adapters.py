@@ -17,7 +17,7 @@ from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.for_peft.exported import write_for_peft
 from workbench.answering.for_peft.oldest import oldest_peft
-from workbench.answering.for_peft.placed import LIBRARIES, Placed, placed
+from workbench.answering.for_peft.placed import LIBRARIES, PROMPTS, Placed, placed
 from workbench.backbone.pretrained import Backbone
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.kind import GENERATED
@@ -72,7 +72,8 @@ class Exported:
     def job(self) -> dict[str, Any]:
         """For :mod:`tests.neighbours.reads_exports`."""
         inputs = {name: rows.tolist() for name, rows in inputs_for(self.stored, self.backbone).items()}
-        return {"name": self.name, "folder": str(self.folder), "inputs": inputs, "writes": len(self.tokens)}
+        job = {"name": self.name, "folder": str(self.folder), "inputs": inputs, "writes": len(self.tokens)}
+        return job | {"cached": self.stored.manifest.library != PROMPTS}  # as its card says
 
     def difference(self, found: dict[str, Any]) -> float:
         """Return the largest difference to what another program computed of real tokens, and wrote as this one does."""

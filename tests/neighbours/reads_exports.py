@@ -26,7 +26,8 @@ def read(job: dict[str, Any]) -> dict[str, Any]:
     """Return what a job's model makes of its inputs, and the tokens that it writes, if it writes any.
 
     Args:
-        job: ``folder``, ``inputs`` (batch, tokens) by name, and ``writes``: how many tokens.
+        job: ``folder``, ``inputs`` (batch, tokens) by name, ``writes``: how many tokens, and ``cached``: whether the
+            states of earlier ones are kept for it.
     """
     import torch
 
@@ -43,6 +44,7 @@ def read(job: dict[str, Any]) -> dict[str, Any]:
                 "min_new_tokens": job["writes"],
                 "pad_token_id": 0,
                 "eos_token_id": 3,
+                "use_cache": job["cached"],
             }
             tokens = model.generate(**first, **limits, do_sample=False, num_beams=1)[0, -job["writes"] :].tolist()
     return {"values": values.tolist(), "tokens": tokens}

@@ -143,7 +143,7 @@ def test_numbers_without_a_word_are_not_printed(
     settings = {"tokenizer_class": "GPT2TokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"}
     settings |= {"bos_token": "[CLS]", "eos_token": "[SEP]"}
     (copy / "tokenizer_config.json").write_text(json.dumps(settings))
-    (copy / "special_tokens_map.json").unlink()
+    (copy / "special_tokens_map.json").unlink(missing_ok=True)  # transformers 5 writes none
     if is_refused:
         with pytest.raises(InputError, match=naming("its words have numbers up to 999999995")):
             _ = open_backbone(str(copy)).tokenizer

@@ -41,7 +41,8 @@ That is the transformer alone: the program below puts {head} on it. It is not wr
 PADDED_BEFORE = "causal-lm"  # a kind whose texts are padded on the left
 ALONE = """\
 Give `model.generate` one text at a time: peft would have the padding of a batch stand between the virtual tokens and
-the text. The program below puts it before both.
+the text. The program below puts it before both. Where transformers is 5.24 or newer and peft older than 0.22, say
+`use_cache=False` too: `model.generate` would have the virtual tokens again before each token that it writes.
 
 """
 
