@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from measured import read, require
 
 FORMATS = ("tokenizers", "vocabularies")
+STATED: list[str] = []
 
 
 def pieces() -> Iterator[str]:
