@@ -194,18 +194,22 @@ class Workbench:
         """
         return adapter_id(self.workspace, name, self.listener, self.task_folders, champions)
 
-    def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> Predictions[Prediction]:
+    def predict(
+        self, adapter: str, texts: Sequence[Any], backbone: str | None = None, alone: bool = False
+    ) -> Predictions[Prediction]:
         """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).
+
+        ``alone`` computes each text by itself, so that no other text changes the last digits of its answer.
 
         Raises:
             UnknownNameError: no such adapter.
             InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
         """
-        return self.predictor(adapter, backbone)(texts)
+        return self.predictor(adapter, backbone, alone)(texts)
 
-    def predictor(self, adapter: str, backbone: str | None = None) -> Predictor:
+    def predictor(self, adapter: str, backbone: str | None = None, alone: bool = False) -> Predictor:
         """Return what answers as :meth:`predict` does, and raises as it does, with the model opened once."""
-        return Predictor(self.workspace.adapters.verify(self.chosen(adapter)), backbone)
+        return Predictor(self.workspace.adapters.verify(self.chosen(adapter)), backbone, alone)
 
     def evaluate(
         self,

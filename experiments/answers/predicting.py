@@ -64,9 +64,12 @@ class Predictions(list[Item]):
 class Predictor:
     """One stored adapter that answers; its backbone is opened when it is first asked."""
 
-    def __init__(self, adapter: StoredAdapter, backbone: str | None) -> None:
-        """Answer with ``adapter`` on the backbone that it names, or on the one at ``backbone``."""
-        self.adapter, self._backbone = adapter, backbone
+    def __init__(self, adapter: StoredAdapter, backbone: str | None, alone: bool = False) -> None:
+        """Answer with ``adapter`` on the backbone that it names, or on the one at ``backbone``.
+
+        ``alone`` computes each text by itself: then its answer is the same to the last bit beside any others.
+        """
+        self.adapter, self._backbone, self._alone = adapter, backbone, alone
 
     @property
     def task(self) -> TaskReference:
@@ -97,7 +100,8 @@ class Predictor:
             InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
         """
         firsts = columns_of(texts, self.task)["text"]  # before a model is opened
-        answers = zip(firsts, self._predictor.answers(texts), strict=True)
+        batches = [[text] for text in texts] if self._alone else [texts]
+        answers = zip(firsts, (answer for batch in batches for answer in self._predictor.answers(batch)), strict=True)
         return Predictions(
             Prediction(text, answer.words, answer.confidence, self.adapter.id, answer.value) for text, answer in answers
         )

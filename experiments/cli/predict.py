@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from experiments.answers.predicting import Ask
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile
+    from fusion.routing.rejection import Rejection
     from tasks.rows.row_files import Rows
     from tasks.rows.table_form import NamedColumns
 
@@ -86,6 +87,12 @@ def predict(
     backbone: Annotated[
         str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
     ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option(
+            "--alone", help="Compute each text by itself: no other text changes the last digits of its answer. Slower."
+        ),
+    ] = False,
     among: Annotated[
         str | None,
         typer.Option(
@@ -121,11 +128,10 @@ def predict(
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     rejected = rejection(min_routing_score, max_false_rejections)
-    if router is None and rejected:
-        raise InputError(f"{rejected.option} needs a router", hint="Give router:NAME in place of the id.")
-    if router is None and (among or assignments or (tasks and file is None)):
-        hint = "Give router:NAME in place of the id; --tasks also goes with --file."
-        raise InputError("--among, --set and --tasks need a router", hint=hint)
+    if router and alone:
+        raise InputError("--alone needs one adapter", hint="Give its id, or its task, in place of the router.")
+    if router is None:
+        _require_no_router(rejected, bool(among or assignments or (tasks and file is None)))
     ending = None if out is None else require_out(out, ANSWERS, overwrite, source=file)
     _require_out(ending, {"--for-spreadsheets": for_spreadsheets, "--prefix": prefix}, overwrite)
     workbench = Workbench(workspace, tasks, Messages())
@@ -140,7 +146,7 @@ def predict(
         rows, known = _for_router(route, file, texts, named)
         new_columns = {**ROUTED, **NEAREST} if rejected else ROUTED
     else:
-        rows, known, new_columns = _for_adapter(workbench, adapter, backbone, file, texts, named)
+        rows, known, new_columns = _for_adapter(workbench, (adapter, backbone, alone), file, texts, named)
     if out is not None and ending != DOCUMENT:
         _write(AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets), known, router, as_json)
         return
@@ -165,28 +171,39 @@ def _for_router(ask: Ask, file: Path | None, texts: list[str] | None, named: Nam
 
 def _for_adapter(
     workbench: Workbench,
-    adapter: str,
-    backbone: str | None,
+    asked: tuple[str, str | None, bool],
     file: Path | None,
     texts: list[str] | None,
     named: NamedColumns,
 ) -> tuple[Rows, KnownLabels, Mapping[str, str]]:
-    """Return the rows to answer for, what answers them with one adapter, and the columns of its answers."""
+    """Return the rows to answer for, what answers them with one adapter, and the columns of its answers.
+
+    ``asked``: the adapter, its backbone, and whether each text is computed alone.
+    """
     from experiments.answers.known_labels import KnownLabels, label_column
     from experiments.terminal.asking import texts_of
     from tasks.reading.text_files import require_readable
 
     if file is None:
         rows, text_of = texts_of(None, texts, named)  # mistakes in them are said before those in the adapter's name
-        predictor = workbench.predictor(adapter, backbone)
+        predictor = workbench.predictor(*asked)
         return rows, KnownLabels(text_of, predictor, predictor.task, None, None), predictor.answer_columns
     require_readable(file)
-    predictor = workbench.predictor(adapter, backbone)
+    predictor = workbench.predictor(*asked)
     name = predictor.task.name
     task_file, known = workbench.task_file(name), workbench.known_dialect(name)
     rows, text_of = texts_of(file, texts, named, task_file, name, known)
     column = label_column(predictor.task, task_file, rows.columns)
     return rows, KnownLabels(text_of, predictor, predictor.task, task_file, column), predictor.answer_columns
+
+
+def _require_no_router(rejected: Rejection | None, chooses: bool) -> None:
+    """Raise InputError where options are given that mean something to a router alone."""
+    if rejected:
+        raise InputError(f"{rejected.option} needs a router", hint="Give router:NAME in place of the id.")
+    if chooses:
+        hint = "Give router:NAME in place of the id; --tasks also goes with --file."
+        raise InputError("--among, --set and --tasks need a router", hint=hint)
 
 
 def _require_out(ending: str | None, of_tables: Mapping[str, object], overwrite: bool) -> None:

@@ -437,3 +437,31 @@ def test_rows_of_lines_may_differ(tmp_path: Path) -> None:
     path.write_text('{"a": 1}\n[1]\n')
     with pytest.raises(DataError, match=r"rows.jsonl, line 2: expected one JSON object"):
         FileRows(path)
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_an_answer_computed_alone_is_the_same_beside_others_to_the_last_bit(
+    kind: str, bert: Path, home: Path, tmp_path: Path, call: Call
+) -> None:
+    """In bf16 a padded batch rounds otherwise: without ``alone``, answers differ."""
+    bench = Workbench(tmp_path / "narrow", [home / "tasks"])
+    budget = {**BUDGET, "epochs": 1, "precision": "bf16"}
+    adapter = bench.train(bench.lesson(kind, "lora", str(bert), learning_rate=0.02, budget=budget)).adapter.id
+    texts = [" ".join([*FILLERS[:count], SUBJECTS[count]]) for count in range(8)]
+    single = [bench.predict(adapter, [text])[0] for text in texts]
+    assert bench.predict(adapter, texts, alone=True) == single
+    assert bench.predict(adapter, texts) != single
+
+    Path("texts.txt").write_text("\n".join(texts))
+    asked = ["predict", adapter, "--file", "texts.txt", "--alone", "--json", "--workspace", str(bench.workspace.root)]
+    code, out, err = call(*asked)
+    assert code == 0, err
+    assert [(row["value"], row["confidence"]) for row in json.loads(out)] == [
+        (answer.value, answer.confidence) for answer in single
+    ]
+
+
+def test_texts_are_not_computed_alone_through_a_router(predict: Call) -> None:
+    code, _, err = predict("router:similarity", "a", "--alone")
+    assert code == 2
+    assert "--alone needs one adapter" in err

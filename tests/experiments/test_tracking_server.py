@@ -173,3 +173,44 @@ def test_a_file_of_a_model_that_a_server_lost_is_sent_again_and_once(server: Ser
     for _ in range(2):
         Tracker(server.uri).sync("lost", RunRecord("lost", "lost", models=(model,)))
     assert (path.read_text(encoding="utf-8"), len(saves)) == ("weights", 2)
+
+
+def test_what_a_server_has_is_not_sent_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    import requests
+
+    server.start()
+    sent: list[str] = []
+    send = requests.Session.send
+
+    def counted(self: requests.Session, request: Any, **options: Any) -> Any:
+        sent.append(f"{request.method} {request.path_url.partition('?')[0]}")
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", counted)
+    models = tuple(TrackedModel(f"key {name}", name, _smallest, files={"weights.txt": 7}) for name in "ab")
+    files = {"report.html": b"page", "report/report.html": b"page", "report/previews/curve.png": b"png"}
+    record = RunRecord("sent", "sent", metrics=(("a/b", 1.0, 1),), artifacts=files, models=models)
+    Tracker(server.uri).sync("sent", record)
+    assert len([request for request in sent if request.startswith("PUT ")]) == 3 + 2 * 2, "a request for each file"
+    sent.clear()
+    Tracker(server.uri).sync("sent", record)
+    listings = [request for request in sent if request == "GET /api/2.0/mlflow-artifacts/artifacts"]
+    questions = ["experiments/get-by-name", "runs/search", "logged-models/search"]
+    assert len(listings) == 3 + 2, "of each folder"
+    assert [request.partition("/mlflow/")[2] for request in sent if request not in listings] == questions
+
+
+def test_a_model_of_two_runs_is_written_once(server: Server) -> None:
+    server.start()
+    model = TrackedModel("of both", "of both", _smallest, files={"weights.txt": 7})
+    children = tuple(RunRecord(f"both/{name}", name, models=(model,)) for name in "ab")
+    tracker = Tracker(server.uri)
+    tracker.sync("shared", RunRecord("both", "both", children=children))
+    experiment = tracker._client.get_experiment_by_name("shared").experiment_id
+    assert len(list(tracker._client.search_logged_models([experiment]))) == 1
+
+
+def _smallest(folder: Path, about: Any) -> None:
+    folder.mkdir()
+    about.save(str(folder / "MLmodel"))
+    (folder / "weights.txt").write_text("weights", encoding="utf-8")

@@ -144,6 +144,44 @@ def test_a_record_that_grows_adds_only_what_is_new(tracker: Tracker) -> None:
     assert after["abc"]["tags"][NOTE_TAG] == "new"
 
 
+def test_a_history_is_asked_for_once_and_again_after_a_failure_or_another_writer(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow takes a request for each metric, and a server with passwords may take a tenth of a second for it."""
+
+    def grown(points: int) -> RunRecord:
+        return replace(CHILD, key="asked", metrics=tuple(("accuracy/bbc", 1 / step, step) for step in range(1, points)))
+
+    asked: list[str] = []
+    tracker.sync("asked", grown(2))
+    other = Tracker(tracker.uri)
+    for client in (tracker._client, other._client):
+        ask = client.get_metric_history
+        monkeypatch.setattr(
+            client, "get_metric_history", lambda run, name, ask=ask: asked.append(name) or ask(run, name), raising=False
+        )
+    for points in (3, 4):
+        tracker.sync("asked", grown(points))
+    assert not asked, "what this tracker wrote, it knows"
+    for points in (5, 6):
+        other.sync("asked", grown(points))
+    assert asked == ["accuracy/bbc"]
+    tracker.sync("asked", grown(7))
+    assert asked == ["accuracy/bbc"] * 2, "another tracker wrote to the run"
+    for name in ("log_batch", "set_tag"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                tracker._client, name, lambda *_, **__: (_ for _ in ()).throw(OSError("cut off")), raising=False
+            )
+            with pytest.raises(TrackingError, match="cut off"):
+                tracker.sync("asked", grown(8))
+    tracker.sync("asked", grown(8))
+    assert asked == ["accuracy/bbc"] * 4
+    (history,) = state(tracker, "asked")["asked"]["metrics"].values()
+    steps = [step for _, step, _ in history]
+    assert steps == sorted({*steps}) == [*range(1, 8)]
+
+
 def test_a_run_lasts_as_long_as_the_work_took(tracker: Tracker) -> None:
     record = replace(PARENT, key="timed", children=(), finished=True, began=1_700_000_000.0, seconds=12.5)
 

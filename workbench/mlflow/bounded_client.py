@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workbench.errors import TrackingError, reason
@@ -49,10 +50,22 @@ class BoundedClient:
             raise AttributeError(name)
 
         def call(*given: Any, **options: Any) -> Any:
-            seconds = min(PATIENCE + _bytes(name, given) / UPLOAD_RATE, self.deadline - time.monotonic())
+            seconds = PATIENCE + _bytes(name, given) / UPLOAD_RATE
             return self._within(seconds, lambda: getattr(self._client(), name)(*given, **options))
 
         return call
+
+    def file_sizes(self, location: str, paths: Iterable[str]) -> dict[str, int]:
+        """Return the sizes of the files that lie where ``paths`` do, by path.
+
+        Args:
+            location: of a run's or a model's files, as MLflow names it: asked by its id, MLflow looks for the run or
+                the model first, and for models that are called like a folder.
+            paths: of files, below it.
+        """
+        folders = sorted({PurePosixPath(path).parent for path in paths})
+        listed = [self._within(PATIENCE, partial(_listed, self._uri, location, folder)) for folder in folders]
+        return {path: size for sizes in listed for path, size in sizes.items()}
 
     def _client(self) -> Any:
         from mlflow.tracking import MlflowClient
@@ -62,6 +75,7 @@ class BoundedClient:
         return self._made
 
     def _within(self, seconds: float, ask: Callable[[], Any]) -> Any:
+        seconds = min(seconds, self.deadline - time.monotonic())
         if seconds <= 0:
             raise TimeoutError("it is too slow: it did not send everything in the time allowed")
         if self._uri.startswith(LOCAL):
@@ -86,6 +100,14 @@ def _answer_of(ask: Callable[[], Any]) -> Any:
         raise
     except Exception as error:  # drivers that are missing, addresses that are none, types that nobody expects
         raise TrackingError(reason(error)) from error
+
+
+def _listed(uri: str, location: str, folder: PurePosixPath) -> dict[str, int]:
+    from mlflow.artifacts import list_artifacts
+
+    whole = location if folder == PurePosixPath() else f"{location.rstrip('/')}/{folder}"
+    files = [file for file in list_artifacts(artifact_uri=whole, tracking_uri=uri) if not file.is_dir]
+    return {str(folder / PurePosixPath(file.path).name): file.file_size for file in files}
 
 
 def _bytes(name: str, given: tuple[Any, ...]) -> int:

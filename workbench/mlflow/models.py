@@ -6,10 +6,11 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.files.scratch import scratch_folder
+from workbench.mlflow.bounded_client import all_pages
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
@@ -42,38 +43,60 @@ class TrackedModel:
     files: Mapping[str, int] = field(default_factory=dict)
 
 
-def log_models(client: BoundedClient, experiment: str, run: str, models: Sequence[TrackedModel]) -> None:
-    """Log what ``experiment`` does not hold yet of ``models``, and name all of them as outputs of ``run``.
+class LoggedModels:
+    """The models that an experiment of MLflow has, by key: found with one question where several are looked for."""
 
-    A model is ready when all of its files are there; one whose upload was cut off is completed.
-    """
-    from mlflow.entities import LoggedModelOutput
+    def __init__(self, client: BoundedClient, experiment: str, several: bool) -> None:
+        """Ask nothing yet."""
+        self._client, self._experiment, self._several = client, experiment, several
+        self._known: dict[str, Any] | None = None
 
-    if not models:
-        return
-    outputs = client.get_run(run).outputs
-    linked = {output.model_id for output in outputs.model_outputs} if outputs else set()
-    for model in models:
-        entity = find_model(client, experiment, model.key)
-        if entity is None or not _is_whole(client, entity, model):
-            entity = _log(client, experiment, run, model, entity)
-        if entity.model_id not in linked:
-            client.log_outputs(run, [LoggedModelOutput(entity.model_id, step=0)])
+    def find(self, key: str) -> Any:
+        """Return MLflow's entity of a model, ready or not; None where there is none."""
+        if not self._several:
+            return find_model(self._client, self._experiment, key)
+        if self._known is None:
+            self._known = _models_of(self._client, self._experiment)
+        return self._known.get(key)
 
+    def log(self, run: Any, models: Sequence[TrackedModel]) -> None:
+        """Log what is not there yet of ``models``, and name all of them as outputs of ``run``.
 
-def models_are_whole(client: BoundedClient, experiment: str, models: Sequence[TrackedModel]) -> bool:
-    """Return whether all files of ``models`` are there; a model that a person deleted is not missed."""
-    entities = [(find_model(client, experiment, model.key), model) for model in models]
-    return all(_is_whole(client, entity, model) for entity, model in entities if entity is not None)
+        A model is ready when all of its files are there; one whose upload was cut off is completed.
+        """
+        from mlflow.entities import LoggedModelOutput
+
+        run_id, logged = run.info.run_id, []
+        for model in models:
+            entity = self.find(model.key)
+            if entity is None or not _is_whole(self._client, entity, model):
+                entity = _log(self._client, self._experiment, run_id, model, entity)
+                if self._known is not None:
+                    self._known[model.key] = entity
+            logged.append(entity.model_id)
+        linked = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
+        if outputs := [LoggedModelOutput(model, step=0) for model in logged if model not in linked]:
+            self._client.log_outputs(run_id, outputs)
+
+    def are_whole(self, models: Sequence[TrackedModel]) -> bool:
+        """Return whether all files of ``models`` are there; a model that a person deleted is not missed."""
+        entities = [(self.find(model.key), model) for model in models]
+        return all(_is_whole(self._client, entity, model) for entity, model in entities if entity is not None)
 
 
 def _is_whole(client: BoundedClient, entity: Any, model: TrackedModel) -> bool:
     if str(entity.status) != "READY":
         return False
-    folders = {str(PurePosixPath(name).parent) for name in model.files}
-    listings = [client.list_logged_model_artifacts(entity.model_id, folder) for folder in (None, *sorted(folders))]
-    sizes = {file.path: file.file_size for listing in listings for file in listing}
+    sizes = client.file_sizes(entity.artifact_location, (DESCRIPTION, *model.files))
     return DESCRIPTION in sizes and all(sizes.get(name) == size for name, size in model.files.items())
+
+
+def _models_of(client: BoundedClient, experiment: str) -> dict[str, Any]:
+    """Return the newest model of each key."""
+    models: dict[str, Any] = {}
+    for entity in all_pages(lambda token: client.search_logged_models([experiment], page_token=token)):
+        models.setdefault(entity.tags.get(MODEL_TAG, ""), entity)
+    return models
 
 
 def find_model(client: BoundedClient, experiment: str, key: str) -> Any:

@@ -15,6 +15,7 @@ from workbench.mlflow.models import TrackedModel
 if TYPE_CHECKING:
     from workbench.mlflow.view import View
 
+CONTENT_TAG = "workbench.content"  # the digest of the record, which ends a write
 NOTE_TAG = "mlflow.note.content"  # shown by the MLflow UI as the run's description, in Markdown
 RUN_ID = "{run_id}"  # in a description: becomes the run's own id, for links
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import time
-from pathlib import PurePosixPath
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import TrackingError
 from workbench.files.scratch import scratch_folder
 from workbench.mlflow.bounded_client import all_pages
 from workbench.mlflow.datasets import log_data
-from workbench.mlflow.models import log_models, models_are_whole
-from workbench.mlflow.run_record import NOTE_TAG, RUN_ID, content_digest
+from workbench.mlflow.models import LoggedModels
+from workbench.mlflow.run_record import CONTENT_TAG, NOTE_TAG, RUN_ID, content_digest
 from workbench.mlflow.view import EXPERIMENT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from workbench.mlflow.bounded_client import BoundedClient
+    from workbench.mlflow.histories import MetricHistories
     from workbench.mlflow.run_record import RunRecord
 
-KEY_TAG, ROOT_TAG, CONTENT_TAG = "workbench.key", "workbench.root", "workbench.content"
+KEY_TAG, ROOT_TAG = "workbench.key", "workbench.root"
 TITLE_TAG = "workbench.title"  # what the run was last called here
 PARENT_TAG = "mlflow.parentRunId"
 METRICS_A_BATCH, PARAMS_A_BATCH = 800, 100  # MLflow takes at most 1,000 entries in a batch, 100 of them parameters
@@ -47,32 +46,56 @@ def runs_of(
     )
 
 
-def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
-    """Write what a run lacks of its record; the tag that marks it complete is written last.
+@dataclass(frozen=True)
+class RunWriter:
+    """Writes runs of one experiment.
 
-    ``tags`` tell to which experiment and under which run it belongs.
+    Attributes:
+        client: of MLflow.
+        experiment: its id.
+        histories: what is known of the runs' metrics.
+        models: that the experiment has.
     """
-    if run is None:
-        began = None if record.began is None else round(1000 * record.began)
-        own = {KEY_TAG: record.key, **tags}
-        run = client.create_run(experiment, start_time=began, tags=own, run_name=record.name)
-    run_id, content = identity(run.info.run_id), content_digest(record)
-    for name, value in tags.items():
-        if run.data.tags.get(name) != value:  # the run above was deleted, and is another one now
-            client.set_tag(run_id, name, value)
-    if run.data.tags.get(CONTENT_TAG) == content and _is_whole(client, experiment, run_id, record):
+
+    client: BoundedClient
+    experiment: str
+    histories: MetricHistories
+    models: LoggedModels
+
+    def write(self, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
+        """Write what a run lacks of its record, return its id; the tag that marks it complete is written last.
+
+        ``run`` is None where there is none yet; ``tags`` tell to which experiment and under which run it belongs.
+        """
+        client = self.client
+        if run is None:
+            began = None if record.began is None else round(1000 * record.began)
+            own = {KEY_TAG: record.key, **tags}
+            run = client.create_run(self.experiment, start_time=began, tags=own, run_name=record.name)
+        run_id, content = identity(run.info.run_id), content_digest(record)
+        for name, value in tags.items():
+            if run.data.tags.get(name) != value:  # the run above was deleted, and is another one now
+                client.set_tag(run_id, name, value)
+        if run.data.tags.get(CONTENT_TAG) == content and self._is_whole(run.info.artifact_uri, record):
+            return run_id
+        with self.histories.missing(client, run, record, content) as metrics:
+            _log(client, run_id, metrics, _missing_params(run, record), _changed_tags(run, record))
+            _rename(client, run, record)
+            if record.artifacts:
+                _upload(client, run_id, record.artifacts)
+            log_data(client, run_id, record.data)
+            self.models.log(run, record.models)
+            if record.finished:
+                client.set_terminated(run_id, end_time=_end(run, record))
+            client.set_tag(run_id, CONTENT_TAG, content)
         return run_id
-    metrics, params = _missing_metrics(client, run, record), _missing_params(run, record)
-    _log(client, run_id, metrics, params, _changed_tags(run, record))
-    _rename(client, run, record)
-    if record.artifacts:
-        _upload(client, run_id, record.artifacts)
-    log_data(client, run_id, record.data)
-    log_models(client, experiment, run_id, record.models)
-    if record.finished:
-        client.set_terminated(run_id, end_time=_end(run, record))
-    client.set_tag(run_id, CONTENT_TAG, content)
-    return run_id
+
+    def _is_whole(self, location: str, record: RunRecord) -> bool:
+        """Return whether the files that a run's tag vouches for are there; somebody may have deleted them."""
+        sizes = self.client.file_sizes(location, record.artifacts)
+        if any(sizes.get(name) != len(content) for name, content in record.artifacts.items()):
+            return False
+        return self.models.are_whole(record.models)
 
 
 def _rename(client: BoundedClient, run: Any, record: RunRecord) -> None:
@@ -96,30 +119,6 @@ def identity(given: Any) -> str:
     if not given:
         raise TrackingError("its answer has no id for what was written")
     return str(given)
-
-
-def _is_whole(client: BoundedClient, experiment: str, run_id: str, record: RunRecord) -> bool:
-    """Return whether the files that a run's tag vouches for are there; somebody may have deleted them."""
-    folders = {str(PurePosixPath(name).parent) for name in record.artifacts}
-    files = [file for folder in sorted(folders) for file in client.list_artifacts(run_id, folder)]
-    sizes = {file.path: file.file_size for file in files}
-    if any(sizes.get(name) != len(content) for name, content in record.artifacts.items()):
-        return False
-    return models_are_whole(client, experiment, record.models)
-
-
-def _missing_metrics(client: BoundedClient, run: Any, record: RunRecord) -> list[Any]:
-    """Return the points that the stored histories do not end with, step by step."""
-    from mlflow.entities import Metric
-
-    stored: dict[tuple[str, int], float] = {}
-    for name in {name for name, _, _ in record.metrics} & set(run.data.metrics):
-        history = client.get_metric_history(run.info.run_id, name)
-        for point in sorted(history, key=lambda point: int(point.timestamp)):
-            stored[name, point.step] = point.value
-    now = int(time.time() * 1000)
-    points = [(name, value, step) for name, value, step in record.metrics if _is_number(value)]
-    return [Metric(name, value, now, step) for name, value, step in points if stored.get((name, step)) != value]
 
 
 def _missing_params(run: Any, record: RunRecord) -> list[Any]:
@@ -156,7 +155,3 @@ def _upload(client: BoundedClient, run_id: str, artifacts: Mapping[str, bytes]) 
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         client.log_artifacts(run_id, str(scratch))
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

@@ -23,7 +23,8 @@ from workbench.mlflow.alias import Succession, aliases, follow, missing
 from workbench.mlflow.bounded_client import BoundedClient
 from workbench.mlflow.client_settings import quick_and_quiet
 from workbench.mlflow.database import set_up
-from workbench.mlflow.models import find_model
+from workbench.mlflow.histories import MetricHistories
+from workbench.mlflow.models import LoggedModels, find_model
 from workbench.mlflow.registration import (
     Entry,
     RegisteredModel,
@@ -35,7 +36,7 @@ from workbench.mlflow.registration import (
 )
 from workbench.mlflow.relocation import DatabaseFiles, MovedRuns, delete, find_moved, is_ours, make_way
 from workbench.mlflow.run_record import NOTE_TAG
-from workbench.mlflow.runs import KEY_TAG, PARENT_TAG, ROOT_TAG, identity, root_of, runs_below, runs_of, write_run
+from workbench.mlflow.runs import KEY_TAG, PARENT_TAG, ROOT_TAG, RunWriter, identity, root_of, runs_below, runs_of
 from workbench.mlflow.view import addresses
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from workbench.mlflow.view import View
 
 OWN_NOTE_TAG = "workbench.note"  # the digest of the description that was written here
+LATER = "The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later."
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs and charts, not traces
 
 
@@ -76,6 +78,7 @@ class Tracker:
         """
         self.uri, self.database = uri, database_of(uri)
         self.files = None if self.database is None else DatabaseFiles.of_database(self.database, artifacts)
+        self._histories = MetricHistories()
 
     def ping(self) -> None:
         """Ask for one experiment.
@@ -243,7 +246,7 @@ class Tracker:
         return TrackingError(
             f"MLflow does not answer correctly: {without_secrets(message, self.uri)[:300]}",
             where=printable_address(self.uri),
-            hint="The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later.",
+            hint=LATER,
         )
 
     @cached_property
@@ -261,10 +264,12 @@ class Tracker:
         experiment_id = self._experiment(experiment, about, record.view, record.title)
         root = root_of(record.key)
         runs = {run.data.tags.get(KEY_TAG): run for run in runs_below(self._client, experiment_id, root)}
-        parent = write_run(self._client, experiment_id, record, runs.get(record.key), {ROOT_TAG: root})
+        several = sum(len(run.models) for run in (record, *record.children)) > 1
+        models = LoggedModels(self._client, experiment_id, several)
+        writer = RunWriter(self._client, experiment_id, self._histories, models)
+        parent = writer.write(record, runs.get(record.key), {ROOT_TAG: root})
         for child in record.children:
-            tags = {ROOT_TAG: root, PARENT_TAG: parent}
-            write_run(self._client, experiment_id, child, runs.get(child.key), tags)
+            writer.write(child, runs.get(child.key), {ROOT_TAG: root, PARENT_TAG: parent})
         return parent
 
     def _experiment(self, name: str, about: str = "", view: View | None = None, title: str = "") -> str:
