@@ -108,7 +108,7 @@ def _tracking(workspace: Workspace) -> Finding:
         tracker.ping()
     except TrackingError as error:
         later = "runs go on without it, and `workbench report EXPERIMENT --log` catches up"
-        remedy = f"start it, or unset MLFLOW_TRACKING_URI; {later}"
+        remedy = f"start it, do what it says, or unset MLFLOW_TRACKING_URI; {later}"
         return Finding("tracking", False, False, error.what, remedy)
     return Finding("tracking", True, False, f"{printable_address(uri)} answers")
 

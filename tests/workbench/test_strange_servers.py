@@ -180,6 +180,21 @@ def test_what_mlflow_says_of_an_address_holds_no_secret() -> None:
 
 
 @pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("status", "words", "remedy"),
+    [
+        ("401 UNAUTHORIZED", "does not accept this user and password", "MLFLOW_TRACKING_USERNAME"),
+        ("403 FORBIDDEN", "does not allow this user", "grant EDIT"),
+    ],
+)
+def test_a_server_that_refuses_a_user_is_said_to(door: str, status: str, words: str, remedy: str) -> None:
+    with answering(b"You are not authenticated.", "text/html", status) as address:
+        message = complaint(address, door)
+    assert words in message
+    assert remedy in message
+
+
+@pytest.mark.parametrize("door", DOORS)
 def test_a_server_that_answers_a_byte_at_a_time_is_given_up(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_client, "PATIENCE", 0.5)
     with answering(b" " * 100_000, drip=DRIP) as address:

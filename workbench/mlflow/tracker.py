@@ -25,6 +25,7 @@ from workbench.mlflow.client_settings import quick_and_quiet
 from workbench.mlflow.database import set_up
 from workbench.mlflow.histories import MetricHistories
 from workbench.mlflow.models import LoggedModels, find_model
+from workbench.mlflow.refusals import refusal
 from workbench.mlflow.registration import (
     Entry,
     RegisteredModel,
@@ -238,6 +239,8 @@ class Tracker:
             except UnwritableError as error:
                 raise self._failure(error.what) from error
             except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
+                if refused := refusal(error):
+                    raise TrackingError(refused, where=printable_address(self.uri), hint=LATER) from error
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 limit = size_limit.in_words() if self.database and "disk I/O error" in first else None
                 raise self._failure(f"{first}; {limit}" if limit else first) from error
