@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 PATIENCE = 300  # seconds: it is quick on a machine that has nothing else to do
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+USER, PASSWORD = "admin", "made-for-this-test"
+BASIC_AUTH = """[mlflow]
+default_permission = READ
+database_uri = sqlite:///{folder}/users.db
+admin_username = {user}
+admin_password = {password}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
 
 
 def free_port() -> int:
@@ -31,8 +39,8 @@ def free_port() -> int:
 class Server:
     """Keeps runs in SQLite and artifacts in a folder, both behind HTTP; always at the same address."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, python: str | Path = sys.executable, users: bool = False) -> None:
+        self.folder, self.port, self.python, self.users = folder, free_port(), python, users
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -46,14 +54,26 @@ class Server:
         stores = ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
         stores += ["--artifacts-destination", str(self.folder / "artifacts")]
         address = ["--host", HOST, "--port", str(self.port), "--workers", "1"]
+        guarded, variables = self._guarded() if self.users else ([], {})
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *stores, *address],
-            env={**os.environ, **QUIET},
+            [self.python, "-m", "mlflow", "server", *guarded, *stores, *address],
+            env={**os.environ, **QUIET, **variables},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         self.wait(self.uri)
+
+    def uri_of(self, user: str, password: str) -> str:
+        """Return its address with a name and a password in it."""
+        return f"http://{user}:{password}@{HOST}:{self.port}"
+
+    def _guarded(self) -> tuple[list[str], dict[str, str]]:
+        """Return options and variables with which it asks for a name and a password, hashed anew for each request."""
+        settings = self.folder / "users.ini"
+        settings.write_text(BASIC_AUTH.format(folder=self.folder, user=USER, password=PASSWORD), encoding="utf-8")
+        variables = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "of this test"}
+        return ["--app-name", "basic-auth"], variables
 
     @staticmethod
     def wait(uri: str) -> None:

@@ -1,30 +1,19 @@
-"""What train and run leave in MLflow, and a registered adapter that is served over HTTP."""
+"""What train and run leave in MLflow."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import pytest
 
 from experiments.answers.tracked import run_of
 from experiments.api import Workbench
 from experiments.engine.system_metrics import INTERVAL, SWITCH, points, record_system_metrics
 from experiments.reporting.adapter_run import EXPERIMENT
-from tests.conftest import environment
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError, TrackingError
 from workbench.mlflow.address import tracking_uri
@@ -168,61 +157,3 @@ def test_samples_stay_in_the_workspace_and_can_be_switched_off(tmp_path: Path, m
     with record_system_metrics(tmp_path / "off.jsonl"):
         time.sleep(0.1)
     assert points(tmp_path / "off.jsonl") == ()
-
-
-@contextmanager
-def served(uri: str, model: str) -> Iterator[str]:
-    """Serve a registered model on loopback; every process of it is gone afterwards."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(
-        command,
-        env=environment(MLFLOW_TRACKING_URI=uri),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    started: list[psutil.Process] = []
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait(f"{address}/ping", lambda: server.poll() is None)
-        started = psutil.Process(server.pid).children(recursive=True)
-        yield address
-    finally:
-        if server.poll() is None:
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=30)
-        _, alive = psutil.wait_procs(started, timeout=10)
-        for process in alive:
-            process.kill()
-    assert not alive
-
-
-def _wait(url: str, runs: Callable[[], bool]) -> None:
-    for _ in range(360):
-        assert runs(), "the server ended"
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.5)
-        else:
-            return
-    raise AssertionError("the server never answered")
-
-
-@pytest.mark.acceptance
-def test_a_champion_is_served_and_answers_as_predict_does(bench: Workbench, bert: Path) -> None:
-    adapter = trained(bench, bert).adapter
-    registered = bench.release.register(adapter.id)
-    assert registered.uri == "models:/animals.lora@champion"
-    with served(tracking_uri(bench.workspace.root), registered.uri) as address:
-        body = json.dumps({"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}}).encode()
-        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            rows = json.load(answer)["predictions"]
-    wanted = bench.predict(adapter.id, TEXTS)
-    assert [row["label"] for row in rows] == [prediction.label for prediction in wanted]
-    assert [row["confidence"] for row in rows] == pytest.approx([prediction.confidence for prediction in wanted])
