@@ -32,18 +32,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import requests
 import typer
 
+from adapter_workbench.experiments.api import Workbench
 from bench import program
 from bench.copied_adapters import copy_adapter, originals
 from bench.growth import resident
 from bench.serve_load import load
 from bench.served_adapters import START, serving
-from experiments.api import Workbench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.adapters.store import AdapterStore
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 BARE = "backbone"
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from workbench.answering.predictor import OpenedAdapter
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from workbench.adapters.store import AdapterStore
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 TOLERANCE = 1e-5  # of a confidence in fp32: rows of one batch are added up in another order than alone
 MOST_EXAMPLES = 10  # of wrong answers that are kept

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.studies import checked, report_of
+from adapter_workbench.experiments.workspace import find_workspace
 from bench import program
 from bench.checklist_exceptions import KNOWN
 from bench.recipe_plans import plans
-from experiments.studies import checked, report_of
-from experiments.workspace import find_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from experiments.studies.core.checklist import Answer, Checked
+    from adapter_workbench.experiments.studies.core.checklist import Answer, Checked
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 WORDS = {True: "yes", False: "NO", None: "–"}

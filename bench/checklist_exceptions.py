@@ -5,7 +5,7 @@ The page "How to read a report" has the same list. An entry goes when its report
 
 from __future__ import annotations
 
-from experiments.studies.core.checklist import FAMILY, FROZEN, GRID, ONE_THING, SEEDS
+from adapter_workbench.experiments.studies.core.checklist import FAMILY, FROZEN, GRID, ONE_THING, SEEDS
 
 BEFORE_AGAINST = "It was run before its recipe named the control of each entry."
 BEFORE_WIDENING = "It was run before grids were widened."

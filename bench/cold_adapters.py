@@ -21,11 +21,11 @@ from typing import Annotated, Any
 import requests
 import typer
 
+from adapter_workbench.experiments.api import Workbench
 from bench import program
 from bench.copied_adapters import copy_adapter, originals
 from bench.serve_load import PATIENCE, TEXT, percentiles
 from bench.served_adapters import serving
-from experiments.api import Workbench
 
 PARTS = {"median": 0.5, "p95": 0.95}
 AIM = 50  # milliseconds, in which a cold adapter answers

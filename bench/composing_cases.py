@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from adapter_workbench.experiments.studies.compositions.entry import alone_label
+from adapter_workbench.experiments.studies.core.unit import Unit
+from adapter_workbench.workbench.errors import InputError
 from bench.composing_inputs import OF_PAIR, KnownBefore, Validated, known_before
-from experiments.studies.compositions.entry import alone_label
-from experiments.studies.core.unit import Unit
-from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

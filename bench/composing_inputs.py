@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ class KnownBefore:
         sensitivity: v(best source) − v(fresh adapter).
         room: 1 − the larger of v(best source) and v(fresh adapter).
         pair: of the two sources that validate best, each statistic of
-            :class:`fusion.diagnosis.diagnostics.Diagnostics`, by name.
+            :class:`adapter_workbench.fusion.diagnosis.diagnostics.Diagnostics`, by name.
     """
 
     source: str

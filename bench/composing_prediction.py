@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adapter_workbench.workbench.errors import InputError
 from bench.composing_inputs import INPUTS
-from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

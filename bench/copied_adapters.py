@@ -9,16 +9,16 @@ from zlib import crc32
 import torch
 from safetensors.torch import load_file, save_file
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, PEFT_WEIGHTS
 from bench.growth import BUDGET, pairs
-from experiments.api import Workbench
-from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, PEFT_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from workbench.adapters.store import AdapterStore
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 SPREAD = 0.02  # of the weights of a copy: of the size that training leaves
 REDRAWN = (PEFT_WEIGHTS, ADAPTERS_WEIGHTS)

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
+from adapter_workbench.experiments.answers.drift.new_rows import NewRows
+from adapter_workbench.experiments.answers.drift.reading import Measuring
+from adapter_workbench.experiments.answers.drift.routing import router_beside
+from adapter_workbench.experiments.answers.drift.sample import Judged, Sample
+from adapter_workbench.experiments.answers.drift.signals import compare_dealt
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.measures.relabelled_samples import contrasts, distances_between
+from adapter_workbench.workbench.measures.statistics import holm
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.stored_model import backbone_of
+from adapter_workbench.workbench.settings.base import Budget
 from bench import program
-from experiments.answers.drift.bounds import DriftBounds
-from experiments.answers.drift.new_rows import NewRows
-from experiments.answers.drift.reading import Measuring
-from experiments.answers.drift.routing import router_beside
-from experiments.answers.drift.sample import Judged, Sample
-from experiments.answers.drift.signals import compare_dealt
-from experiments.api import Workbench
-from tasks.loading import registry
-from workbench.measures.relabelled_samples import contrasts, distances_between
-from workbench.measures.statistics import holm
-from workbench.methods.sampling import draw
-from workbench.methods.stored_model import backbone_of
-from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from experiments.answers.drift.signals import Signal
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.answers.drift.signals import Signal
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
     Indices = NDArray[np.int64]
 

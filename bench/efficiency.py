@@ -38,9 +38,9 @@ from typing import IO, Annotated, Any
 import psutil
 import typer
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.machine.listener import Silent
 from bench import program
-from experiments.api import Workbench
-from workbench.machine.listener import Silent
 
 RECIPE = "20news-10"
 THIRD = "budget.train_examples=66 budget.eval_examples=50 seeds=[0] tune=0 frontier={}"

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adapter_workbench.workbench.measures.declared_tests import paired_moments, stratified_moments
+from adapter_workbench.workbench.measures.estimate import Moments
+from adapter_workbench.workbench.measures.granularity import least_spread, score_step
+from adapter_workbench.workbench.measures.seeds_and_examples import example_variance, summed_moments
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 from bench import simulated_scores as scores
 from bench.simulated_scores import Scores
 from bench.variance_choices import CHOICES, checked, paired
-from workbench.measures.declared_tests import paired_moments, stratified_moments
-from workbench.measures.estimate import Moments
-from workbench.measures.granularity import least_spread, score_step
-from workbench.measures.seeds_and_examples import example_variance, summed_moments
-from workbench.measures.verdicts import LEVEL
 
 EFFECT = 3.0  # points: the difference that is to be found, and the margin of equality
 Draw = Callable[[np.random.Generator, int, int, int], Moments]

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 import typer
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.studies.stream.plan.examination import OF_ENCODERS
+from adapter_workbench.tasks.loading import registry
 from bench import examine_rates, program
 from bench.examined_models import AGAINST, EXAMPLES, NOISE, RATE, SCALES, SEED, Circumstances, measured
 from bench.small_sample_rules import RULES
-from experiments.api import Workbench
-from experiments.studies.stream.plan.examination import OF_ENCODERS
-from tasks.loading import registry
 
 EXAMINED = ",".join(OF_ENCODERS)
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from adapter_workbench.workbench.measures.paired_scores import Reading, chance_of_none, reading
+from adapter_workbench.workbench.measures.statistics import holm, mean_of
 from bench.examined_models import BASE, Right
 from bench.small_sample_rules import RULES
-from workbench.measures.paired_scores import Reading, chance_of_none, reading
-from workbench.measures.statistics import holm, mean_of
 
 Answers = Mapping[str, Right]  # TASK/SIZE → which rows are answered right (n,)
 ROWS = (100, 200, 400, 800, 1600)

@@ -15,23 +15,23 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from experiments.studies.stream.plan.examination import HELD
-from fusion.target.fitted_head import fit_head
-from workbench.answering.evaluation import features
-from workbench.backbone.names import open_backbone
-from workbench.files.digest import key
-from workbench.machine.listener import Silent
-from workbench.methods.sampling import draw, stratified_sample
-from workbench.settings.base import Budget
-from workbench.training import teach
+from adapter_workbench.experiments.studies.stream.plan.examination import HELD
+from adapter_workbench.fusion.target.fitted_head import fit_head
+from adapter_workbench.workbench.answering.evaluation import features
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.sampling import draw, stratified_sample
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import teach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from experiments.api import Workbench
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.training import Lesson
 
 Right = NDArray[np.bool_]  # of each test row, (n,)
 BASE, SEED = "base", "seed"

@@ -20,20 +20,20 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from adapter_workbench.experiments.engine.recipes import find_recipe
+from adapter_workbench.experiments.engine.run import run
+from adapter_workbench.experiments.engine.workers import workers
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.experiments.studies.compositions.entry import FULL, Entry
+from adapter_workbench.experiments.studies.compositions.plan import make_plan
+from adapter_workbench.experiments.studies.compositions.record import FusionRecord
+from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.terminal.progress import progress
+from adapter_workbench.experiments.workspace import Workspace, find_workspace
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
+from adapter_workbench.workbench.machine.listener import Listener
 from bench import chosen_rates, program
-from experiments.engine.recipes import find_recipe
-from experiments.engine.run import run
-from experiments.engine.workers import workers
-from experiments.studies import STUDIES
-from experiments.studies.compositions.entry import FULL, Entry
-from experiments.studies.compositions.plan import make_plan
-from experiments.studies.compositions.record import FusionRecord
-from experiments.studies.compositions.resolved import FusionPlan
-from experiments.studies.compositions.result import results_in
-from experiments.terminal.progress import progress
-from experiments.workspace import Workspace, find_workspace
-from workbench.errors import InputError, UnknownNameError
-from workbench.machine.listener import Listener
 
 RATES = {
     "full fine-tuning": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),

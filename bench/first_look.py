@@ -27,11 +27,11 @@ import typer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.measures.statistics import paired_t_test
+from adapter_workbench.workbench.settings.base import read
 from bench import program
-from experiments.engine.recipes import RECIPES
-from workbench.backbone.names import open_backbone
-from workbench.measures.statistics import paired_t_test
-from workbench.settings.base import read
 
 METRICS = ("forgetting", "average_accuracy", "learning_accuracy")
 INSTRUCTIONS = "ATEN_CPU_CAPABILITY"  # the largest set that torch may use

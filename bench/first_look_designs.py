@@ -17,8 +17,8 @@ from typing import Any
 
 import typer
 
+from adapter_workbench.experiments.api import Workbench
 from bench import program
-from experiments.api import Workbench
 
 LORA, HEAD, FULL = "lora-isolated", "head-isolated", "full-sequential"
 ENTRIES = {

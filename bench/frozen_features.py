@@ -20,12 +20,12 @@ from unittest.mock import patch
 import torch
 import typer
 
+from adapter_workbench.workbench.backbone.feature_store import FEATURES
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.memory import set_libraries_aside
+from adapter_workbench.workbench.training import Lesson, head_alone, teach
 from bench import program
 from bench.single_task import plan_for
-from workbench.backbone.feature_store import FEATURES
-from workbench.machine.listener import Silent
-from workbench.machine.memory import set_libraries_aside
-from workbench.training import Lesson, head_alone, teach
 
 
 def main(

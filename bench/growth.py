@@ -26,9 +26,9 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from adapter_workbench.tasks.loading.registry import CATALOG
+from adapter_workbench.workbench.machine.interpreter import PYTHON, SAFE_PATH
 from bench import program
-from tasks.loading.registry import CATALOG
-from workbench.machine.interpreter import PYTHON, SAFE_PATH
 
 LENGTHS = "10,20,40,80,160"
 STRATEGIES = {"lora": {"strategy": "isolated", "method": "lora"}, "head": {"strategy": "isolated", "method": "head"}}

@@ -21,20 +21,20 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from adapter_workbench.experiments.engine.piece import Effort
+from adapter_workbench.experiments.engine.run import run
+from adapter_workbench.experiments.engine.workers.local_ray import local_ray
+from adapter_workbench.experiments.engine.workers.ray import RayWorkers
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.memory import resident_peak
 from bench import program
-from experiments.engine.piece import Effort
-from experiments.engine.run import run
-from experiments.engine.workers.local_ray import local_ray
-from experiments.engine.workers.ray import RayWorkers
-from experiments.workspace import Workspace
-from workbench.machine.listener import Silent
-from workbench.machine.memory import resident_peak
 
 if TYPE_CHECKING:
-    from experiments.engine.piece import Piece, Site
-    from experiments.engine.study import Plan, Study
-    from experiments.engine.workers.worker_slot import WorkerSlot
-    from experiments.workspace import RecordDocument
+    from adapter_workbench.experiments.engine.piece import Piece, Site
+    from adapter_workbench.experiments.engine.study import Plan, Study
+    from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot
+    from adapter_workbench.experiments.workspace import RecordDocument
 
 CHAIN = 10  # pieces that go on from each other
 

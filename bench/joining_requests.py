@@ -27,18 +27,18 @@ from typing import Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.answers.http_server.current import Job
+from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+from adapter_workbench.experiments.answers.http_server.selection import select
+from adapter_workbench.experiments.answers.http_server.service import Service
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.machine.listener import Silent
 from bench import program
 from bench.copied_adapters import copy_adapter
 from bench.mixed_generation import BUDGET, write_on
-from experiments.answers.http_server.current import Job
-from experiments.answers.http_server.metrics import Metrics
-from experiments.answers.http_server.selection import select
-from experiments.answers.http_server.service import Service
-from experiments.api import Workbench
-from workbench.answering.predictor import rows_of
-from workbench.backbone.answer_options import AnswerOptions
-from workbench.machine.batch_queue import Batching
-from workbench.machine.listener import Silent
 
 NAMES = ("long", "short")
 BATCHINGS = {"joins": Batching(seconds=0), "waits": Batching(rows=1, seconds=0)}

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import typer
 
+from adapter_workbench.experiments.answers.found_order import LEVEL, Answers, best_orders
 from bench import program
-from experiments.answers.found_order import LEVEL, Answers, best_orders
 
 LABELS, ROWS, SHARES = (2, 3, 4, 8, 20), (36, 100, 400), (0.5, 0.7, 0.9)
 

@@ -22,9 +22,9 @@ from typing import Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.machine.memory import PeakMemory
 from bench import program
-from experiments.api import Workbench
-from workbench.machine.memory import PeakMemory
 
 TASKS = "20news-0,20news-1,20news-2,20news-3,20news-4"
 SHAPE = (
@@ -139,7 +139,7 @@ def _peer(model: Path, tasks: list[str], budget: dict[str, Any], folder: Path, h
         TrainingArguments,
     )
 
-    from workbench.methods.sampling import draw
+    from adapter_workbench.workbench.methods.sampling import draw
 
     class Hears(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **others: Any) -> None:
@@ -207,7 +207,7 @@ def made(folder: Path, shape: dict[str, Any]) -> int:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     tokenizer = open_backbone("smollm2").tokenizer
     torch.manual_seed(0)

@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
+from adapter_workbench.workbench.machine.device import resolve_precision
 from bench import chosen_rates, program
 from bench.single_task import TASKS, Point, Scores, measure, plan_for
-from workbench.machine.device import resolve_precision
 
 GRIDS = {
     "full": (5e-5, 1e-4, 2e-4, 4e-4),

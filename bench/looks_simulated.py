@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.reporting.replications import paired as difference
+from adapter_workbench.experiments.studies.core.planned import settled
+from adapter_workbench.workbench.measures.estimate import Moments
+from adapter_workbench.workbench.measures.looks import LEVELS, LOOKS
 from bench import simulated_scores as scores
 from bench.error_rates import EFFECT, holm_rows, shifted
 from bench.simulated_scores import Scores
 from bench.variance_choices import checked, paired
-from experiments.reporting.declared_test import DeclaredTest
-from experiments.reporting.differences import Difference
-from experiments.reporting.families import in_family
-from experiments.reporting.replications import paired as difference
-from experiments.studies.core.planned import settled
-from workbench.measures.estimate import Moments
-from workbench.measures.looks import LEVELS, LOOKS
 
 RULES = {  # level of each look
     "rising": tuple(LEVELS.values()),

@@ -22,12 +22,12 @@ import torch
 import typer
 from torch import Tensor, nn
 
+from adapter_workbench.fusion.methods import dare, dare_ties, knots, ties
+from adapter_workbench.fusion.target.composition import ones, uniform
+from adapter_workbench.fusion.updates.dense import blocks
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update, weighted_sum
+from adapter_workbench.workbench.machine.memory import MB, PeakMemory, release
 from bench import program
-from fusion.methods import dare, dare_ties, knots, ties
-from fusion.target.composition import ones, uniform
-from fusion.updates.dense import blocks
-from fusion.updates.lowrank import LowRank, Merged, Update, weighted_sum
-from workbench.machine.memory import MB, PeakMemory, release
 
 TARGETS = ["query", "key", "value", "intermediate.dense", "output.dense"]  # the last are attention's and the layer's
 DENSITY = 0.5

@@ -26,20 +26,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.answering.serving import Serving
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 from bench import program
 from bench.copied_adapters import copy_adapter
 from bench.large import SHAPE, made
-from experiments.api import Workbench
-from workbench.answering.predictor import rows_of
-from workbench.answering.serving import Serving
-from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.answering.predictor import Answer
+    from adapter_workbench.workbench.answering.predictor import Answer
 
 BUDGET = {"train_examples": 2, "eval_examples": 2, "epochs": 1, "batch_size": 2, "max_length": 160}
 

@@ -16,11 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.answering.adapter_set import AdapterSet
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 from bench import program
 from bench.copied_adapters import copy_adapter, originals
-from experiments.api import Workbench
-from workbench.answering.adapter_set import AdapterSet
-from workbench.methods.stored_model import backbone_of
 
 
 def main(

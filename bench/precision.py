@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
+from adapter_workbench.workbench.measures.statistics import interval
 from bench import program
 from bench.single_task import TASKS, Point, Scores, measure, plan_for
-from workbench.measures.statistics import interval
 
 
 def main(

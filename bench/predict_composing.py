@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adapter_workbench.workbench.errors import InputError
 from bench import program
 from bench.composing_cases import cases, read, stored
 from bench.composing_judged import DRAWS, Judgement, Predicted, judge
 from bench.composing_prediction import answers, fit, sentence
-from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.engine.provenance import provenance
-from workbench.files.atomic import write_whole
+from adapter_workbench.experiments.engine.provenance import provenance
+from adapter_workbench.workbench.files.atomic import write_whole
 
 Recipe = Annotated[str, typer.Argument(help="Name or path of a recipe.")]
 Out = Annotated[Path, typer.Option(help="JSON file for the results.")]

@@ -4,7 +4,7 @@
 
 One language model learns one task in several ways, each in a process of its own, since what a process once held is
 not all given back. The memory is that of a step on a batch of the longest texts (see
-:mod:`workbench.training.measuring`), beside what the cost model predicts for that batch. Finished ways in the file are
+:mod:`.measuring`), beside what the cost model predicts for that batch. Finished ways in the file are
 kept.
 """
 
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.files.digest import size
+from adapter_workbench.workbench.training.cost_model import MB, Workload
+from adapter_workbench.workbench.training.measuring import measure
 from bench import program
-from experiments.api import Workbench
-from workbench.files.digest import size
-from workbench.training.cost_model import MB, Workload
-from workbench.training.measuring import measure
 
 if TYPE_CHECKING:
-    from workbench.training import Lesson
+    from adapter_workbench.workbench.training import Lesson
 
 FULL, LORA = {"learning_rate": 5e-5}, {"learning_rate": 2e-3}  # LoRA's is that of the recipe reasoning-3
 # way → method, further settings

@@ -18,27 +18,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
+from adapter_workbench.experiments.studies.compositions.record import FusionRecord
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.sources import own_tasks, trained_rows
+from adapter_workbench.experiments.workspace import find_workspace
+from adapter_workbench.fusion.ranking import RANKINGS, RankingRequest
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.measures.statistics import interval
+from adapter_workbench.workbench.settings.base import Budget
 from bench import program
-from experiments.studies.compositions.few_shot import FewShot
-from experiments.studies.compositions.record import FusionRecord
-from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.sources import own_tasks, trained_rows
-from experiments.workspace import find_workspace
-from fusion.ranking import RANKINGS, RankingRequest
-from tasks.loading import registry
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
-from workbench.machine.device import resolve_precision
-from workbench.machine.listener import Silent
-from workbench.measures.statistics import interval
-from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.workspace import Workspace
-    from fusion.ranking import Score
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.ranking import Score
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 DRAWN = "drawn at random"
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.engine.recipes import MARGIN, RECIPES
-from experiments.reporting.wording import plural
-from experiments.studies.core.checklist import CONTROL, FROZEN, GRID, ONE_THING, SEEDS, TEST, Answer
-from experiments.studies.stream.results.facts import FROZEN_HEADS
-from workbench.settings.base import read
+from adapter_workbench.experiments.engine.recipes import MARGIN, RECIPES
+from adapter_workbench.experiments.reporting.wording import plural
+from adapter_workbench.experiments.studies.core.checklist import CONTROL, FROZEN, GRID, ONE_THING, SEEDS, TEST, Answer
+from adapter_workbench.experiments.studies.stream.results.facts import FROZEN_HEADS
+from adapter_workbench.workbench.settings.base import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workbench.settings.base import Document
+    from adapter_workbench.workbench.settings.base import Document
 
 NAMES = {  # key of entries → the words that name what an entry is, but for its settings
     "strategies": ("strategy", "method"),

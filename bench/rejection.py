@@ -17,25 +17,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.answers.routed_predictions import adapters_to_choose_from, training_task, validation
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.workspace.routers import known_state, with_floors
+from adapter_workbench.fusion.routing.rejection import Rejection
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.methods.sampling import test_rows
+from adapter_workbench.workbench.settings.base import Budget
 from bench import program
-from experiments.answers.routed_predictions import adapters_to_choose_from, training_task, validation
-from experiments.api import Workbench
-from experiments.workspace.routers import known_state, with_floors
-from fusion.routing.rejection import Rejection
-from fusion.routing.routed_texts import adapters_for_texts
-from fusion.routing.routers import ROUTERS
-from tasks.loading import registry
-from workbench.answering.predictor import rows_of
-from workbench.methods.sampling import test_rows
-from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datasets import Dataset
 
-    from fusion.routing.route import RoutingState
-    from fusion.routing.routed_texts import RoutedTexts
+    from adapter_workbench.fusion.routing.route import RoutingState
+    from adapter_workbench.fusion.routing.routed_texts import RoutedTexts
 
 SHARES = (0.01, 0.05, 0.1)
 RANDOM = "random letters"

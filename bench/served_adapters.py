@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import requests
 import typer
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.machine.interpreter import PYTHON, SAFE_PATH
+from adapter_workbench.workbench.mlflow.address import tracking_uri
 from bench import program
 from bench.growth import BUDGET, COMMAND, pairs
 from bench.serve_load import asked, load, some_texts
-from experiments.api import Workbench
-from workbench.machine.interpreter import PYTHON, SAFE_PATH
-from workbench.mlflow.address import tracking_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

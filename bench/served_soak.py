@@ -33,6 +33,9 @@ import psutil
 import requests
 import typer
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 from bench import program
 from bench.bounded_load import BoundedLoad, Served
 from bench.checked_answers import CheckedAnswers, alike, own_answers
@@ -40,14 +43,11 @@ from bench.copied_adapters import copy_adapter, originals
 from bench.memory_trend import sample, slope
 from bench.serve_load import percentiles
 from bench.served_adapters import START, serving
-from experiments.api import Workbench
-from workbench.errors import InputError
-from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
-    from workbench.adapters.store import AdapterStore
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 TEXTS = (
     "Which of the two teams wins the cup?",

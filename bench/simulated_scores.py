@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.measures.statistics import Array
+from adapter_workbench.workbench.measures.statistics import Array
 
 Scores = Array
 SEED_EFFECT = 2.0

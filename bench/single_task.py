@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapter_workbench.experiments.engine.recipes import find_recipe
+from adapter_workbench.experiments.studies.methods.plan import ComparisonPlan, make_plan
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.machine.device import Precision, resolve_precision
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.settings.document import Document
+from adapter_workbench.workbench.training import teach
 from bench import program
-from experiments.engine.recipes import find_recipe
-from experiments.studies.methods.plan import ComparisonPlan, make_plan
-from tasks.loading import registry
-from workbench.machine.device import Precision, resolve_precision
-from workbench.machine.listener import Silent
-from workbench.settings.document import Document
-from workbench.training import teach
 
 if TYPE_CHECKING:
     import typer

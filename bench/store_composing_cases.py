@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
+from adapter_workbench.workbench.errors import InputError
 from bench import program
 from bench.composing_cases import cases, read
-from workbench.errors import InputError
 
 
 def main(

@@ -3,7 +3,7 @@
     python -m bench.takeover_rates --out docs/results/takeover-rates.json
 
 Answers of a champion and a candidate are drawn with a known loss, and the rule of `workbench update` decides
-(:mod:`experiments.gating.takeover`): the functions are those that the commands call. Beside it stands the rule of
+(:mod:`.takeover`): the functions are those that the commands call. Beside it stands the rule of
 version 0.2.0, which compared two scores on all validation rows, those of a new label among them.
 """
 
@@ -17,14 +17,14 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.candidate.by_label import compare_labels
+from adapter_workbench.experiments.gating.candidate.comparison import compare
+from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
+from adapter_workbench.experiments.gating.candidate.mapped_answers import NONE, Answers
+from adapter_workbench.experiments.gating.takeover import Takeover, takeover_of
+from adapter_workbench.tasks.updating.label_map import LabelMap
 from bench import program
-from experiments.gating.adapter_bounds import MARGIN
-from experiments.gating.candidate.by_label import compare_labels
-from experiments.gating.candidate.comparison import compare
-from experiments.gating.candidate.judged_rows import JudgedRows
-from experiments.gating.candidate.mapped_answers import NONE, Answers
-from experiments.gating.takeover import Takeover, takeover_of
-from tasks.updating.label_map import LabelMap
 
 LABELS = 4  # that the champion knows, equally many rows each
 ACCURACY = 0.8  # of the champion on rows of these

@@ -20,11 +20,11 @@ import torch
 import typer
 from peft import LoraConfig, get_peft_model
 
+from adapter_workbench.workbench.backbone.names import open_backbone
 from bench import program
-from workbench.backbone.names import open_backbone
 
 if TYPE_CHECKING:
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 RANK, ALPHA = 8, 16
 

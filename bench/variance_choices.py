@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import digamma, polygamma
 
+from adapter_workbench.workbench.measures.declared_tests import paired_moments, pooled_moments
+from adapter_workbench.workbench.measures.estimate import Moments
+from adapter_workbench.workbench.measures.pooled_variance import row_squares
 from bench.simulated_scores import Scores
-from workbench.measures.declared_tests import paired_moments, pooled_moments
-from workbench.measures.estimate import Moments
-from workbench.measures.pooled_variance import row_squares
 
 ENDLESS = 1e6  # prior degrees of freedom where the variances differ no more than chance has it
 

@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 import typer
 
+from adapter_workbench.workbench.machine.memory import PeakMemory
 from bench import program
-from workbench.machine.memory import PeakMemory
 
 WAYS = ("lora", "full")
 WORDS, FITTED = "reasoning-gym-chain-sum", "sentiment-movies"
@@ -58,7 +58,7 @@ def compare(
 @app.command()
 def train(way: str, watched: Watched, steps: Steps, batch: Batch, length: Length, rows: Rows) -> None:
     """Train once, and print what was found."""
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.api import Workbench
 
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [_callback(Path(folder), steps, rows)] if watched else []
@@ -92,8 +92,8 @@ def _trainer(way: str, folder: Path, callbacks: list[Any], steps: int, batch: in
     from transformers import AutoModelForCausalLM
     from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # it names its exports when they are asked for
 
-    from tasks.loading import registry
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.tasks.loading import registry
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     base = open_backbone("smollm2")
     texts = registry.load(registry.find("bbc-news", [])).splits["train"]["text"][: steps * batch]

@@ -7,24 +7,30 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from experiments.answers.exchange import Exchange
-from experiments.answers.made_adapters import FusedAdapter, Trained
-from experiments.answers.naming import adapter_id
-from experiments.answers.predicting import Prediction, Predictions, Predictor
-from experiments.engine.piece import Site
-from experiments.engine.recipes import find_recipe
-from experiments.engine.run import pending, run
-from experiments.engine.system_metrics import record_system_metrics
-from experiments.engine.until_decided import MOST_SEEDS, UntilDecided, planned_looks, seeds_to_extend, undecided
-from experiments.engine.work import work_of
-from experiments.engine.workers import machines, workers
-from experiments.gating.release import Release
-from experiments.studies import STUDIES, present_change, report_of, report_on, study_for
-from experiments.workspace import find_workspace
-from tasks.loading import registry
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.settings.base import Document
+from adapter_workbench.experiments.answers.exchange import Exchange
+from adapter_workbench.experiments.answers.made_adapters import FusedAdapter, Trained
+from adapter_workbench.experiments.answers.naming import adapter_id
+from adapter_workbench.experiments.answers.predicting import Prediction, Predictions, Predictor
+from adapter_workbench.experiments.engine.piece import Site
+from adapter_workbench.experiments.engine.recipes import find_recipe
+from adapter_workbench.experiments.engine.run import pending, run
+from adapter_workbench.experiments.engine.system_metrics import record_system_metrics
+from adapter_workbench.experiments.engine.until_decided import (
+    MOST_SEEDS,
+    UntilDecided,
+    planned_looks,
+    seeds_to_extend,
+    undecided,
+)
+from adapter_workbench.experiments.engine.work import work_of
+from adapter_workbench.experiments.engine.workers import machines, workers
+from adapter_workbench.experiments.gating.release import Release
+from adapter_workbench.experiments.studies import STUDIES, present_change, report_of, report_on, study_for
+from adapter_workbench.experiments.workspace import find_workspace
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,29 +39,29 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
-    from experiments.answers.drift.result import Drift
-    from experiments.answers.evaluated import Evaluated
-    from experiments.answers.routed_predictions import RoutedPrediction
-    from experiments.engine.piece import Piece
-    from experiments.engine.study import Plan, Report
-    from experiments.engine.until_decided import Step
-    from experiments.engine.work import Work
-    from experiments.engine.workers.machine import Machine
-    from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.gating.candidate.bounds import CandidateBounds
-    from experiments.gating.updating import UpdatedTask
-    from experiments.studies.compositions.report import FusionReport
-    from experiments.studies.compositions.resolved import FusionPlan
-    from experiments.studies.core.report import StudyReport
-    from experiments.studies.methods.plan import ComparisonPlan
-    from experiments.studies.repair.report import RepairReport
-    from experiments.updates.plan import UpdatePlan
-    from experiments.workspace import RecordDocument, Workspace
-    from fusion.routing.rejection import Rejection
-    from tasks.reading.known_dialect import KnownDialect
-    from tasks.task_file.task_file import TaskFile
-    from workbench.machine.listener import Listener
-    from workbench.training import Lesson, Teachable
+    from adapter_workbench.experiments.answers.drift.result import Drift
+    from adapter_workbench.experiments.answers.evaluated import Evaluated
+    from adapter_workbench.experiments.answers.routed_predictions import RoutedPrediction
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.study import Plan, Report
+    from adapter_workbench.experiments.engine.until_decided import Step
+    from adapter_workbench.experiments.engine.work import Work
+    from adapter_workbench.experiments.engine.workers.machine import Machine
+    from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+    from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+    from adapter_workbench.experiments.gating.updating import UpdatedTask
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport
+    from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+    from adapter_workbench.experiments.studies.core.report import StudyReport
+    from adapter_workbench.experiments.studies.methods.plan import ComparisonPlan
+    from adapter_workbench.experiments.studies.repair.report import RepairReport
+    from adapter_workbench.experiments.updates.plan import UpdatePlan
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.fusion.routing.rejection import Rejection
+    from adapter_workbench.tasks.reading.known_dialect import KnownDialect
+    from adapter_workbench.tasks.task_file.task_file import TaskFile
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.training import Lesson, Teachable
 
     Watch = Callable[[Work], AbstractContextManager[Listener]]
 
@@ -104,7 +110,7 @@ class Workbench:
         return self._lesson(Document({}, "command line").set(assignments), task, method, backbone, seed)
 
     def _lesson(self, document: Document, task: str, method: str, backbone: str, seed: int) -> Lesson:
-        from experiments.engine.lesson import plan_lesson
+        from adapter_workbench.experiments.engine.lesson import plan_lesson
 
         return plan_lesson(document, task, method, backbone, seed, self.task_folders)
 
@@ -114,8 +120,8 @@ class Workbench:
         Raises:
             TrainingError: the fit failed; nothing was stored.
         """
-        from experiments.answers.training import trained
-        from experiments.tracking.anew import bring_here
+        from adapter_workbench.experiments.answers.training import trained
+        from adapter_workbench.experiments.tracking.anew import bring_here
 
         result = trained(self.workspace, lesson, self.listener)
         bring_here(self.workspace, self.listener)
@@ -146,7 +152,7 @@ class Workbench:
             InputError: no champion, no newer version, or a way that is not possible here.
             IntegrityError: the champion or a version is damaged.
         """
-        from experiments.updates.plan import UpdateRequest, plan_update
+        from adapter_workbench.experiments.updates.plan import UpdateRequest, plan_update
 
         request = UpdateRequest(task, how, seed, assignments, forget_rows)
         return plan_update(request, self.workspace, self.task_folders, self.listener)
@@ -163,7 +169,7 @@ class Workbench:
         Args:
             plan: see :meth:`update_plan`.
             bounds: on the new adapter; by default it may not lose against the champion
-                (:mod:`experiments.gating.takeover`).
+                (:mod:`adapter_workbench.experiments.gating.takeover`).
             leakage: percent of the rows of a split that may stand in a split before it.
             beside: bounds on what it loses against the champion; by default none.
 
@@ -172,7 +178,7 @@ class Workbench:
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
-        from experiments.gating.adapter_bounds import MARGIN, AdapterBounds
+        from adapter_workbench.experiments.gating.adapter_bounds import MARGIN, AdapterBounds
 
         return self.release.update(plan, bounds or AdapterBounds(below_champion=MARGIN), leakage, beside)
 
@@ -237,9 +243,14 @@ class Workbench:
             InputError: no such file or column, no row that can be judged, or a backbone of other adapters.
             DataError: the file cannot be read, or a column holds something else than the task needs.
         """
-        from experiments.answers.table_evaluation import evaluate_table, file_or_columns, require_columns, table_of
-        from tasks.rows.row_files import FileRows
-        from tasks.rows.table_form import NamedColumns, expected_columns
+        from adapter_workbench.experiments.answers.table_evaluation import (
+            evaluate_table,
+            file_or_columns,
+            require_columns,
+            table_of,
+        )
+        from adapter_workbench.tasks.rows.row_files import FileRows
+        from adapter_workbench.tasks.rows.table_form import NamedColumns, expected_columns
 
         table = file_or_columns(table)
         predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, label)
@@ -283,10 +294,10 @@ class Workbench:
             InputError: no such file or column, no row with a text, or the task's data have changed or are not here.
             DataError: the file cannot be read.
         """
-        from experiments.answers.drift.bounds import DriftBounds
-        from experiments.answers.drift.drift import drift_of
-        from experiments.answers.drift.new_rows import of_table
-        from tasks.rows.table_form import NamedColumns
+        from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
+        from adapter_workbench.experiments.answers.drift.drift import drift_of
+        from adapter_workbench.experiments.answers.drift.new_rows import of_table
+        from adapter_workbench.tasks.rows.table_form import NamedColumns
 
         predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, labels)
         bounds = DriftBounds(level, max_lost, max_foreign)
@@ -297,13 +308,13 @@ class Workbench:
 
     def task_file(self, task: str) -> TaskFile | None:
         """Return what the file of a task says, which is not loaded; None where none can be seen from here."""
-        from experiments.answers.adapter_task import task_file
+        from adapter_workbench.experiments.answers.adapter_task import task_file
 
         return task_file(task, self.task_folders)
 
     def known_dialect(self, task: str) -> KnownDialect | None:
         """Return how the files of a task are written; None where that is not to be seen from here."""
-        from experiments.answers.adapter_task import known_dialect
+        from adapter_workbench.experiments.answers.adapter_task import known_dialect
 
         return known_dialect(task, self.task_folders)
 
@@ -346,7 +357,7 @@ class Workbench:
             SettingsError: all that is wrong, in one message.
             UnknownNameError, AssetError, UnsafeConfigError: the base model is not to be had, or would run code.
         """
-        from experiments.studies.stream.plan.examination import examination
+        from adapter_workbench.experiments.studies.stream.plan.examination import examination
 
         store = self.workspace.adapters
         stages = [str(store.folder(name)) if name in store else name for name in checkpoints]
@@ -374,7 +385,7 @@ class Workbench:
             InputError: nothing can be repaired, or data or weights are not those that were learned.
             IntegrityError: a file that is needed is damaged.
         """
-        from experiments.studies.repair.recipe import plain_repair
+        from adapter_workbench.experiments.studies.repair.recipe import plain_repair
 
         document = plain_repair(experiment, repairs, strategies, assignments)
         return study_for(document.data).plan(document, self.task_folders, self.workspace)
@@ -419,10 +430,10 @@ class Workbench:
             InputError: no texts, no adapters that fit, adapters that do not go together, or a router that needs the
                 data of a task which are not there or have changed.
         """
-        from fusion.routing.routers import ROUTERS
+        from adapter_workbench.fusion.routing.routers import ROUTERS
 
         ROUTERS.require(router)
-        from experiments.answers.routed_predictions import (
+        from adapter_workbench.experiments.answers.routed_predictions import (
             route_texts,  # torch comes with it, and mistakes are reported without it
         )
 
@@ -444,12 +455,12 @@ class Workbench:
                 first.
             method: name of a composition method.
             shots: labelled examples of the target, and as many for validation; all if None, none at all if 0.
-            options: the other fields of :class:`experiments.studies.compositions.single.Wanted`.
+            options: the other fields of :class:`adapter_workbench.experiments.studies.compositions.single.Wanted`.
 
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
-        from experiments.studies.compositions.single import Wanted, plan_fuse
+        from adapter_workbench.experiments.studies.compositions.single import Wanted, plan_fuse
 
         wanted = Wanted(target, sources, method, shots, **options)
         return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
@@ -467,10 +478,15 @@ class Workbench:
             InputError: ``keep`` is none of these; nothing was trained.
             TrainingError: a fit failed; what was finished before is kept.
         """
-        from experiments.answers.tracked import log
-        from experiments.studies.compositions.keeping import choose, keepable, kept_adapter, require_keepable
-        from experiments.workspace.evaluating import evaluate_stored
-        from workbench.methods.kinds import KINDS
+        from adapter_workbench.experiments.answers.tracked import log
+        from adapter_workbench.experiments.studies.compositions.keeping import (
+            choose,
+            keepable,
+            kept_adapter,
+            require_keepable,
+        )
+        from adapter_workbench.experiments.workspace.evaluating import evaluate_stored
+        from adapter_workbench.workbench.methods.kinds import KINDS
 
         require_keepable(plan, keep)
         workspace = self.workspace.mending(self.listener).making_for("fuse")
@@ -487,7 +503,7 @@ class Workbench:
     def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
         """Return what :meth:`run` would do for a recipe of any kind.
 
-        The key that only recipes of one study have says which study it is for; see :mod:`experiments.studies`.
+        The key that only recipes of one study have says which study it is for; see :mod:`.studies`.
 
         Raises:
             SettingsError: all that is wrong with the recipe, in one message.
@@ -506,9 +522,9 @@ class Workbench:
             task: its name.
             methods: their names, at their default settings.
             assignments: as ``--set`` takes them: ``budget.epochs=5``, ``methods.lora.rank=16``.
-            others: the other fields of :class:`experiments.studies.methods.recipe.Recipe`.
+            others: the other fields of :class:`adapter_workbench.experiments.studies.methods.recipe.Recipe`.
         """
-        from experiments.studies.methods.plan import make_plan, plain_comparison
+        from adapter_workbench.experiments.studies.methods.plan import make_plan, plain_comparison
 
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
@@ -540,7 +556,7 @@ class Workbench:
 
     def updates(self, lesson: Teachable) -> int:
         """Return how many optimiser steps :meth:`train` takes."""
-        from experiments.engine.forecast import lesson_updates
+        from adapter_workbench.experiments.engine.forecast import lesson_updates
 
         return 0 if lesson.adapter_id in self.workspace.adapters else lesson_updates(lesson)
 
@@ -569,8 +585,8 @@ class Workbench:
             InputError: Ray is not installed, the cluster cannot be joined, or no machine has memory for a piece.
             TrainingError: a fit failed; what was finished before is kept.
         """
-        from experiments.engine.publish import Publisher
-        from experiments.tracking.anew import bring_here
+        from adapter_workbench.experiments.engine.publish import Publisher
+        from adapter_workbench.experiments.tracking.anew import bring_here
 
         who, study = workers(jobs, cluster), STUDIES.get(plan.study)
         pieces = self.pieces(plan) if pieces is None else pieces

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.terminal.registries import EXTENDABLE
+from adapter_workbench.experiments.terminal.registries import EXTENDABLE
+from tests.modules import name_of
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {"recipes": "RECIPES", "catalog": "CATALOG", "backbones": "BACKBONES"}  # folder of YAML files → registry
@@ -63,7 +64,7 @@ def needed(changed: Iterable[str]) -> Needed:
     """Return what changed files need, each given by its path from the root."""
     result = Needed()
     for path in map(Path, changed):
-        module, package = ".".join(path.with_suffix("").parts), ".".join(path.parent.parts)
+        module, package = name_of(path), name_of(path.parent) if path.parent.parts else ""
         if path.parts[0] == "tests":
             result.whole |= {ROOT / path} if path.stem.startswith("test_") else importing(module)
         elif path.suffix == ".py" and package in EXTENDABLE and path.stem[0] != "_":
@@ -107,13 +108,8 @@ def imports(file: Path) -> frozenset[str]:
 def importing(module: str) -> set[Path]:
     """Return the files of tests that import a module, or that a helper of theirs imports it for."""
     helpers = [file for file in (ROOT / "tests").rglob("*.py") if not file.stem.startswith(("test_", *NEVER_TAKEN))]
-    through = {dotted(helper) for helper in helpers if module in imports(helper)}
+    through = {name_of(helper.relative_to(ROOT)) for helper in helpers if module in imports(helper)}
     return {file for file in test_files() if module in imports(file) or through & imports(file)}
-
-
-def dotted(file: Path) -> str:
-    """Return the name of the module in a file."""
-    return ".".join(file.relative_to(ROOT).with_suffix("").parts)
 
 
 def named_after(stem: str) -> set[Path]:

@@ -14,19 +14,19 @@ import typer
 import yaml
 from typer.main import get_command
 
-from experiments.cli import application
-from experiments.engine.recipes import RECIPES, find_recipe
-from experiments.repairs import REPAIRS
-from experiments.studies import study_for
-from fusion.methods import COMPOSITIONS
-from fusion.ranking import RANKINGS
-from fusion.routing.routers import ROUTERS
-from tasks.loading import registry
-from workbench.backbone.names import BACKBONES
-from workbench.errors import UnknownNameError
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Budget, Document
-from workbench.settings.registry import Modules
+from adapter_workbench.experiments.cli import application
+from adapter_workbench.experiments.engine.recipes import RECIPES, find_recipe
+from adapter_workbench.experiments.repairs import REPAIRS
+from adapter_workbench.experiments.studies import study_for
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.ranking import RANKINGS
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.names import BACKBONES
+from adapter_workbench.workbench.errors import UnknownNameError
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Budget, Document
+from adapter_workbench.workbench.settings.registry import Modules
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:workbench|python -m bench\.\S*) [^`]+)`")

@@ -24,11 +24,11 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and a test sen
 
 from datasets import Dataset
 
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS, write_bert, write_llama, write_t5
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.extras import installed_version
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 Call = Callable[..., tuple[int, str, str]]
 NOT_INSTALLED = "the package adapters is not installed"
@@ -120,8 +120,8 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session", autouse=True)
 def databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have MLflow make the tables of a new database once; it takes a second, and many tests log to a new one."""
-    from workbench.files.atomic import write_whole
-    from workbench.mlflow.database import set_up
+    from adapter_workbench.workbench.files.atomic import write_whole
+    from adapter_workbench.workbench.mlflow.database import set_up
 
     original = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
 
@@ -132,7 +132,7 @@ def databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
             write_whole(database, original.read_bytes())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workbench.mlflow.tracker.set_up", copied)
+        patch.setattr("adapter_workbench.workbench.mlflow.tracker.set_up", copied)
         yield
 
 
@@ -158,7 +158,7 @@ def fingerprints_are_remembered_apart(tmp_path_factory: pytest.TempPathFactory) 
     """Leave nothing of the tests' models in the cache of whoever runs them."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
-        patch.setattr("workbench.backbone.fingerprints.cache_folder", lambda: folder)
+        patch.setattr("adapter_workbench.workbench.backbone.fingerprints.cache_folder", lambda: folder)
         yield
 
 
@@ -166,7 +166,7 @@ def fingerprints_are_remembered_apart(tmp_path_factory: pytest.TempPathFactory) 
 def disks_have_room() -> Iterator[None]:
     """Have `workbench doctor` find the same disk on every machine; a test of a full one fills it itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.engine.diagnosis.free_bytes", lambda folder: 100 * 10**9)
+        patch.setattr("adapter_workbench.experiments.engine.diagnosis.free_bytes", lambda folder: 100 * 10**9)
         yield
 
 
@@ -179,7 +179,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     monkeypatch.setenv("COLUMNS", "100")
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        from experiments.cli import main
+        from adapter_workbench.experiments.cli import main
 
         monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
         try:
@@ -229,7 +229,7 @@ def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def backbone(bert: Path) -> Backbone:
     """The tiny BERT, opened."""
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     return open_backbone(str(bert))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.terminal.registries import extendable
-from workbench.settings import plugins
+from adapter_workbench.experiments.terminal.registries import extendable
+from adapter_workbench.workbench.settings import plugins
 
 CACHES = ("plugins", "_plugins", "_usable")  # of a registry, as long as a process lasts
 

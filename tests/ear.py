@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from experiments.engine.piece_progress import PieceProgress
-from workbench.machine.listener import Silent
+from adapter_workbench.experiments.engine.piece_progress import PieceProgress
+from adapter_workbench.workbench.machine.listener import Silent
 
 
 class Ear(Silent):

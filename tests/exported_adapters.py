@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.for_peft.exported import write_for_peft
+from adapter_workbench.workbench.answering.for_peft.oldest import oldest_peft
+from adapter_workbench.workbench.answering.for_peft.placed import LIBRARIES, PROMPTS, Placed, placed
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import describe, keep, open_adapter
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import toy
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.for_peft.exported import write_for_peft
-from workbench.answering.for_peft.oldest import oldest_peft
-from workbench.answering.for_peft.placed import LIBRARIES, PROMPTS, Placed, placed
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kind import GENERATED
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import describe, keep, open_adapter
-from workbench.settings.base import Budget
 
 ROWS = [[5, 6, 7, 9, 11, 3], [8, 11, 3, 0, 0, 0]]  # the second row is padded
 DECODED = [[0, 5, 6], [0, 7, 8]]

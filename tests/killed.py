@@ -33,8 +33,8 @@ import torch
 
 torch.set_num_threads(1)  # a forked child cannot use its parent's thread pool
 
-from experiments.cli import main as workbench
-from workbench.files.atomic import UNFINISHED
+from adapter_workbench.experiments.cli import main as workbench
+from adapter_workbench.workbench.files.atomic import UNFINISHED
 
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
 WRITING = os.O_WRONLY | os.O_RDWR
@@ -265,8 +265,8 @@ def main() -> None:
     given = parser.parse_args()
     at, asking = [event for event in given.at.split(",") if event], shlex.split(given.asking)
     question = Question(given.command, given.folder.resolve(), at, given.every, asking, given.kept, given.compared)
-    clock = patch("tasks.updating.new_files.datetime", Clock)
-    checkpoints = patch("workbench.training.best_epoch.CHECKPOINT_SECONDS", 0.0)
+    clock = patch("adapter_workbench.tasks.updating.new_files.datetime", Clock)
+    checkpoints = patch("adapter_workbench.workbench.training.best_epoch.CHECKPOINT_SECONDS", 0.0)
     with clock, checkpoints:
         print(json.dumps(tried(question)))
 

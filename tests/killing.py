@@ -20,13 +20,13 @@ import torch
 
 torch.set_num_threads(1)  # a forked child cannot use its parent's thread pool
 
-from experiments.engine.run import run
-from experiments.studies import STUDIES
-from experiments.studies.stream.plan.plan import Plan, make_plan
-from experiments.workspace import Workspace
-from workbench.machine.listener import Silent
-from workbench.settings.base import read
-from workbench.training import trainer  # noqa: F401 - whatever trains imports it, which takes seconds
+from adapter_workbench.experiments.engine.run import run
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.experiments.studies.stream.plan.plan import Plan, make_plan
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.settings.base import read
+from adapter_workbench.workbench.training import trainer  # noqa: F401 - whatever trains imports it, which takes seconds
 
 LONGEST = 1.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.backbone import fingerprints, shared_weights
+from adapter_workbench.workbench.backbone import fingerprints, shared_weights
 
 
 def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.answers.http_server.selection import select
-from experiments.api import Workbench
-from experiments.engine import run as engine
-from experiments.reporting.contrast import contrast
-from experiments.reporting.families import alone
-from experiments.studies import STUDIES
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.report import Report
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.answers.http_server.selection import select
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine import run as engine
+from adapter_workbench.experiments.reporting.contrast import contrast
+from adapter_workbench.experiments.reporting.families import alone
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.report import Report
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Listener, Silent
 from tests.streams import write_recipe
-from workbench.errors import InputError
-from workbench.machine.listener import Listener, Silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.engine.piece import Piece
-    from experiments.workspace import RecordDocument
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.workspace import RecordDocument
 
 RECOMPUTE = Path(__file__).parents[1] / "docs" / "recompute.py"  # computes a report of a stream again from its JSON
 SMALL_COMPARISON = """description: made in tests

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.answers.adapter_task import adapter_task
-from experiments.api import Workbench
-from experiments.gating.candidate.judged_rows import answers_key, keep_answers
-from experiments.gating.candidate.mapped_answers import Answers
-from tasks.updating.label_map import unchanged
+from adapter_workbench.experiments.answers.adapter_task import adapter_task
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.gating.candidate.judged_rows import answers_key, keep_answers
+from adapter_workbench.experiments.gating.candidate.mapped_answers import Answers
+from adapter_workbench.tasks.updating.label_map import unchanged
+from adapter_workbench.workbench.adapters.manifest import write_manifest
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.mlflow.address import tracking_uri
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.streams import write_tasks
-from workbench.adapters.manifest import write_manifest
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.machine.listener import Silent
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.tracker import Tracker
 
 BUDGET = {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32"}
 SCORES = {0: 0.5, 1: 0.75, 2: 0.875}  # the validation scores that the adapters' manifests get, by seed

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter, answers_of, rows_of, with_options
+from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 from tests.conftest import environment
-from workbench.answering.predictor import OpenedAdapter, answers_of, rows_of, with_options
-from workbench.backbone.answer_options import AnswerOptions
-from workbench.methods.stored_model import backbone_of
 
 ENDING_SECONDS = 60
 
@@ -58,7 +58,7 @@ def serving(command: str, workspace: Workspace, key: str = "") -> Iterator[Serve
         arguments += ["--api-key-file", str(file)]
     given = [*arguments, "--port", "0", "--workspace", str(workspace.root)]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from experiments.cli import main; main()", *given],
+        [sys.executable, "-c", "from adapter_workbench.experiments.cli import main; main()", *given],
         cwd=workspace.root,
         env=environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path)),
         stdout=subprocess.PIPE,
@@ -79,7 +79,7 @@ def write_chatting_llama(folder: Path, llama: Path) -> Path:
     """Write a tiny LLaMA whose tokenizer begins each text with a token, and has a template for chats."""
     from tokenizers import processors
 
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     shutil.copytree(llama, folder)
     tokenizer: Any = open_backbone(str(folder)).tokenizer
@@ -96,10 +96,10 @@ def write_chatting_llama(folder: Path, llama: Path) -> Path:
 
 def chatting_workspace(folder: Path, tasks: Sequence[str]) -> Workspace:
     """Return a workspace with a LoRA of one language model for each task, and ``animals``, which a label answers."""
+    from adapter_workbench.workbench.backbone.names import open_backbone
     from tests.conftest import FRUITS, SUBJECTS, make_copying, make_task
     from tests.experiments.serving.conftest import train
     from tests.tiny_models import write_llama
-    from workbench.backbone.names import open_backbone
 
     backbone = open_backbone(str(write_chatting_llama(folder / "chatting", write_llama(folder / "llama"))))
     workspace = Workspace(folder / "workspace")

@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import Context, State, Strategy
-from experiments.strategies._shared import SharedWeights
-from experiments.strategies._stage import Stage
-from experiments.workspace import Workspace
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import Context, State, Strategy
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.experiments.strategies._stage import Stage
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 
 START = State(None, "start")
 RATES = {"lora": 2e-2, "bitfit": 2e-2, "full": 3e-3, "hypernetwork": 3e-3, "prompt": 3e-2}

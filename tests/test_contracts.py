@@ -16,29 +16,29 @@ import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from transformers import BertConfig, LlamaConfig, T5Config
 
-from experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files import atomic
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.kinds._free_text import Answer
+from adapter_workbench.workbench.methods.kinds.token_classification import TaggedText
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.methods import METHODS, trained_methods
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget, MethodSettings
+from adapter_workbench.workbench.training import fit
+from adapter_workbench.workbench.training.gradient_checkpointing import checkpoint_layers, require_checkpointing
 from tests import closed_forms
 from tests.conftest import toy
 from tests.sampled import first_of_each, waiting
 from tests.stages import RATES, context_for, walk
-from workbench.answering.evaluation import evaluate
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.files import atomic
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
-from workbench.methods.kinds._free_text import Answer
-from workbench.methods.kinds.token_classification import TaggedText
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.methods import METHODS, trained_methods
-from workbench.methods.task import Task
-from workbench.settings.base import Budget, MethodSettings
-from workbench.training import fit
-from workbench.training.gradient_checkpointing import checkpoint_layers, require_checkpointing
 
 MIXED = ["lora+pfeiffer", "prefix+compacter-plus-plus"]  # of two packages, and of one
 
@@ -401,7 +401,7 @@ def test_strategy_learns_a_stream_and_answers_for_every_task(
 
 
 def test_a_change_of_any_ingredient_changes_the_lesson(backbone: Backbone, task: Task, budget: Budget) -> None:
-    from workbench.training import Lesson
+    from adapter_workbench.workbench.training import Lesson
 
     lesson = Lesson(task, adaptation_for("lora", backbone), budget, 0)
     others = [

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments.api import Workbench
-from experiments.terminal.registries import extendable
-from tasks.loading import registry
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.terminal.registries import extendable
+from adapter_workbench.tasks.loading import registry
 from tests.distributions import begin_anew, forget, install
 from tests.streams import write_tasks
 

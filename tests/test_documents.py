@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.engine.recipes import RECIPES
-from experiments.strategies import STRATEGIES
-from experiments.studies.stream.plan.entries import About
-from experiments.studies.stream.plan.given import METHOD
-from experiments.studies.stream.plan.recipe import Recipe
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies.stream.plan.entries import About
+from adapter_workbench.experiments.studies.stream.plan.given import METHOD
+from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Document
 from tests.commands import check, commands, in_notebook, in_recipe, in_workflows
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Document
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

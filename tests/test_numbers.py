@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from workbench.measures.statistics import interval
+from adapter_workbench.workbench.measures.statistics import interval
 
 ROOT = Path(__file__).parents[1]
 HOOK = ROOT / "docs" / "hooks" / "numbers.py"

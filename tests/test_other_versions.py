@@ -13,18 +13,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.workbench.test_backbone import change
-from workbench.adapters.store import AdapterStore
-from workbench.answering.evaluation import predict
-from workbench.backbone.names import open_backbone
-from workbench.machine.extras import installed_version
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 VERSION = installed_version("transformers") or ""
 BUDGET = Budget(train_examples=32, epochs=2, batch_size=8, max_length=16, precision="fp32")

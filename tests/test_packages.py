@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
-from pathlib import Path
 
 from setuptools import find_packages
 
 from bench import program
-
-ROOT = Path(__file__).parents[1]
-INSTALLED = ("workbench", "tasks", "fusion", "experiments")
+from tests.modules import ROOT, house, name_of
 
 
 def test_a_wheel_has_every_package_but_the_measuring_programs() -> None:
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     patterns = configuration["tool"]["setuptools"]["packages"]["find"]
-    folders = {file.parent for name in INSTALLED for file in (ROOT / name).rglob("*.py")}
-    packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    packages = {name_of(file.parent.relative_to(ROOT)) for file in house()}
     assert set(find_packages(str(ROOT), include=patterns["include"])) == packages
     assert len(packages) > 30
 

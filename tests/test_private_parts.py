@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-OWN = ("workbench", "tasks", "fusion", "experiments", "bench")
+from tests.modules import PACKAGE, ROOT, house
+
 INTERNAL = (  # transformers' reference has a chapter "Internal helpers"; of the others there is no page
     "transformers.pytorch_utils",
     "transformers.models.auto",
@@ -63,7 +63,7 @@ def is_private(name: str) -> bool:
 
 def is_foreign(module: str) -> bool:
     """Return whether a module is of another library; Python's own counts too."""
-    return bool(module) and module.partition(".")[0] not in (*OWN, "__future__")
+    return bool(module) and module.partition(".")[0] not in (PACKAGE, "bench", "__future__")
 
 
 def nodes_of(source: str) -> tuple[ast.AST, ...]:
@@ -74,8 +74,8 @@ def nodes_of(source: str) -> tuple[ast.AST, ...]:
 @cache
 def modules() -> dict[Path, tuple[ast.AST, ...]]:
     """Return what each of the packages' modules consists of."""
-    paths = [path for package in OWN for path in sorted((ROOT / package).rglob("*.py"))]
-    return {path: nodes_of(path.read_text(encoding="utf-8")) for path in [*paths, ROOT / "adapter_workbench.py"]}
+    paths = [*house(), *sorted((ROOT / "bench").rglob("*.py"))]
+    return {path: nodes_of(path.read_text(encoding="utf-8")) for path in paths}
 
 
 @cache

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.repairs import REPAIRS
-from experiments.strategies import STRATEGIES
-from fusion.methods import COMPOSITIONS
+from adapter_workbench.experiments.repairs import REPAIRS
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.fusion.methods import COMPOSITIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "reproduced.md"
 OURS = {"isolated", "joint", "sequential", "ewc", "adapterfusion"}  # in tables

@@ -22,7 +22,7 @@ LIBRARIES = re.compile(
 )
 PROGRAM = """
 import sys
-from experiments.cli import main
+from adapter_workbench.experiments.cli import main
 for line in sys.stdin.read().splitlines():
     sys.argv = ["workbench", *line.split()]
     print(">>>", line, file=sys.stderr, flush=True)

@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from experiments.cli import COMMANDS
-from experiments.engine.recipes import RECIPES
-from experiments.strategies import STRATEGIES
-from experiments.studies import STUDIES
-from experiments.studies.core.quantity import Quantity
-from experiments.studies.core.reference import declared_by
-from experiments.ways import WAYS
-from fusion.methods import COMPOSITIONS
-from tasks.loading import registry
-from tasks.sources import SOURCES
-from tasks.task_file.task_file import Columns, Splits, TaskFile
-from workbench.methods.methods import METHODS
-from workbench.probes import PROBES
+from adapter_workbench.experiments.cli import COMMANDS
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.experiments.studies.core.quantity import Quantity
+from adapter_workbench.experiments.studies.core.reference import declared_by
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.sources import SOURCES
+from adapter_workbench.tasks.task_file.task_file import Columns, Splits, TaskFile
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.probes import PROBES
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.acceptance

@@ -26,9 +26,9 @@ def test_what_never_meets_a_model_is_not_run_again(file: str, again: bool) -> No
 @pytest.mark.parametrize(
     ("program", "again"),
     [
-        ("from workbench.measures.statistics import interval", False),
-        ("from workbench.measures.statistics import interval\n\ndef test_it(tmp_path): ...", False),
-        ("from workbench.methods.methods import METHODS", True),  # its entries import what they need
+        ("from adapter_workbench.workbench.measures.statistics import interval", False),
+        ("from adapter_workbench.workbench.measures.statistics import interval\n\ndef test_it(tmp_path): ...", False),
+        ("from adapter_workbench.workbench.methods.methods import METHODS", True),  # its entries import what they need
         ("def test_it(bert): ...", True),
         ("def test_it(call): ...", True),  # the command line opens whatever it is told to
         ("def test_it(task): ...", False),

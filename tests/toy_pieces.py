@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.piece import Effort
-from workbench.errors import TrainingError
-from workbench.files import atomic
+from adapter_workbench.experiments.engine.piece import Effort
+from adapter_workbench.workbench.errors import TrainingError
+from adapter_workbench.workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.engine.piece import Site
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.engine.piece import Site
+    from adapter_workbench.experiments.workspace import Workspace
 
 
 FILLING = 20_000_000  # bytes

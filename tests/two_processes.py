@@ -19,19 +19,19 @@ import torch
 
 torch.set_num_threads(1)
 
+from adapter_workbench.workbench.adapters import store
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.evaluation import evaluate, evaluate_split
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.device import Precision
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, best_epoch, learn
 from tests.conftest import toy
-from workbench.adapters import store
-from workbench.adapters.store import AdapterStore
-from workbench.answering.evaluation import evaluate, evaluate_split
-from workbench.backbone.names import open_backbone
-from workbench.machine import processes
-from workbench.machine.device import Precision
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.settings.base import Budget
-from workbench.training import Lesson, best_epoch, learn
 
 CASES = {  # name → architecture, method, kind, precision
     "full": ("bert", "full", "classification", "fp32"),

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fusion.updates import lora
-from fusion.updates.lowrank import Update
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import Update
 
 SHAPES = {"layer.0.query": (8, 8), "layer.0.up": (12, 8), "layer.1.down": (6, 12)}
 Dense = dict[str, Tensor]

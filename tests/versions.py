@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from experiments.terminal.registries import EXTENDABLE
+from adapter_workbench.experiments.terminal.registries import EXTENDABLE
+from tests.modules import file_of
 
 ROOT = Path(__file__).parents[1]
-OWN = ("workbench", "tasks", "fusion", "experiments", "tests", "bench")
 OTHERWISE = (
     "transformers",
     "tokenizers",
@@ -71,10 +71,7 @@ def _running(node: ast.AST) -> Iterator[ast.AST]:
 
 def source(module: str) -> Path | None:
     """Return the file of a module of this project; ``conftest.py`` is read for its fixtures alone."""
-    path = ROOT.joinpath(*module.split("."))
-    files = (path.with_suffix(".py"), path / "__init__.py")
-    known = module.partition(".")[0] in OWN and path.name != "conftest"
-    return next((file for file in files if file.is_file()), None) if known else None
+    return None if module.endswith("conftest") else file_of(module)
 
 
 def taken(file: Path) -> set[str]:

@@ -2,7 +2,7 @@
 
 import logging
 
-from workbench.machine import earlier_names
+from adapter_workbench.workbench.machine import earlier_names
 
 # Messages of other packages that mean nothing here, silenced where they come from:
 _NOISE = {

@@ -6,7 +6,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.cli import get_docs_for_click
 
-from experiments.cli import application
+from adapter_workbench.experiments.cli import application
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

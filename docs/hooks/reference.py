@@ -22,26 +22,26 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from pydantic.fields import FieldInfo
 
-from experiments.arrivals import ARRIVALS
-from experiments.engine.recipes import RECIPES
-from experiments.repairs import REPAIRS
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES
-from experiments.studies import STUDIES
-from experiments.studies.core.reference import HEADS, declared_by, rows
-from experiments.ways import WAYS
-from fusion.methods import COMPOSITIONS
-from fusion.ranking import RANKINGS
-from fusion.routing.routers import ROUTERS
-from tasks.loading import registry
-from tasks.sources import SOURCES
-from tasks.task_file.task_file import Columns, Splits, TaskFile
-from workbench.backbone.names import BACKBONES, BackboneCard
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.probes import PROBES
-from workbench.settings.base import Budget, MethodSettings, Settings, read
-from workbench.settings.registry import Modules
+from adapter_workbench.experiments.arrivals import ARRIVALS
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.repairs import REPAIRS
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.experiments.studies.core.reference import HEADS, declared_by, rows
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.ranking import RANKINGS
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.sources import SOURCES
+from adapter_workbench.tasks.task_file.task_file import Columns, Splits, TaskFile
+from adapter_workbench.workbench.backbone.names import BACKBONES, BackboneCard
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.probes import PROBES
+from adapter_workbench.workbench.settings.base import Budget, MethodSettings, Settings, read
+from adapter_workbench.workbench.settings.registry import Modules
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 KEYS = "<!-- the keys of a task file -->"

@@ -22,11 +22,11 @@ from measured import (
 )
 from measured_seven_ways import in_short
 
-from experiments.reporting.differences import MARKS
-from experiments.strategies import STRATEGIES
-from experiments.studies.stream.plan.examination import ROWS
-from fusion.methods import COMPOSITIONS
-from workbench.methods.methods import METHODS
+from adapter_workbench.experiments.reporting.differences import MARKS
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies.stream.plan.examination import ROWS
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.workbench.methods.methods import METHODS
 
 STATED = ["Most measurements are of one encoder with 22.7 M parameters"]
 METRICS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")

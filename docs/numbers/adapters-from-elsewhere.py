@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from measured import read, require, row
 
-from experiments.answers.found_order import LEVEL, MOST_ROWS
+from adapter_workbench.experiments.answers.found_order import LEVEL, MOST_ROWS
 
 LABELS, ROWS, RIGHT = (2, 3, 4, 8, 20), (36, 100, 400), 0.7
 STATED = [

@@ -8,8 +8,8 @@ from typing import Any
 
 from measured import decimals, read, require, row
 
-from experiments.gating.adapter_bounds import MARGIN
-from experiments.gating.takeover import ENOUGH, ONE_SIDED
+from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.takeover import ENOUGH, ONE_SIDED
 
 CASES = {
     "loses nothing": "0 points",

@@ -7,9 +7,9 @@ from typing import Any
 
 from measured import read, require, row, whole
 
-from experiments.answers.drift.bounds import LEAST_LEVEL, LEVEL
-from experiments.answers.drift.result import FEWEST
-from experiments.answers.drift.signals import FAR, NAMES, deals_at
+from adapter_workbench.experiments.answers.drift.bounds import LEAST_LEVEL, LEVEL
+from adapter_workbench.experiments.answers.drift.result import FEWEST
+from adapter_workbench.experiments.answers.drift.signals import FAR, NAMES, deals_at
 
 STATED = [
     f"`--level {LEVEL}`",

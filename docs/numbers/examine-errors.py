@@ -7,9 +7,9 @@ from typing import Any
 
 from measured import decimals, joined, number, read, require, row, whole
 
-from experiments.studies.stream.plan.examination import OF_ENCODERS
-from experiments.studies.stream.plan.examination import ROWS as DEFAULT
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.studies.stream.plan.examination import OF_ENCODERS
+from adapter_workbench.experiments.studies.stream.plan.examination import ROWS as DEFAULT
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 STATED: list[str] = [
     "a category whose score falls by more than 0.10, of at most 20 prompts",

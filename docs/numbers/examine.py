@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from measured import read, require, whole
 
-from experiments.studies.stream.plan.examination import ROWS
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.studies.stream.plan.examination import ROWS
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 STATED: list[str] = []
 

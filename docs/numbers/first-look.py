@@ -8,8 +8,8 @@ from typing import Any
 
 from measured import gap, joined, mean, number, probability, rate, read, reading, require, row, with_limits
 
-from experiments.engine.recipes import RECIPES
-from workbench.settings.base import read as read_recipe
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.workbench.settings.base import read as read_recipe
 
 STATED = [  # kept in no file: what a referee measured, the trial of an issue, and the first looks before
     "a head alone ended at 76.2 %, the LoRAs at 73.6 %: the head is +2.6 [0.7, 4.5] points",

@@ -27,7 +27,7 @@ from measured import (
     signed,
 )
 
-from experiments.reporting.differences import UNDECIDED
+from adapter_workbench.experiments.reporting.differences import UNDECIDED
 
 STATED = [
     "other runs gave slopes from 1.4 to 2.5",  # 2026-11-28; in no file

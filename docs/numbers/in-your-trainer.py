@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from measured import read, require
 
-from workbench.measures.paired_scores import chance_of_more
+from adapter_workbench.workbench.measures.paired_scores import chance_of_more
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiments.reporting.differences import MARKS, UNDECIDED, Difference, side
-from experiments.reporting.families import in_family
-from experiments.reporting.wording import (
+from adapter_workbench.experiments.reporting.differences import MARKS, UNDECIDED, Difference, side
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.reporting.wording import (
     DASH,
     bounds,
     count,
@@ -22,9 +22,9 @@ from experiments.reporting.wording import (
     seconds,
     share,
 )
-from workbench.measures.statistics import Interval, paired_t_test
-from workbench.measures.statistics import interval as over_seeds
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.workbench.measures.statistics import Interval, paired_t_test
+from adapter_workbench.workbench.measures.statistics import interval as over_seeds
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 FOLDER = Path(__file__).parents[1] / "results"
 

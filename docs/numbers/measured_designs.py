@@ -8,7 +8,7 @@ from typing import Any
 
 from measured import FOLDER, limits, probability, read, reading, row, signed
 
-from experiments.reporting.differences import MARKS
+from adapter_workbench.experiments.reporting.differences import MARKS
 
 NOT_RUN = "has not run yet"
 SUPPORTED, REFUTED, NEITHER = "supported", "refuted", "neither"

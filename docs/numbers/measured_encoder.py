@@ -22,7 +22,7 @@ from measured import (
     signed,
 )
 
-from experiments.reporting.differences import MARKS, UNDECIDED
+from adapter_workbench.experiments.reporting.differences import MARKS, UNDECIDED
 
 STATED = [
     "**The goal was a composition at least 1.3 points above a fresh adapter, the gain that the AdapterFusion paper "

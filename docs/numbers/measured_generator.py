@@ -7,10 +7,10 @@ from typing import Any
 
 from measured import compared, decimals, gap, limits, number, probability, read, reading, require, row
 
-from experiments.reporting.differences import UNDECIDED
-from experiments.reporting.wording import bounds
-from workbench.measures.statistics import Interval
-from workbench.measures.statistics import interval as over_seeds
+from adapter_workbench.experiments.reporting.differences import UNDECIDED
+from adapter_workbench.experiments.reporting.wording import bounds
+from adapter_workbench.workbench.measures.statistics import Interval
+from adapter_workbench.workbench.measures.statistics import interval as over_seeds
 
 STATED = [
     "At 5e-4 the fresh LoRA answers",

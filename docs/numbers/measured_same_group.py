@@ -8,7 +8,7 @@ from typing import Any
 from measured import gap, number, probability, read, reading, require, row
 from measured_generator import contestant_row, contestants_of
 
-from experiments.reporting.differences import UNDECIDED
+from adapter_workbench.experiments.reporting.differences import UNDECIDED
 
 STATED = ["is at least 3 points above a fresh LoRA"]
 SHOTS = ("16", "64")

@@ -8,9 +8,9 @@ from typing import Any
 from measured import gap, limits, number, probability, read, reading, require
 from measured_generator import contestant_row, contestants_of
 
-from experiments.reporting.differences import UNDECIDED
-from experiments.reporting.wording import bounds
-from workbench.measures.statistics import interval as over_seeds
+from adapter_workbench.experiments.reporting.differences import UNDECIDED
+from adapter_workbench.experiments.reporting.wording import bounds
+from adapter_workbench.workbench.measures.statistics import interval as over_seeds
 
 K = "64"
 CONTROLS = ("nearest, random sources", "unrelated", "nearest, shuffled sources")

@@ -8,7 +8,7 @@ from typing import Any
 from measured import gap, number, probability, read, reading, require, row, whole
 from measured_generator import contestant_row, contestants_of
 
-from experiments.reporting.differences import MARKS
+from adapter_workbench.experiments.reporting.differences import MARKS
 
 STATED = [
     "at a learning rate of 0.002",

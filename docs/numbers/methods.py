@@ -22,8 +22,8 @@ from measured import (
     with_limits,
 )
 
-from experiments.reporting.differences import MARKS, UNDECIDED, Difference
-from experiments.reporting.families import in_family
+from adapter_workbench.experiments.reporting.differences import MARKS, UNDECIDED, Difference
+from adapter_workbench.experiments.reporting.families import in_family
 
 STATED = [
     # the run of the day before on another machine, kept in no file

@@ -22,8 +22,8 @@ from measured import (
     with_limits,
 )
 
-from experiments.reporting.differences import MARKS, UNDECIDED
-from experiments.reporting.wording import probability
+from adapter_workbench.experiments.reporting.differences import MARKS, UNDECIDED
+from adapter_workbench.experiments.reporting.wording import probability
 
 STATED = [
     "gained about 20 points",  # 2026-11-28: 18.9 to 23.0, against a control at the top of its grid

@@ -7,7 +7,7 @@ from typing import Any
 
 from measured import DASH, gap, limits, mean, number, probability, read, require, row, whole, with_limits
 
-from experiments.reporting.differences import UNDECIDED
+from adapter_workbench.experiments.reporting.differences import UNDECIDED
 
 STATED = [  # a formula's ends, and a setting
     "With 100 %, all that was learned is still there. With 0 %, the answers are as good as",

@@ -36,8 +36,8 @@ from measured import (
 )
 from measured_seven_ways import section
 
-from experiments.reporting.differences import MARKS, UNDECIDED
-from workbench.measures.statistics import paired_t_test
+from adapter_workbench.experiments.reporting.differences import MARKS, UNDECIDED
+from adapter_workbench.workbench.measures.statistics import paired_t_test
 
 STATED = [
     "it now makes up to 2.6 times as many steps",  # of --dry-run, with and without both keys

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.problems.conventions import CONVENTIONS
-from tasks.problems.skills import SKILLS
+from adapter_workbench.tasks.problems.conventions import CONVENTIONS
+from adapter_workbench.tasks.problems.skills import SKILLS
 
 STATED = ["With more than 5 % it warns"]
 

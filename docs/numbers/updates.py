@@ -7,7 +7,7 @@ from typing import Any
 
 from measured import decimals, gap, mean, probability, read, reading, require, row, score
 
-from experiments.updates.plan import DEFAULT_WAY, WITHOUT_OLD_ROWS
+from adapter_workbench.experiments.updates.plan import DEFAULT_WAY, WITHOUT_OLD_ROWS
 
 STATED: list[str] = []
 MEASURED = ("growing", "growing-new-rows", "drifting", "drifting-new-rows", "growing-smollm2", "growing-smollm2-longer")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiments.updates.plan import DEFAULT_WAY, WITHOUT_OLD_ROWS
-from experiments.ways import WAYS
-from experiments.ways.anchor import STRENGTH
+from adapter_workbench.experiments.updates.plan import DEFAULT_WAY, WITHOUT_OLD_ROWS
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.experiments.ways.anchor import STRENGTH
 
 STATED: list[str] = []
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiments.arrivals import ARRIVALS
-from experiments.engine.recipes import RECIPES
-from experiments.repairs import REPAIRS
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES
-from experiments.studies.repair.recipe import all_repairs
-from experiments.ways import WAYS
-from fusion.methods import COMPOSITIONS
-from fusion.routing.routers import ROUTERS
-from tasks.loading import registry
-from workbench.backbone.names import BACKBONES
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.probes import PROBES
+from adapter_workbench.experiments.arrivals import ARRIVALS
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.repairs import REPAIRS
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies.repair.recipe import all_repairs
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.names import BACKBONES
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.probes import PROBES
 
 STATED = ["which needs transformers 4.57."]
 

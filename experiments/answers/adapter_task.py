@@ -6,20 +6,20 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.answers.same_answers import require_same_answers
-from tasks.loading import registry
-from workbench.errors import AssetError, InputError
-from workbench.methods.sampling import draw
+from adapter_workbench.experiments.answers.same_answers import require_same_answers
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import AssetError, InputError
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tasks.loading.registry import FindTask
-    from tasks.reading.known_dialect import KnownDialect
-    from tasks.task_file.task_file import TaskFile
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.tasks.loading.registry import FindTask
+    from adapter_workbench.tasks.reading.known_dialect import KnownDialect
+    from adapter_workbench.tasks.task_file.task_file import TaskFile
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 
 def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str, instead: str) -> Task:

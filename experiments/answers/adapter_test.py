@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.same_answers import require_same_answers
-from experiments.workspace.measured_scores import MeasuredScore
-from tasks.loading import registry
-from workbench.adapters.name_resolution import adapter_for_task, readable
-from workbench.adapters.validation_scores import examples_of, measure_of
-from workbench.errors import InputError, UnknownNameError
-from workbench.methods.sampling import draw
+from adapter_workbench.experiments.answers.same_answers import require_same_answers
+from adapter_workbench.experiments.workspace.measured_scores import MeasuredScore
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.adapters.name_resolution import adapter_for_task, readable
+from adapter_workbench.workbench.adapters.validation_scores import examples_of, measure_of
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from workbench.adapters.manifest import Manifest
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class TestedAdapter:
 def tested_here(
     workspace: Workspace, adapter: str, task: str | None, backbone: str | None, task_folders: Sequence[Path]
 ) -> TestedAdapter:
-    """Return what the adapter with this id scores; see :meth:`experiments.answers.exchange.Exchange.test`."""
+    """Return what the adapter with this id scores; see :meth:`Exchange.test`."""
     stored = workspace.adapters.verify(adapter)
     manifest, name = stored.manifest, task or stored.manifest.task.name
     try:
@@ -80,9 +80,12 @@ def tested_here(
         hint = f"{error.hint} --task names the one here whose examples the adapter is to answer."
         raise InputError(error.what, where=error.where, hint=hint) from None
     require_same_answers(manifest.task, whole, where=name)
-    from experiments.workspace.evaluating import evaluate_stored, test_key  # torch comes with it; mistakes need none
-    from workbench.answering.evaluation import evaluate_split
-    from workbench.methods.stored_model import backbone_of, open_for
+    from adapter_workbench.experiments.workspace.evaluating import (  # torch comes with it; mistakes need none
+        evaluate_stored,
+        test_key,
+    )
+    from adapter_workbench.workbench.answering.evaluation import evaluate_split
+    from adapter_workbench.workbench.methods.stored_model import backbone_of, open_for
 
     budget, seed = _draw_of_others(workspace, manifest, whole)
     budget = budget.model_copy(update={"max_length": manifest.budget.max_length})

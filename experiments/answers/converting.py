@@ -7,25 +7,25 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from experiments.answers.adapter_task import adapter_task
-from experiments.answers.adapter_test import tested_here
-from fusion.composing.convertible import require_updates_alone
-from workbench.adapters.fit_record import FitRecord
-from workbench.errors import InputError
-from workbench.files.digest import key
-from workbench.machine.package_versions import versions
-from workbench.methods.stored_model import backbone_of, describe, keep
+from adapter_workbench.experiments.answers.adapter_task import adapter_task
+from adapter_workbench.experiments.answers.adapter_test import tested_here
+from adapter_workbench.fusion.composing.convertible import require_updates_alone
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods.stored_model import backbone_of, describe, keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.task import Task
 
 METHOD = "lora"
 SHAPE = ("rank", "alpha", "targets")  # settings that are known where another program trained
@@ -35,7 +35,7 @@ NEED, INSTEAD = "a conversion is scored on the validation examples", "adapters e
 def convert_to_lora(
     workspace: Workspace, adapter: str, rank: int, backbone: str | None, task_folders: Sequence[Path]
 ) -> StoredAdapter:
-    """Return the LoRA of the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
+    """Return the LoRA of the adapter with the id ``adapter``; see :class:`Exchange`."""
     stored = workspace.adapters.verify(adapter)
     require_updates_alone(stored)
     manifest = stored.manifest
@@ -52,9 +52,11 @@ def _with_score(
     workspace: Workspace, stored: StoredAdapter, made: str, rank: int, backbone: Backbone, task: Task
 ) -> StoredAdapter:
     """Return the LoRA of an adapter that the workbench trained, with a validation score of its own."""
-    from fusion.composing.converting import as_lora  # torch comes with it, and mistakes are reported without it
-    from workbench.answering.evaluation import evaluate_split
-    from workbench.methods.adaptation import Adaptation
+    from adapter_workbench.fusion.composing.converting import (
+        as_lora,  # torch comes with it, and mistakes are reported without it
+    )
+    from adapter_workbench.workbench.answering.evaluation import evaluate_split
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
 
     manifest, began = stored.manifest, time.perf_counter()
     model, settings = as_lora(stored, backbone, rank)
@@ -86,8 +88,8 @@ def _convert_foreign(
 
     Where its task is not to be seen from here, it has no score, as an adapter that has just been imported.
     """
-    from fusion.composing.converting import as_lora
-    from workbench.methods.adaptation import Adaptation
+    from adapter_workbench.fusion.composing.converting import as_lora
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
 
     opened = backbone_of(stored, backbone)
     model, settings = as_lora(stored, opened, rank)

@@ -6,14 +6,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.measures.label_counts import LabelScore, worst_label
+from adapter_workbench.workbench.measures.label_counts import LabelScore, worst_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.loading.labelled_table import LeftOut
-    from workbench.adapters.manifest import TaskReference
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.tasks.loading.labelled_table import LeftOut
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 WRONG = 10  # wrong answers that are shown where nobody says how many
 
@@ -28,7 +28,7 @@ class JudgedRow:
         text_pair: the second text; None where there is none.
         right: what is right: a label's name, a list of names or tags, a number, or an answer in words.
         value: the answer, in the same form.
-        confidence: in the answer, see :class:`experiments.answers.predicting.Prediction`.
+        confidence: in the answer, see :class:`adapter_workbench.experiments.answers.predicting.Prediction`.
         correct: whether the answer is right; None of a number, which is never quite right.
         score: of an answer in words, by the task's metric; else None.
         error: of a number: answer − right; else None.
@@ -129,8 +129,8 @@ class Evaluated:
 
     def _repr_html_(self) -> str:
         """Return the scores, and those of the labels, as tables for a notebook."""
-        from experiments.reporting.notebook import table
-        from experiments.reporting.wording import score
+        from adapter_workbench.experiments.reporting.notebook import table
+        from adapter_workbench.experiments.reporting.wording import score
 
         scores = [
             (name.replace("_", " "), score(name, value.mean))

@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from experiments.answers.converting import convert_to_lora
-from experiments.answers.exporting import export_adapter
-from experiments.answers.import_options import AUTO, ImportOptions, Source, require_possible
-from experiments.answers.importing import ImportResult, import_each, import_source
-from experiments.answers.known_here import KnownHere
-from experiments.answers.naming import adapter_id
-from experiments.workspace.origins import IMPORT
-from tasks.reading.text_files import path_of
+from adapter_workbench.experiments.answers.converting import convert_to_lora
+from adapter_workbench.experiments.answers.exporting import export_adapter
+from adapter_workbench.experiments.answers.import_options import AUTO, ImportOptions, Source, require_possible
+from adapter_workbench.experiments.answers.importing import ImportResult, import_each, import_source
+from adapter_workbench.experiments.answers.known_here import KnownHere
+from adapter_workbench.experiments.answers.naming import adapter_id
+from adapter_workbench.experiments.workspace.origins import IMPORT
+from adapter_workbench.tasks.reading.text_files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from experiments.answers.adapter_test import TestedAdapter
-    from experiments.answers.server_lora import ServerLora
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.answers.adapter_test import TestedAdapter
+    from adapter_workbench.experiments.answers.server_lora import ServerLora
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """What :attr:`experiments.api.Workbench.exchange` offers. Adapters are named as for ``Workbench.chosen``."""
+    """What :attr:`Workbench.exchange` offers. Adapters are named as for ``Workbench.chosen``."""
 
     workspace: Workspace
     task_folders: Sequence[Path]
@@ -77,7 +77,7 @@ class Exchange:
             InputError: something is in ``folder`` already, it is one of the workspace's own, the task is none for a
                 causal language model, or the adapter is not a plain LoRA, or of another backbone.
         """
-        from experiments.answers.server_lora import export_lora_for_servers
+        from adapter_workbench.experiments.answers.server_lora import export_lora_for_servers
 
         return export_lora_for_servers(self.workspace, self._id(adapter), path_of(folder), backbone)
 
@@ -171,7 +171,7 @@ class Exchange:
             UnknownNameError: no such adapter or task.
             InputError: the task's data are not to be had, or its labels are others than the adapter's.
         """
-        from experiments.answers.adapter_test import tested_here
+        from adapter_workbench.experiments.answers.adapter_test import tested_here
 
         return tested_here(self.workspace, self._id(adapter), task, backbone, self.task_folders)
 

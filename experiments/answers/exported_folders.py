@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.adapters.name_resolution import readable_adapters
-from workbench.adapters.store import importable
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import backbone_available, is_registered
-from workbench.errors import InputError
-from workbench.methods.stored_model import backbone_of
+from adapter_workbench.workbench.adapters.name_resolution import readable_adapters
+from adapter_workbench.workbench.adapters.store import importable
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import backbone_available, is_registered
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.answers.import_options import Source
-    from experiments.answers.known_here import KnownHere
-    from workbench.adapters.manifest import BackboneReference, Manifest
+    from adapter_workbench.experiments.answers.import_options import Source
+    from adapter_workbench.experiments.answers.known_here import KnownHere
+    from adapter_workbench.workbench.adapters.manifest import BackboneReference, Manifest
 
 
 def import_exported(here: KnownHere, folder: Path, source: Source) -> StoredAdapter:
-    """Copy an exported adapter into the workspace; see :meth:`experiments.answers.exchange.Exchange.import_adapter`.
+    """Copy an exported adapter into the workspace; see :meth:`Exchange.import_adapter`.
 
     The name of the backbone in the folder is its sender's. It may be a path on another machine, or one that leads to
     something else here, so it counts only where it is a registered name.

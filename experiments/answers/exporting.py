@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.workspace.evaluating import known_evaluation
-from workbench.backbone.names import backbone_available
-from workbench.errors import InputError, WorkbenchError
-from workbench.files.atomic import new_folder
-from workbench.methods.stored_model import backbone_of, require_backbone
+from adapter_workbench.experiments.workspace.evaluating import known_evaluation
+from adapter_workbench.workbench.backbone.names import backbone_available
+from adapter_workbench.workbench.errors import InputError, WorkbenchError
+from adapter_workbench.workbench.files.atomic import new_folder
+from adapter_workbench.workbench.methods.stored_model import backbone_of, require_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from workbench.adapters.sent_form import SentForm
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.sent_form import SentForm
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 def export_adapter(
@@ -31,12 +31,12 @@ def export_adapter(
     original: bool,
     listener: Listener,
 ) -> Path:
-    """Write the adapter with the id ``adapter``; see :meth:`experiments.answers.exchange.Exchange.export`."""
-    from workbench.answering.elsewhere.forms import form_of
-    from workbench.answering.elsewhere.written_back import comes_back, write_back
-    from workbench.answering.hub_card import front_matter
-    from workbench.answering.merging import require_mergeable, save_merged
-    from workbench.answering.standard_model import require_form, save_standard
+    """Write the adapter with the id ``adapter``; see :meth:`Exchange.export`."""
+    from adapter_workbench.workbench.answering.elsewhere.forms import form_of
+    from adapter_workbench.workbench.answering.elsewhere.written_back import comes_back, write_back
+    from adapter_workbench.workbench.answering.hub_card import front_matter
+    from adapter_workbench.workbench.answering.merging import require_mergeable, save_merged
+    from adapter_workbench.workbench.answering.standard_model import require_form, save_standard
 
     workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
@@ -66,8 +66,8 @@ def export_adapter(
 
 def _for_peft(stored: StoredAdapter, given: str | None, listener: Listener) -> Callable[[Path], SentForm] | None:
     """Return what gives the folder of an adapter of peft the form in which peft opens it; None for any other."""
-    from workbench.answering.for_peft.exported import is_of_peft, write_for_peft
-    from workbench.answering.for_peft.placed import placed
+    from adapter_workbench.workbench.answering.for_peft.exported import is_of_peft, write_for_peft
+    from adapter_workbench.workbench.answering.for_peft.placed import placed
 
     if not is_of_peft(stored.manifest):
         if given:

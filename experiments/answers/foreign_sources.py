@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workbench.errors import IntegrityError, UnknownNameError
+from adapter_workbench.workbench.errors import IntegrityError, UnknownNameError
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.store import AdapterStore
 
 
 def foreign_sources(manifest: Manifest, store: AdapterStore) -> dict[str, str]:

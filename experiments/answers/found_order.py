@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.label_order import MOST_NAMED, listed
-from experiments.reporting.label_table import percent
-from experiments.reporting.wording import probability
-from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.errors import InputError
-from workbench.files.scratch import scratch_folder
+from adapter_workbench.experiments.answers.label_order import MOST_NAMED, listed
+from adapter_workbench.experiments.reporting.label_table import percent
+from adapter_workbench.experiments.reporting.wording import probability
+from adapter_workbench.workbench.answering.elsewhere.whole_model import SentModel
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from experiments.answers.import_options import Source
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.answering.elsewhere.taking_in import ImportDetails
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.answers.import_options import Source
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.answering.elsewhere.taking_in import ImportDetails
+    from adapter_workbench.workbench.methods.task import Task
 
 LEVEL = 0.05  # a best order whose p is not below it is not decided
 MOST_ROWS = 1000  # of the validation split, evenly spaced
@@ -214,10 +214,10 @@ def _answers(sent: SentFolder, details: ImportDetails, task: Task) -> Answers:
 
     The files of a whole model are not copied for that.
     """
-    from workbench.adapters.store import AdapterStore
-    from workbench.answering.elsewhere.taking_in import take_in
-    from workbench.machine.sharding import apart_for_answers
-    from workbench.methods.stored_model import open_adapter
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.answering.elsewhere.taking_in import take_in
+    from adapter_workbench.workbench.machine.sharding import apart_for_answers
+    from adapter_workbench.workbench.methods.stored_model import open_adapter
 
     split = task.splits["validation"]
     rows = split.select(range(0, len(split), 1 + (len(split) - 1) // MOST_ROWS))

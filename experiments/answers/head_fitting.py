@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
-from workbench.settings.base import Budget
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from workbench.adapters.manifest import FittedHead
-    from workbench.answering.elsewhere.headless import Fit
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.adapters.manifest import FittedHead
+    from adapter_workbench.workbench.answering.elsewhere.headless import Fit
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 FITTED = "classification"  # the kind whose head is fitted in closed form
 DRAWN = Budget(train_examples=1024, validation_examples=256)  # more take minutes, and hardly change a linear layer
@@ -42,9 +42,9 @@ def head_fit(task: Task, backbone: Backbone, listener: Listener, where: str) -> 
         raise InputError(message, where=where, hint=hint)
 
     def fit(model: TaskModel, max_length: int) -> tuple[nn.Linear, FittedHead]:
-        from fusion.target.target import head_fitted_on
-        from workbench.adapters.manifest import FittedHead
-        from workbench.methods.sampling import draw
+        from adapter_workbench.fusion.target.target import head_fitted_on
+        from adapter_workbench.workbench.adapters.manifest import FittedHead
+        from adapter_workbench.workbench.methods.sampling import draw
 
         drawn = draw(task, DRAWN, seed=0)
         examples = len(drawn.splits["train"])

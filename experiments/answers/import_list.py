@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
-from experiments.answers.import_options import AUTO, ImportOptions, Source
-from tasks.reading.text_files import path_of
-from workbench.errors import InputError
-from workbench.settings.base import Document, Settings
-from workbench.settings.bounds import Tokens
-from workbench.settings.yaml_text import parse, read_text, require_characters
+from adapter_workbench.experiments.answers.import_options import AUTO, ImportOptions, Source
+from adapter_workbench.tasks.reading.text_files import path_of
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.base import Document, Settings
+from adapter_workbench.workbench.settings.bounds import Tokens
+from adapter_workbench.workbench.settings.yaml_text import parse, read_text, require_characters
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,18 +7,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workbench.adapters.ids import ID, LONGEST_ID
-from workbench.answering.elsewhere.identity import SHORT
-from workbench.backbone.model_folder import ITSELF
-from workbench.backbone.names import backbone_available
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
-from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
-from workbench.settings.yaml_text import require_characters
+from adapter_workbench.workbench.adapters.ids import ID, LONGEST_ID
+from adapter_workbench.workbench.answering.elsewhere.identity import SHORT
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.backbone.names import backbone_available
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
+from adapter_workbench.workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
+from adapter_workbench.workbench.settings.yaml_text import require_characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
 
 
 QUOTED = "Names stand between commas; one with a comma in it stands in double quotes: --labels '\"one, two\",three'"
@@ -107,7 +107,7 @@ def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec])
 
     Args:
         sources: what is to come in.
-        find: gives the task of a name, see :func:`tasks.loading.registry.finder`.
+        find: gives the task of a name, see :func:`adapter_workbench.tasks.loading.registry.finder`.
 
     Raises:
         InputError: a task or base model that does not exist, a name that cannot begin an id, labels without a name or

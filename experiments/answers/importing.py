@@ -6,34 +6,34 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.exported_folders import import_exported
-from experiments.answers.head_fitting import head_fit
-from experiments.answers.import_options import AUTO
-from experiments.answers.label_order import label_order, refuse_others
-from experiments.answers.renamed_labels import renamed_since, version_with
-from experiments.answers.task_reference import draft_reference, reference_to
-from workbench.adapters.manifest import MANIFEST
-from workbench.answering.elsewhere.form import OtherHead
-from workbench.answering.elsewhere.forms import read_folder
-from workbench.answering.elsewhere.location import locate
-from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.model_folder import ITSELF
-from workbench.errors import InputError, WorkbenchError, reason, says_full
-from workbench.files.size_limit import says_too_large
+from adapter_workbench.experiments.answers.exported_folders import import_exported
+from adapter_workbench.experiments.answers.head_fitting import head_fit
+from adapter_workbench.experiments.answers.import_options import AUTO
+from adapter_workbench.experiments.answers.label_order import label_order, refuse_others
+from adapter_workbench.experiments.answers.renamed_labels import renamed_since, version_with
+from adapter_workbench.experiments.answers.task_reference import draft_reference, reference_to
+from adapter_workbench.workbench.adapters.manifest import MANIFEST
+from adapter_workbench.workbench.answering.elsewhere.form import OtherHead
+from adapter_workbench.workbench.answering.elsewhere.forms import read_folder
+from adapter_workbench.workbench.answering.elsewhere.location import locate
+from adapter_workbench.workbench.answering.elsewhere.whole_model import SentModel
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.errors import InputError, WorkbenchError, reason, says_full
+from adapter_workbench.workbench.files.size_limit import says_too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.answers.found_order import FoundOrder
-    from experiments.answers.import_options import Source
-    from experiments.answers.known_here import KnownHere
-    from experiments.answers.renamed_labels import Renamed
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.answering.elsewhere.headless import Fit
-    from workbench.answering.elsewhere.location import Location
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.answers.found_order import FoundOrder
+    from adapter_workbench.experiments.answers.import_options import Source
+    from adapter_workbench.experiments.answers.known_here import KnownHere
+    from adapter_workbench.experiments.answers.renamed_labels import Renamed
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.answering.elsewhere.headless import Fit
+    from adapter_workbench.workbench.answering.elsewhere.location import Location
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
 
 NUMBER = "regression"
 UNREAD_HEAD = "SetFit's head (model_head.pkl) was not read: it is a pickle, and opening one runs code."
@@ -131,7 +131,7 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
 
 def _take_in_on_written_base(here: KnownHere, location: Location, source: Source) -> ImportResult:
     """Import an adapter on its base model with the words that it brings, which is written; raises as both."""
-    from experiments.answers.written_base import adapter_on_written_base
+    from adapter_workbench.experiments.answers.written_base import adapter_on_written_base
 
     sent, options = read_folder(location.folder), source.options
     backbone, _ = _backbone(sent, source, here)
@@ -161,7 +161,7 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> ImportResul
     if task is not None and fit is None:
         order, task, renamed = _in_newest_labels(order, task, source, here)
     reference = reference_to(task) if task else draft_reference(kind, order, location.called, source, here)
-    from workbench.answering.elsewhere.taking_in import (  # torch comes with it; mistakes are reported without it
+    from adapter_workbench.workbench.answering.elsewhere.taking_in import (  # mistakes are said without torch
         ImportDetails,
         take_in,
     )
@@ -192,8 +192,8 @@ def _longest(sent: SentFolder, source: Source) -> int | None:
 
 def _found_order(sent: SentFolder, backbone: Backbone, task: Task, source: Source) -> FoundOrder:
     """Return the order of labels that scores highest on validation rows of the task; raises as :func:`found_order`."""
-    from experiments.answers.found_order import found_order
-    from workbench.answering.elsewhere.taking_in import ImportDetails
+    from adapter_workbench.experiments.answers.found_order import found_order
+    from adapter_workbench.workbench.answering.elsewhere.taking_in import ImportDetails
 
     details = ImportDetails(backbone, reference_to(task), task.labels, source.options.max_length)
     return found_order(sent, details, task, source)

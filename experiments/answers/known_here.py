@@ -7,27 +7,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.loading import registry
-from workbench.adapters.name_resolution import readable
-from workbench.backbone.names import (
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.backbone.names import (
     BACKBONES,
     BackboneCard,
     backbone_available,
     open_backbone,
     registered_here,
 )
-from workbench.errors import WorkbenchError
-from workbench.settings.base import read
+from adapter_workbench.workbench.errors import WorkbenchError
+from adapter_workbench.workbench.settings.base import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tasks.task_file.spec import TaskSpec
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.store import AdapterStore
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class KnownHere:
 
     @cached_property
     def find(self) -> Callable[[str], TaskSpec]:
-        """Gives a task by its name; raises as :func:`tasks.loading.registry.finder`."""
+        """Gives a task by its name; raises as :func:`adapter_workbench.tasks.loading.registry.finder`."""
         return registry.finder(self.task_folders)
 
     @cached_property
@@ -95,13 +95,13 @@ class KnownHere:
             return None
 
     def task(self, name: str) -> Task:
-        """Return a task with its data; raises as :func:`tasks.loading.registry.find`, or DataError."""
+        """Return a task with its data; raises as :func:`find`, or DataError."""
         if name not in self._tasks:
             self._tasks[name] = registry.load(self.find(name))
         return self._tasks[name]
 
     def backbone(self, name: str, where: str | None = None) -> Backbone:
-        """Return a base model; raises as :func:`workbench.backbone.names.open_backbone`."""
+        """Return a base model; raises as :func:`adapter_workbench.workbench.backbone.names.open_backbone`."""
         if name not in self._backbones:
             self._backbones[name] = open_backbone(name, where)
         return self._backbones[name]

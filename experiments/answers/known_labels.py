@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tasks.loading.labelled_table import names_of
-from tasks.reading.raw_values import raw
-from tasks.rows.column_traits import is_blank
+from adapter_workbench.tasks.loading.labelled_table import names_of
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.tasks.rows.column_traits import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from experiments.answers.predicting import Ask
-    from tasks.rows.row_files import Row
-    from tasks.task_file.task_file import TaskFile
-    from workbench.adapters.manifest import TaskReference
+    from adapter_workbench.experiments.answers.predicting import Ask
+    from adapter_workbench.tasks.rows.row_files import Row
+    from adapter_workbench.tasks.task_file.task_file import TaskFile
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
 
     TextOf: TypeAlias = Callable[[Row], Any]
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from workbench.answering.elsewhere.label_names import named_labels
-from workbench.errors import InputError
+from adapter_workbench.workbench.answering.elsewhere.label_names import named_labels
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.answers.import_options import Source
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.answers.import_options import Source
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
 
 MOST_NAMED = 6  # labels that a message lists
 IN_ORDER = "Name them in the order of its numbers"

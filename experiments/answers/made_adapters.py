@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.engine.study import Report
-    from experiments.workspace import StoredEvaluation
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.measures.label_counts import LabelScore
+    from adapter_workbench.experiments.engine.study import Report
+    from adapter_workbench.experiments.workspace import StoredEvaluation
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.measures.label_counts import LabelScore
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Trained:
 
     def _repr_html_(self) -> str:
         """Return a table for a notebook."""
-        from experiments.reporting.label_table import in_words
-        from experiments.reporting.notebook import table
+        from adapter_workbench.experiments.reporting.label_table import in_words
+        from adapter_workbench.experiments.reporting.notebook import table
 
         scores = {f"test {name}": value for name, value in self.test.scores.items()} | {"majority": self.majority}
         rows = [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())]
@@ -105,7 +105,7 @@ class FusedAdapter:
 
     def _repr_html_(self) -> str:
         """Return a table and the report for a notebook."""
-        from experiments.reporting.notebook import table
+        from adapter_workbench.experiments.reporting.notebook import table
 
         return table([], [*_facts(self.adapter), ("kept", self.kept.label)]) + self.report._repr_html_()
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from tasks.loading import registry
-from workbench.adapters.ids import MOST_NAMED
-from workbench.adapters.name_resolution import NamedAdapter, adapter_for_task, require_readable_champions, resolve_name
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.adapters.ids import MOST_NAMED
+from adapter_workbench.workbench.adapters.name_resolution import (
+    NamedAdapter,
+    adapter_for_task,
+    require_readable_champions,
+    resolve_name,
+)
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from workbench.adapters.manifest import Manifest
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 def adapter_id(
@@ -30,7 +35,7 @@ def adapter_id(
 
     Args:
         workspace: where the adapters are.
-        name: what a person wrote: see :func:`workbench.adapters.name_resolution.resolve_name`.
+        name: what a person wrote: see :func:`adapter_workbench.workbench.adapters.name_resolution.resolve_name`.
         listener: hears of the choice, where there was one.
         folders: of the person's own tasks, to recognise a task that has no adapter yet.
         crowned: whether a task's champion goes first.
@@ -69,7 +74,7 @@ def adapter_of_each_task(
 
     Of several adapters it is the one that the task's name means everywhere: the champion, else the best on the same
     validation examples, else the newest. All ``manifests`` count: give those that a person named, or only those that
-    :meth:`experiments.workspace.origins.Origins.in_service` leaves. Raises as :func:`adapter_id`.
+    :meth:`adapter_workbench.experiments.workspace.origins.Origins.in_service` leaves. Raises as :func:`adapter_id`.
     """
     crowned = workspace.champions.current()
     by_task: dict[str, list[Manifest]] = {}

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from workbench.answering.predictor import OpenedAdapter, columns_of, evaluate_rows
-from workbench.machine.lazy_imports import import_models
-from workbench.methods.kinds import KINDS
-from workbench.methods.stored_model import backbone_of
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter, columns_of, evaluate_rows
+from adapter_workbench.workbench.machine.lazy_imports import import_models
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from workbench.adapters.manifest import TaskReference
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.evaluation import Evaluation
-    from workbench.answering.predictor import Answer
-    from workbench.methods.kind import Kind
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.answering.predictor import Answer
+    from adapter_workbench.workbench.methods.kind import Kind
 
 Ask: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -55,7 +55,7 @@ class Predictions(list[Item]):
 
     def _repr_html_(self) -> str:
         """Return a table of all that is known of each answer."""
-        from experiments.reporting.notebook import table
+        from adapter_workbench.experiments.reporting.notebook import table
 
         shown = [{name: value for name, value in vars(prediction).items() if name != "value"} for prediction in self]
         return table([*shown[0]] if shown else [], [[*row.values()] for row in shown])

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.loading import registry
-from tasks.loading.version_folders import split_name
-from tasks.updating.label_map import composed, unchanged
-from tasks.updating.version import facts_of
-from workbench.errors import WorkbenchError
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.version_folders import split_name
+from adapter_workbench.tasks.updating.label_map import composed, unchanged
+from adapter_workbench.tasks.updating.version import facts_of
+from adapter_workbench.workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tasks.task_file.spec import TaskSpec
-    from tasks.updating.label_map import LabelMap
-    from tasks.updating.version import Version
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.tasks.updating.version import Version
 
 
 @dataclass(frozen=True)

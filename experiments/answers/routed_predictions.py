@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.adapter_task import adapter_task, on_data_here
-from experiments.answers.naming import adapter_id, adapter_of_each_task, left_by_experiments
-from experiments.workspace.routers import known_state, with_floors
-from fusion.routing.route import require_routable
-from fusion.routing.routed_texts import adapters_for_texts
-from fusion.routing.routers import ROUTERS
-from fusion.target.reader import KIND
-from workbench.adapters.name_resolution import readable_adapters
-from workbench.answering import serving
-from workbench.answering.predictor import rows_of
-from workbench.errors import InputError
-from workbench.methods.stored_model import backbone_of
+from adapter_workbench.experiments.answers.adapter_task import adapter_task, on_data_here
+from adapter_workbench.experiments.answers.naming import adapter_id, adapter_of_each_task, left_by_experiments
+from adapter_workbench.experiments.workspace.routers import known_state, with_floors
+from adapter_workbench.fusion.routing.route import require_routable
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.fusion.target.reader import KIND
+from adapter_workbench.workbench.adapters.name_resolution import readable_adapters
+from adapter_workbench.workbench.answering import serving
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from experiments.workspace import Workspace
-    from fusion.routing.rejection import Rejection
-    from fusion.routing.route import RoutingState
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.predictor import Answer
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.routing.rejection import Rejection
+    from adapter_workbench.fusion.routing.route import RoutingState
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.predictor import Answer
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def route_texts(
     listener: Listener,
     rejection: Rejection | None = None,
 ) -> list[RoutedPrediction]:
-    """Return the answer to each text, see :meth:`experiments.api.Workbench.route`; ``settings`` are the router's."""
+    """Return the answer to each text, see :meth:`Workbench.route`; ``settings`` are the router's."""
     card, rows = ROUTERS.get(router), rows_of(texts)
     parsed = settings.parse(card.settings)
 
@@ -101,13 +101,13 @@ def adapters_to_choose_from(
         workspace: where they are.
         router: its name.
         pair: whether the texts are pairs.
-        among: ids; else one adapter for each task, as :func:`experiments.answers.naming.adapter_of_each_task` chooses
+        among: ids; else one adapter for each task, as :func:`adapter_of_each_task` chooses
             among those on the backbone that answer for such texts and are of a library that the router knows.
         backbone: where the backbone is; else that of the adapters, if they have one in common.
 
     Raises:
         UnknownNameError: no such router, or no such adapter.
-        InputError: no adapter fits, they are on several backbones, or :func:`fusion.routing.route.require_routable`.
+        InputError: no adapter fits, they are on several backbones, or :func:`require_routable`.
     """
     store, libraries = workspace.adapters, ROUTERS.get(router).libraries
     adapters = [store.verify(name) for name in dict.fromkeys(among)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.answers.label_order import different
-from workbench.errors import InputError
+from adapter_workbench.experiments.answers.label_order import different
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import TaskReference
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.methods.task import Task
 
 
 def require_same_answers(own: TaskReference, task: Task, where: str = "--task") -> None:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.measures.example_intervals import bootstrap, wilson
-from workbench.measures.label_counts import macro_f1
-from workbench.measures.statistics import Interval, finite
+from adapter_workbench.workbench.measures.example_intervals import bootstrap, wilson
+from adapter_workbench.workbench.measures.label_counts import macro_f1
+from adapter_workbench.workbench.measures.statistics import Interval, finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pandas as pd
 
-    from workbench.measures.label_counts import LabelCounts
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.label_counts import LabelCounts
+    from adapter_workbench.workbench.measures.statistics import Array
 
 MEANS = {"accuracy": "correct", "exact_match": "correct"}  # score → the column that it is the mean of
 MOST = 2**24  # numbers of counts; of more, sums are not drawn again
@@ -32,8 +32,8 @@ def with_intervals(
     examples. ``macro_f1`` is the mean over the labels that are there or given: a file need not have all of them.
 
     Args:
-        scores: by name, as :meth:`workbench.methods.kind.Kind.scores` returns them.
-        outcomes: of the examples, as :meth:`workbench.methods.kind.Kind.outcomes` returns them.
+        scores: by name, as :meth:`adapter_workbench.workbench.methods.kind.Kind.scores` returns them.
+        outcomes: of the examples, as :meth:`adapter_workbench.workbench.methods.kind.Kind.outcomes` returns them.
         counts: of the labels, if the kind has any.
     """
     ways = _ways(outcomes, counts)

@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
-from fusion.updates import lora
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.answering.elsewhere.sender_class import transformer_prefix
-from workbench.answering.for_peft.config_document import for_class
-from workbench.answering.for_peft.names_in_class import targets_in_class
-from workbench.answering.for_peft.task_class import TASK_TYPES
-from workbench.backbone.generation import empty_language_model
-from workbench.errors import InputError
-from workbench.files.atomic import new_folder
-from workbench.methods.stored_model import backbone_of, require_backbone
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.answering.elsewhere.sender_class import transformer_prefix
+from adapter_workbench.workbench.answering.for_peft.config_document import for_class
+from adapter_workbench.workbench.answering.for_peft.names_in_class import targets_in_class
+from adapter_workbench.workbench.answering.for_peft.task_class import TASK_TYPES
+from adapter_workbench.workbench.backbone.generation import empty_language_model
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.atomic import new_folder
+from adapter_workbench.workbench.methods.stored_model import backbone_of, require_backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from experiments.workspace import Workspace
-    from fusion.updates.lowrank import LowRank
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.updates.lowrank import LowRank
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 KIND = "causal-lm"
 
@@ -61,7 +61,7 @@ class ServerLora:
 
 
 def export_lora_for_servers(workspace: Workspace, adapter: str, folder: Path, backbone: str | None) -> ServerLora:
-    """Write the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
+    """Write the adapter with the id ``adapter``; see :class:`Exchange`."""
     workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
     reference = stored.manifest.backbone

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from experiments.answers.evaluated import Evaluated, JudgedRow, finite_or_none
-from experiments.answers.score_intervals import with_intervals
-from tasks.loading.labelled_table import labelled_rows
-from tasks.reading.text_files import path_of
-from tasks.rows.table_form import label_columns, text_form
-from workbench.errors import InputError
+from adapter_workbench.experiments.answers.evaluated import Evaluated, JudgedRow, finite_or_none
+from adapter_workbench.experiments.answers.score_intervals import with_intervals
+from adapter_workbench.tasks.loading.labelled_table import labelled_rows
+from adapter_workbench.tasks.reading.text_files import path_of
+from adapter_workbench.tasks.rows.table_form import label_columns, text_form
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
-    from experiments.answers.predicting import Predictor
-    from tasks.rows.row_files import FileRows
-    from tasks.rows.table_form import NamedColumns
-    from tasks.task_file.task_file import TaskFile
-    from workbench.adapters.manifest import TaskReference
-    from workbench.measures.label_counts import LabelCounts
+    from adapter_workbench.experiments.answers.predicting import Predictor
+    from adapter_workbench.tasks.rows.row_files import FileRows
+    from adapter_workbench.tasks.rows.table_form import NamedColumns
+    from adapter_workbench.tasks.task_file.task_file import TaskFile
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.measures.label_counts import LabelCounts
 
 
 def evaluate_table(
     predictor: Predictor, file: TaskFile | None, frame: pd.DataFrame, named: NamedColumns, where: str
 ) -> Evaluated:
-    """Return how well an adapter answers a table; raises as :meth:`experiments.api.Workbench.evaluate`.
+    """Return how well an adapter answers a table; raises as :meth:`Workbench.evaluate`.
 
     Args:
         predictor: the adapter.
@@ -112,7 +112,7 @@ def require_columns(
 
 
 def right_answers(rows: Dataset, target: str, labels: Sequence[str]) -> list[Any]:
-    """Return what is right of each row, in the form of :attr:`workbench.answering.predictor.Answer.value`."""
+    """Return what is right of each row, in the form of :attr:`Answer.value`."""
     values = rows[target][:]
     if target == "label":
         return [labels[value] for value in values]

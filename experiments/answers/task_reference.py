@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from experiments.answers.label_order import listed
-from tasks.task_file.task_file import LONGEST_NAME
-from workbench.adapters.manifest import TaskReference
-from workbench.backbone.prompts import NEW_TOKENS
-from workbench.errors import InputError, UnknownNameError, WorkbenchError
-from workbench.methods.kind import GENERATED
+from adapter_workbench.experiments.answers.label_order import listed
+from adapter_workbench.tasks.task_file.task_file import LONGEST_NAME
+from adapter_workbench.workbench.adapters.manifest import TaskReference
+from adapter_workbench.workbench.backbone.prompts import NEW_TOKENS
+from adapter_workbench.workbench.errors import InputError, UnknownNameError, WorkbenchError
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
-    from experiments.answers.import_options import Source
-    from experiments.answers.known_here import KnownHere
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.answers.import_options import Source
+    from adapter_workbench.experiments.answers.known_here import KnownHere
+    from adapter_workbench.workbench.methods.task import Task
 
 ORIGIN = "unknown: trained elsewhere"
 SCALE = (0.0, 1.0)  # of numbers: they are the sender's as they are

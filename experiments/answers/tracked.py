@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.engine.publish import LAST_PATIENCE, writing_tracker
-from experiments.engine.system_metrics import points
-from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, run_record
-from workbench.errors import TrackingError, UnwritableError
-from workbench.machine.processes import is_first
+from adapter_workbench.experiments.engine.publish import LAST_PATIENCE, writing_tracker
+from adapter_workbench.experiments.engine.system_metrics import points
+from adapter_workbench.experiments.reporting.adapter_run import ABOUT, EXPERIMENT, run_record
+from adapter_workbench.workbench.errors import TrackingError, UnwritableError
+from adapter_workbench.workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 
 def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None:
@@ -39,7 +39,9 @@ def run_of(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
 
 def test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, float]:
     """Return an adapter's scores on its test split; none where it was not tested."""
-    from experiments.workspace.evaluating import known_evaluation  # torch and all: a rollback does not need it
+    from adapter_workbench.experiments.workspace.evaluating import (
+        known_evaluation,  # torch and all: a rollback does not need it
+    )
 
     evaluation = known_evaluation(workspace, stored)
     return evaluation.scores if evaluation else {}

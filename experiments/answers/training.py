@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.answers.made_adapters import Trained
-from experiments.answers.tracked import log
-from experiments.engine.system_metrics import record_system_metrics
-from experiments.reporting.learned_nothing import learned_nothing_in
-from experiments.workspace.evaluating import fitted_adapter, majority_score
-from experiments.workspace.example_scores import read_outcomes
-from workbench.machine.processes import is_first
-from workbench.measures.label_counts import worst_label
-from workbench.methods.kinds import KINDS
-from workbench.methods.libraries.peft import targets_in_words
+from adapter_workbench.experiments.answers.made_adapters import Trained
+from adapter_workbench.experiments.answers.tracked import log
+from adapter_workbench.experiments.engine.system_metrics import record_system_metrics
+from adapter_workbench.experiments.reporting.learned_nothing import learned_nothing_in
+from adapter_workbench.experiments.workspace.evaluating import fitted_adapter, majority_score
+from adapter_workbench.experiments.workspace.example_scores import read_outcomes
+from adapter_workbench.workbench.machine.processes import is_first
+from adapter_workbench.workbench.measures.label_counts import worst_label
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.libraries.peft import targets_in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
-    from workbench.measures.label_counts import LabelScore
-    from workbench.methods.task import Task
-    from workbench.training import Teachable
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.measures.label_counts import LabelScore
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.training import Teachable
 
 
 def trained(workspace: Workspace, lesson: Teachable, listener: Listener, command: str = "train") -> Trained:
-    """Train the lesson's adapter, or take it from the store; see :meth:`experiments.api.Workbench.train`.
+    """Train the lesson's adapter, or take it from the store; see :meth:`Workbench.train`.
 
     ``command`` is what a person asks for it by: from then on it answers under its task's name, whatever made it.
     """

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.answering.elsewhere.forms import read_folder
-from workbench.answering.elsewhere.forms.peft import SentByPeft
-from workbench.errors import InputError
-from workbench.files.atomic import make_folder, written_whole
-from workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.answering.elsewhere.forms import read_folder
+from adapter_workbench.workbench.answering.elsewhere.forms.peft import SentByPeft
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.atomic import make_folder, written_whole
+from adapter_workbench.workbench.files.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from experiments.answers.import_options import Source
-    from experiments.answers.known_here import KnownHere
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.experiments.answers.import_options import Source
+    from adapter_workbench.experiments.answers.known_here import KnownHere
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 
 @contextmanager
@@ -46,14 +46,14 @@ def adapter_on_written_base(
         raise InputError(f"{base.name} is in fewer bits, and is not written", where=where, hint="Name it without them.")
     if target.exists() and not target.is_dir():
         raise InputError(f"{target} is no folder", where=where)
-    from workbench.answering.elsewhere.added_words import part
-    from workbench.answering.elsewhere.words_written import (
+    from adapter_workbench.workbench.answering.elsewhere.added_words import part
+    from adapter_workbench.workbench.answering.elsewhere.words_written import (
         require_its_words,
         require_same_answers,
         write_adapter,
         write_base,
     )
-    from workbench.machine.quiet import without_advice
+    from adapter_workbench.workbench.machine.quiet import without_advice
 
     own_kind = kind if sent.kinds else None
     outputs = (sent.outputs(base, kind) if own_kind else None) or 1

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.updating.label_map import LabelMap
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 SIZES = ("train_examples", "validation_examples", "eval_examples")
 

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.arrivals import Version, sizes
-from experiments.scenarios import domain_incremental
-from tasks.loading.union import pool_tasks
-from tasks.rows.duplicates import text_keys
-from tasks.updating.label_map import unchanged
-from workbench.files.digest import key
-from workbench.methods.sampling import draw
+from adapter_workbench.experiments.arrivals import Version, sizes
+from adapter_workbench.experiments.scenarios import domain_incremental
+from adapter_workbench.tasks.loading.union import pool_tasks
+from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.updating.label_map import unchanged
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 class Drifting:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.arrivals import Version, sizes
-from tasks.updating.label_map import LabelMap, unchanged
-from workbench.files.digest import key
-from workbench.methods.sampling import draw
+from adapter_workbench.experiments.arrivals import Version, sizes
+from adapter_workbench.tasks.updating.label_map import LabelMap, unchanged
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 FIRST_SHARE = 0.5  # of the training rows of a label, that its first version brings
 

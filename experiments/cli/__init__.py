@@ -18,16 +18,16 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
-from experiments.terminal.misplaced import hints_on_order, hints_on_settings
-from workbench.errors import Problem, WorkbenchError, says_full
-from workbench.files.size_limit import says_too_large, too_large
-from workbench.machine.interpreter import safe_path
-from workbench.machine.package_versions import DISTRIBUTION
-from workbench.machine.processes import STOPPED, is_first, stoppable
-from workbench.settings.plugins import PluginWarning
-from workbench.settings.registry import Modules
+from adapter_workbench.experiments.terminal.misplaced import hints_on_order, hints_on_settings
+from adapter_workbench.workbench.errors import Problem, WorkbenchError, says_full
+from adapter_workbench.workbench.files.size_limit import says_too_large, too_large
+from adapter_workbench.workbench.machine.interpreter import safe_path
+from adapter_workbench.workbench.machine.package_versions import DISTRIBUTION
+from adapter_workbench.workbench.machine.processes import STOPPED, is_first, stoppable
+from adapter_workbench.workbench.settings.plugins import PluginWarning
+from adapter_workbench.workbench.settings.registry import Modules
 
-COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app", Typer)
+COMMANDS: Modules[Typer] = Modules("command", "adapter_workbench.experiments.cli", "app", Typer)
 INTERRUPTED = 130
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 CONTINUED = (

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import completion, next_steps
-from experiments.terminal.bounds import (
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.bounds import (
     AcceptLoss,
     Margin,
     MinMacroF1,
@@ -21,16 +21,16 @@ from experiments.terminal.bounds import (
     below_champion,
     print_gate,
 )
-from experiments.terminal.options import Adapter, Folders, WorkspaceOption
-from experiments.terminal.output import Json, emit, stdout, table
-from experiments.terminal.progress import Messages
-from workbench.mlflow.address import VARIABLE, tracking_uri
+from adapter_workbench.experiments.terminal.options import Adapter, Folders, WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json, emit, stdout, table
+from adapter_workbench.experiments.terminal.progress import Messages
+from adapter_workbench.workbench.mlflow.address import VARIABLE, tracking_uri
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.gating.registry import ChampionChange
-    from workbench.mlflow.registration import Version
+    from adapter_workbench.experiments.gating.registry import ChampionChange
+    from adapter_workbench.workbench.mlflow.registration import Version
 
 
 def register(
@@ -53,7 +53,7 @@ def register(
     3, and nothing is logged or registered. --min-macro-f1 and --min-worst-label need the task's validation examples. To
     undo it: `workbench adapters rollback`.
     """
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.api import Workbench
 
     below = below_champion(not_below_champion, margin)
     bounds = adapter_bounds(min_score, below, min_macro_f1, min_worst_label)
@@ -112,7 +112,7 @@ def promote(
     compared, or why nothing can be compared. The workspace records the change; `workbench adapters rollback NAME`
     undoes it.
     """
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.api import Workbench
 
     change = Workbench(workspace, tasks, Messages()).release.promote(name, to, accept_loss)
     _print(change, workspace, as_json)
@@ -132,7 +132,7 @@ def rollback(
     --to. If no change is recorded, the message lists the versions for --to. Registering the adapter of a version that
     was rolled back does not make it champion again; `workbench adapters promote` does.
     """
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.api import Workbench
 
     _print(Workbench(workspace, listener=Messages()).release.roll_back(name, to), workspace, as_json)
 

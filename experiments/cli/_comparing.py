@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinNewLabel
-from experiments.terminal.candidate import Html
-from experiments.terminal.options import Folders, Overwrite, WorkspaceOption
-from experiments.terminal.output import Json, emit
-from experiments.terminal.progress import Messages
-from workbench.errors import GateError
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinNewLabel
+from adapter_workbench.experiments.terminal.candidate import Html
+from adapter_workbench.experiments.terminal.options import Folders, Overwrite, WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json, emit
+from adapter_workbench.experiments.terminal.progress import Messages
+from adapter_workbench.workbench.errors import GateError
 
 
 def compare(
@@ -49,10 +49,10 @@ def compare(
     they are now; rows of a label that the champion does not know have no score of it. The report names the examples
     that were right and are wrong now. Bounds are held against validation rows; if one is broken, the exit code is 3.
     """
-    from experiments.api import Workbench
-    from experiments.gating.candidate.bounds import CandidateBounds
-    from experiments.gating.candidate.publishing import log as log_report
-    from experiments.terminal.candidate import print_candidate, require_page, write_page
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+    from adapter_workbench.experiments.gating.candidate.publishing import log as log_report
+    from adapter_workbench.experiments.terminal.candidate import print_candidate, require_page, write_page
 
     require_page(html, overwrite)
     bounds = CandidateBounds(max_lost_on_old, max_flips, min_new_label)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.terminal.next_steps import options, print_next
-from experiments.terminal.output import emit, table
+from adapter_workbench.experiments.terminal.next_steps import options, print_next
+from adapter_workbench.experiments.terminal.output import emit, table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.reporting.presentation import Presentation
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.workspace import Workspace
 
 
 def presentation_of(chosen_workspace: Workspace, experiment: str, run: int | None, against: str | None) -> Presentation:
@@ -28,14 +28,14 @@ def presentation_of(chosen_workspace: Workspace, experiment: str, run: int | Non
         InputError: no such run, or two that cannot be held against each other.
         IntegrityError: a file that is needed is damaged or missing.
     """
-    from experiments.history.runs import name_of_run, other_run
-    from experiments.studies import present_of
+    from adapter_workbench.experiments.history.runs import name_of_run, other_run
+    from adapter_workbench.experiments.studies import present_of
 
     name = experiment if run is None else name_of_run(chosen_workspace, experiment, run)
     if against is None:
         return present_of(chosen_workspace, name)
-    from experiments.history.experiment_difference import difference_of
-    from experiments.history.present_difference import present
+    from adapter_workbench.experiments.history.experiment_difference import difference_of
+    from adapter_workbench.experiments.history.present_difference import present
 
     chosen_workspace.records.require(name)
     return present(difference_of(chosen_workspace, name, other_run(chosen_workspace, experiment, against)))
@@ -43,7 +43,7 @@ def presentation_of(chosen_workspace: Workspace, experiment: str, run: int | Non
 
 def print_runs(chosen_workspace: Workspace, experiment: str, workspace: Path | None, as_json: bool) -> None:
     """Print the runs of an experiment, the oldest first; ``workspace`` is the option as it was given."""
-    from experiments.history.runs import runs_of
+    from adapter_workbench.experiments.history.runs import runs_of
 
     runs = runs_of(chosen_workspace, experiment)
     if as_json:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import completion, import_results, next_steps
-from experiments.terminal.options import Folders, WorkspaceOption
-from experiments.terminal.output import Json, emit
-from experiments.terminal.progress import Messages, going_through
-from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
+from adapter_workbench.experiments.terminal import completion, import_results, next_steps
+from adapter_workbench.experiments.terminal.options import Folders, WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json, emit
+from adapter_workbench.experiments.terminal.progress import Messages, going_through
+from adapter_workbench.workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
 
 if TYPE_CHECKING:
-    from experiments.answers.import_options import ImportOptions, Source
-    from experiments.answers.importing import ImportResult
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.answers.import_options import ImportOptions, Source
+    from adapter_workbench.experiments.answers.importing import ImportResult
+    from adapter_workbench.experiments.api import Workbench
 
 
 def import_(
@@ -106,8 +106,8 @@ def import_(
     If one of several is refused, the others still come in, and the exit code is 2. After a stop, the same command goes
     on: what came in before is not stored again.
     """
-    from experiments.answers.import_options import ImportOptions, labels_in
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.answers.import_options import ImportOptions, labels_in
+    from adapter_workbench.experiments.api import Workbench
 
     order, target = None if labels is None else labels_in(labels), None if backbone_to is None else str(backbone_to)
     options = ImportOptions(task, backbone, name, order, max_length, link, target)
@@ -126,9 +126,9 @@ def import_(
 
 def _sources(names: Sequence[str], file: Path | None, options: ImportOptions) -> list[Source]:
     """Return the folders and hub ids to import, with the options of each; raises InputError if there are none."""
-    from experiments.answers.import_list import listed
-    from experiments.answers.import_options import Source
-    from workbench.errors import InputError
+    from adapter_workbench.experiments.answers.import_list import listed
+    from adapter_workbench.experiments.answers.import_options import Source
+    from adapter_workbench.workbench.errors import InputError
 
     if not names and file is None:
         raise InputError("adapters import needs a folder or a hub id", hint="Or a list of them: --from-file LIST")
@@ -152,9 +152,9 @@ def _import(workbench: Workbench, sources: Sequence[Source]) -> list[ImportResul
 def _print(
     results: Sequence[ImportResult], workbench: Workbench, workspace: Path | None, folders: Sequence[Path] | None
 ) -> None:
-    from experiments.terminal import after_import
-    from tasks.loading import registry
-    from workbench.adapters.name_resolution import readable
+    from adapter_workbench.experiments.terminal import after_import
+    from adapter_workbench.tasks.loading import registry
+    from adapter_workbench.workbench.adapters.name_resolution import readable
 
     if len(results) > 1:
         import_results.show_many(results)

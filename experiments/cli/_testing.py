@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from experiments.reporting.wording import may_have_seen
-from experiments.terminal import completion
-from experiments.terminal.options import Adapter, Folders, WorkspaceOption
-from experiments.terminal.output import Json, emit, stdout, table
-from experiments.terminal.progress import Messages
+from adapter_workbench.experiments.reporting.wording import may_have_seen
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.options import Adapter, Folders, WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json, emit, stdout, table
+from adapter_workbench.experiments.terminal.progress import Messages
 
 
 def test(
@@ -33,7 +33,7 @@ def test(
     the adapter that answers for the task now, so that the two can be compared. Scores on another --task are printed,
     but not kept.
     """
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.api import Workbench
 
     workbench = Workbench(workspace, tasks, Messages())
     tested = workbench.exchange.test(adapter, task, backbone)

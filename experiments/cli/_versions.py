@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.options import Folders, path_option
-from experiments.terminal.output import Json, emit
-from tasks.loading import registry
-from workbench.errors import InputError
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.options import Folders, path_option
+from adapter_workbench.experiments.terminal.output import Json, emit
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError
 
 TaskName = Annotated[
     str, typer.Argument(metavar="TASK", help="Name of a task.", show_default=False, autocompletion=completion.task)
@@ -42,11 +42,11 @@ def update(
     TASK means its newest version, and TASK@N its version N. A text stays in the split in which some version had it
     first, so test rows stay test rows; new texts are dealt to the splits by a digest of the text.
     """
-    from experiments.terminal.task_versions import print_update
-    from tasks.updating.report import report
-    from tasks.updating.update import UpdateRequest
-    from tasks.updating.update import update as update_task
-    from workbench.settings.base import read
+    from adapter_workbench.experiments.terminal.task_versions import print_update
+    from adapter_workbench.tasks.updating.report import report
+    from adapter_workbench.tasks.updating.update import UpdateRequest
+    from adapter_workbench.tasks.updating.update import update as update_task
+    from adapter_workbench.workbench.settings.base import read
 
     if replace and origin is None:
         raise InputError("--replace needs --from FILE", hint="Its rows take the place of the others.")
@@ -61,8 +61,8 @@ def update(
 
 def history(name: TaskName, as_json: Json = False, tasks: Folders = None) -> None:
     """List the versions of a task: when each was made, from what, and what changed."""
-    from experiments.terminal.task_versions import print_history
-    from tasks.updating.history import history as versions_of
+    from adapter_workbench.experiments.terminal.task_versions import print_history
+    from adapter_workbench.tasks.updating.history import history as versions_of
 
     entries = versions_of(name, registry.user_folders(tasks))
     emit(entries) if as_json else print_history(entries)
@@ -77,8 +77,8 @@ def diff(
     tasks: Folders = None,
 ) -> None:
     """Say how two versions of a task differ: rows, labels, shares of classes, lengths, texts with several labels."""
-    from experiments.terminal.task_versions import print_difference
-    from tasks.updating.difference import difference
+    from adapter_workbench.experiments.terminal.task_versions import print_difference
+    from adapter_workbench.tasks.updating.difference import difference
 
     compared = difference(older, newer, registry.user_folders(tasks))
     emit(compared) if as_json else print_difference(compared)

@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.answers.foreign_sources import foreign_sources
-from experiments.answers.naming import adapter_id
-from experiments.cli import _champions, _comparing, _importing, _testing
-from experiments.reporting.wording import DASH, megabytes, score
-from experiments.terminal import completion, next_steps
-from experiments.terminal.options import ADAPTER, Adapter, Folders, WorkspaceOption
-from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
-from experiments.terminal.progress import Messages
-from experiments.workspace import find_workspace
-from workbench.adapters.ids import certain_id, short_ids
-from workbench.adapters.manifest import AGAIN
-from workbench.adapters.name_resolution import readable
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.errors import InputError, IntegrityError, Problem, WorkbenchError
-from workbench.methods.kinds import KINDS
+from adapter_workbench.experiments.answers.foreign_sources import foreign_sources
+from adapter_workbench.experiments.answers.naming import adapter_id
+from adapter_workbench.experiments.cli import _champions, _comparing, _importing, _testing
+from adapter_workbench.experiments.reporting.wording import DASH, megabytes, score
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.options import ADAPTER, Adapter, Folders, WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
+from adapter_workbench.experiments.terminal.progress import Messages
+from adapter_workbench.experiments.workspace import find_workspace
+from adapter_workbench.workbench.adapters.ids import certain_id, short_ids
+from adapter_workbench.workbench.adapters.manifest import AGAIN
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.errors import InputError, IntegrityError, Problem, WorkbenchError
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from experiments.workspace import Workspace
-    from experiments.workspace.origins import Origin
-    from workbench.adapters.manifest import Manifest
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.experiments.workspace.origins import Origin
+    from adapter_workbench.workbench.adapters.manifest import Manifest
 
 OWN_ROWS = {
     "id",
@@ -151,7 +151,7 @@ def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = Fa
         known |= {"sources_elsewhere": foreign} if foreign else {}
         emit({**manifest, **_origin_as_json(origin), **known, "path": str(stored.folder)})
         return
-    from experiments.reporting.learned_nothing import advice
+    from adapter_workbench.experiments.reporting.learned_nothing import advice
 
     rows = [(name, _in_words(value)) for name, value in manifest.items() if name not in OWN_ROWS]
     rows += _origin_rows(stored.manifest) + _choice_rows(stored.manifest)
@@ -176,8 +176,8 @@ def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = Fa
 
 def _test_scores(chosen_workspace: Workspace, stored: StoredAdapter) -> tuple[dict[str, float] | None, str | None]:
     """Return an adapter's test scores, None where it was not tested yet; and why it has learned nothing, if so."""
-    from experiments.reporting.learned_nothing import learned_nothing_in
-    from experiments.workspace.evaluating import known_evaluation, known_evaluation_key
+    from adapter_workbench.experiments.reporting.learned_nothing import learned_nothing_in
+    from adapter_workbench.experiments.workspace.evaluating import known_evaluation, known_evaluation_key
 
     evaluation = known_evaluation(chosen_workspace, stored)
     if evaluation is None:
@@ -253,7 +253,7 @@ def export(
     language models. --original writes an adapter that another program trained as it came: that program opens it, with
     the same numbers.
     """
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.api import Workbench
 
     if original and (merge or form or vllm):
         hint = "--original writes the files as they came in; the others write another form. Leave one out."
@@ -292,7 +292,7 @@ def convert(
 
     The update of each matrix is cut to --rank, so its answers may differ: both validation scores are printed.
     """
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.api import Workbench
 
     workbench = Workbench(workspace, tasks, Messages())
     source = workbench.workspace.adapters.get(workbench.chosen(adapter))

@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 
-from experiments.gating.adapter_bounds import MARGIN
-from experiments.terminal import completion, next_steps
-from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
-from experiments.terminal.bounds import AcceptLoss, MinMacroF1, MinScore, MinWorstLabel, adapter_bounds
-from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
-from experiments.terminal.output import Json
-from workbench.settings.bounds import LARGEST_SEED
+from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.added import MarginBelow, MaxLeakage, print_added
+from adapter_workbench.experiments.terminal.bounds import (
+    AcceptLoss,
+    MinMacroF1,
+    MinScore,
+    MinWorstLabel,
+    adapter_bounds,
+)
+from adapter_workbench.experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json
+from adapter_workbench.workbench.settings.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
 
@@ -46,9 +52,9 @@ def add(
     nothing is registered. The same command again repeats nothing that is done. To undo it: `workbench adapters
     rollback`.
     """
-    from experiments.api import Workbench
-    from experiments.engine.work import Work
-    from experiments.terminal.progress import progress
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.engine.work import Work
+    from adapter_workbench.experiments.terminal.progress import progress
 
     bounds = adapter_bounds(min_score, margin, min_macro_f1, min_worst_label, accept_loss)
     workbench = Workbench(workspace, tasks)

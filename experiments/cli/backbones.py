@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.output import Json, emit, from_here, table
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.output import Json, emit, from_here, table
+from adapter_workbench.experiments.terminal.registries import list_command
 
 if TYPE_CHECKING:
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 app = list_command(
-    "workbench.backbone.names",
+    "adapter_workbench.workbench.backbone.names",
     "BACKBONES",
     "List the backbones that work by name. A hub id or a local folder works wherever a name does.",
     "List the backbones, one line each.",
@@ -33,7 +33,7 @@ def show(
 
     Other programs open the folder as they open any model. `--folder` prints its path for them.
     """
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     backbone = open_backbone(name)
     if folder:
@@ -49,8 +49,8 @@ def show(
 
 def _facts(backbone: Backbone) -> dict[str, Any]:
     """Return what config and weights say; nothing is loaded."""
-    from workbench.backbone.architecture import blocks, positions, state_width
-    from workbench.backbone.model_folder import numbers_in, weight_files
+    from adapter_workbench.workbench.backbone.architecture import blocks, positions, state_width
+    from adapter_workbench.workbench.backbone.model_folder import numbers_in, weight_files
 
     config = backbone.config
     return {

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from experiments.terminal import completion, next_steps
-from experiments.terminal.options import (
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.options import (
     Assignments,
     Backbone,
     Cluster,
@@ -20,10 +20,10 @@ from experiments.terminal.options import (
     listed,
     require_dry_run,
 )
-from experiments.terminal.output import Json, emit, stdout
+from adapter_workbench.experiments.terminal.output import Json, emit, stdout
 
 if TYPE_CHECKING:
-    from experiments.studies.methods.report import ComparisonReport
+    from adapter_workbench.experiments.studies.methods.report import ComparisonReport
 
 app = typer.Typer(add_completion=False)
 
@@ -62,9 +62,9 @@ def compare(
     Settings are given by their path in the recipe: --set budget.epochs=5, --set methods.lora.rank=16. Work that is
     finished, in this run or another, is not done again.
     """
-    from experiments.api import Workbench
-    from experiments.terminal import experiment
-    from workbench.errors import InputError
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.terminal import experiment
+    from adapter_workbench.workbench.errors import InputError
 
     require_dry_run(measure, dry_run)
     if dry_run and recommend:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal.registries import list_command
 
-app = list_command("fusion.methods", "COMPOSITIONS", __doc__, "List the composition methods by name.")
+app = list_command("adapter_workbench.fusion.methods", "COMPOSITIONS", __doc__, "List the composition methods by name.")

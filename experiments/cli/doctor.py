@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal.options import WorkspaceOption
-from experiments.terminal.output import Json, emit, stdout, table
-from experiments.terminal.registries import extendable
+from adapter_workbench.experiments.terminal.options import WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json, emit, stdout, table
+from adapter_workbench.experiments.terminal.registries import extendable
 
 if TYPE_CHECKING:
-    from experiments.engine.finding import Finding
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.engine.finding import Finding
+    from adapter_workbench.experiments.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
 
@@ -29,9 +29,9 @@ def doctor(
 
     The exit code is 1 if something that every command needs does not work.
     """
-    from experiments.engine.diagnosis import diagnose
-    from experiments.engine.plugin_findings import plugin_findings
-    from experiments.workspace import find_workspace
+    from adapter_workbench.experiments.engine.diagnosis import diagnose
+    from adapter_workbench.experiments.engine.plugin_findings import plugin_findings
+    from adapter_workbench.experiments.workspace import find_workspace
 
     chosen_workspace = find_workspace(workspace)
     own = [*diagnose(chosen_workspace, offline), _champions(chosen_workspace)]
@@ -53,9 +53,9 @@ def doctor(
 
 def _champions(workspace: Workspace) -> Finding:
     """Let MLflow's aliases follow the workspace's champions."""
-    from experiments.engine.finding import Finding
-    from experiments.gating.registry import reconcile
-    from workbench.errors import WorkbenchError
+    from adapter_workbench.experiments.engine.finding import Finding
+    from adapter_workbench.experiments.gating.registry import reconcile
+    from adapter_workbench.workbench.errors import WorkbenchError
 
     if not workspace.root.is_dir():
         return Finding("champions", True, False, "none yet")

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.options import Folders, TaskName, WorkspaceOption, path_option
-from experiments.terminal.output import Json, emit
-from workbench.errors import InputError
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.options import Folders, TaskName, WorkspaceOption, path_option
+from adapter_workbench.experiments.terminal.output import Json, emit
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.answers.drift.new_rows import NewRows
-    from experiments.answers.drift.server import ServedCounts
-    from experiments.answers.predicting import Predictor
-    from experiments.api import Workbench
-    from tasks.rows.table_form import NamedColumns
+    from adapter_workbench.experiments.answers.drift.new_rows import NewRows
+    from adapter_workbench.experiments.answers.drift.server import ServedCounts
+    from adapter_workbench.experiments.answers.predicting import Predictor
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.tasks.rows.table_form import NamedColumns
 
 app = typer.Typer(add_completion=False)
 
@@ -85,15 +85,15 @@ def drift(
 
     With --server, the answers that the adapter gave there are compared: their shares, and how many are how confident.
     """
-    from experiments.answers.drift.bounds import DriftBounds
-    from experiments.answers.drift.drift import drift_of
-    from experiments.answers.drift.server import served_drift
-    from experiments.api import Workbench
-    from experiments.terminal.drift import print_drift
-    from experiments.terminal.progress import Messages
-    from tasks.reading.text_files import require_readable
-    from tasks.rows.table_form import NamedColumns
-    from workbench.mlflow.address import printable_address
+    from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
+    from adapter_workbench.experiments.answers.drift.drift import drift_of
+    from adapter_workbench.experiments.answers.drift.server import served_drift
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.terminal.drift import print_drift
+    from adapter_workbench.experiments.terminal.progress import Messages
+    from adapter_workbench.tasks.reading.text_files import require_readable
+    from adapter_workbench.tasks.rows.table_form import NamedColumns
+    from adapter_workbench.workbench.mlflow.address import printable_address
 
     label = _one_label_column(label_column, labels)
     _require_one_source(task, file, server, api_key_file, {"--column": column, "--pair": pair, "--label-column": label})
@@ -144,9 +144,9 @@ def _require_one_source(
 
 def _served(predictor: Predictor, url: str, key_file: Path | None) -> ServedCounts:
     """Return what the server at an address has counted of an adapter."""
-    from experiments.answers.drift.server import metrics_page, require_counted, served_counts
-    from experiments.answers.http_server.address import read_key
-    from workbench.mlflow.address import printable_address
+    from adapter_workbench.experiments.answers.drift.server import metrics_page, require_counted, served_counts
+    from adapter_workbench.experiments.answers.http_server.address import read_key
+    from adapter_workbench.workbench.mlflow.address import printable_address
 
     require_counted(predictor.task.kind, predictor.task.name)
     page = metrics_page(url, read_key(key_file) if key_file else None)
@@ -164,9 +164,9 @@ def _require_task(task: str, adapter: str | None, predictor: Predictor) -> None:
 
 def _new_rows(workbench: Workbench, predictor: Predictor, path: Path, named: NamedColumns) -> NewRows:
     """Return the rows of a file; raises InputError where a column is not there, before anything heavy is imported."""
-    from experiments.answers.drift.new_rows import labelled_file, unlabelled
-    from experiments.terminal.asking import labelled_table, texts_of
-    from tasks.rows.table_form import expected_columns
+    from adapter_workbench.experiments.answers.drift.new_rows import labelled_file, unlabelled
+    from adapter_workbench.experiments.terminal.asking import labelled_table, texts_of
+    from adapter_workbench.tasks.rows.table_form import expected_columns
 
     task = predictor.task
     task_file, known = workbench.task_file(task.name), workbench.known_dialect(task.name)

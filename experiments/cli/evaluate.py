@@ -8,19 +8,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import next_steps
-from experiments.terminal.options import Adapter, Folders, Overwrite, WorkspaceOption, out_option, path_option
-from experiments.terminal.output import ANSWERS, DOCUMENT, Json, as_document, emit, require_out, stdout
-from workbench.errors import InputError
+from adapter_workbench.experiments.terminal import next_steps
+from adapter_workbench.experiments.terminal.options import (
+    Adapter,
+    Folders,
+    Overwrite,
+    WorkspaceOption,
+    out_option,
+    path_option,
+)
+from adapter_workbench.experiments.terminal.output import (
+    ANSWERS,
+    DOCUMENT,
+    Json,
+    as_document,
+    emit,
+    require_out,
+    stdout,
+)
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
-    from experiments.answers.evaluated import Evaluated, JudgedRow
-    from experiments.answers.predicting import Predictor
-    from experiments.terminal.asking import AnswerFile
-    from tasks.rows.row_files import FileRows
+    from adapter_workbench.experiments.answers.evaluated import Evaluated, JudgedRow
+    from adapter_workbench.experiments.answers.predicting import Predictor
+    from adapter_workbench.experiments.terminal.asking import AnswerFile
+    from adapter_workbench.tasks.rows.row_files import FileRows
 
     Write: TypeAlias = Callable[[Evaluated], None]
 
@@ -65,12 +80,12 @@ def evaluate(
     recall and F1 of each label, the confusion matrix, and wrong answers. Rows without a text or a label, and rows with
     labels that the task does not have, are counted and left out. Nothing is stored or logged.
     """
-    from experiments.answers.table_evaluation import evaluate_table, require_columns, table_of
-    from experiments.api import Workbench
-    from experiments.terminal.asking import labelled_table
-    from experiments.terminal.progress import Messages
-    from tasks.rows.table_form import NamedColumns, expected_columns
-    from workbench.files.atomic import require_new, write_whole
+    from adapter_workbench.experiments.answers.table_evaluation import evaluate_table, require_columns, table_of
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.terminal.asking import labelled_table
+    from adapter_workbench.experiments.terminal.progress import Messages
+    from adapter_workbench.tasks.rows.table_form import NamedColumns, expected_columns
+    from adapter_workbench.workbench.files.atomic import require_new, write_whole
 
     path = _required_file(adapter, file)
     ending = _require_out(out, overwrite, prefix, path)
@@ -108,7 +123,7 @@ def _required_file(adapter: str, file: Path | None) -> Path:
     if file is None:
         hint = "Give --file labelled.csv. Without labels: workbench predict ID --file FILE"
         raise InputError("workbench evaluate needs a labelled file", hint=hint)
-    from tasks.reading.text_files import require_readable
+    from adapter_workbench.tasks.reading.text_files import require_readable
 
     require_readable(file)
     return file
@@ -128,7 +143,7 @@ def _require_out(out: Path | None, overwrite: bool, prefix: str, source: Path) -
 
 def _writers(out: Path | None, prefix: str, rows: FileRows, source: Path, predictor: Predictor) -> Iterator[Write]:
     """Yield what writes the answers to the table ``out``; raises InputError where that cannot be written."""
-    from experiments.terminal.asking import AnswerFile
+    from adapter_workbench.experiments.terminal.asking import AnswerFile
 
     if out is not None:
         rest = ("error", "adapter") if predictor.target == "value" else ("confidence", "correct", "adapter")
@@ -144,7 +159,7 @@ def _drawers(figure: Path | None, kind: str) -> Iterator[Write]:
 
 
 def _print(result: Evaluated, wrong: int, out: Path | None, figure: Path | None) -> None:
-    from experiments.terminal.evaluation import print_evaluated
+    from adapter_workbench.experiments.terminal.evaluation import print_evaluated
 
     print_evaluated(result, wrong)
     for what, path in (("the answers", out), ("the confusion matrix", figure)):
@@ -154,8 +169,8 @@ def _print(result: Evaluated, wrong: int, out: Path | None, figure: Path | None)
 
 def _require_drawable(path: Path, kind: str) -> None:
     """Raise InputError where no confusion matrix can be drawn there, or a kind of task has none."""
-    from experiments.reporting.files import FORMATS
-    from workbench.files.atomic import require_folder_of
+    from adapter_workbench.experiments.reporting.files import FORMATS
+    from adapter_workbench.workbench.files.atomic import require_folder_of
 
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise InputError("cannot tell the format to draw", where=str(path), hint=f"Known: .{', .'.join(FORMATS)}.")
@@ -173,9 +188,9 @@ def _write(answers: AnswerFile, result: Evaluated) -> None:
 
 
 def _draw(path: Path, result: Evaluated) -> None:
-    from experiments.reporting.confusion_figure import confusion_figure
-    from experiments.reporting.figures import image
-    from workbench.files.atomic import file_written_whole
+    from adapter_workbench.experiments.reporting.confusion_figure import confusion_figure
+    from adapter_workbench.experiments.reporting.figures import image
+    from adapter_workbench.workbench.files.atomic import file_written_whole
 
     drawn = confusion_figure(result.task.labels, result.confusion or (), f"{result.adapter}: {len(result.rows):,} rows")
     content = image(drawn, path.suffix.lower().removeprefix("."))

@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.options import Assignments, DryRun, Folders, Overwrite, WorkspaceOption, listed, out_option
-from experiments.terminal.output import REPORTS, Json, emit, report_content, require_out, stdout
-from workbench.errors import InputError
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.options import (
+    Assignments,
+    DryRun,
+    Folders,
+    Overwrite,
+    WorkspaceOption,
+    listed,
+    out_option,
+)
+from adapter_workbench.experiments.terminal.output import REPORTS, Json, emit, report_content, require_out, stdout
+from adapter_workbench.workbench.errors import InputError
 
 app = typer.Typer(add_completion=False)
 
@@ -110,13 +118,13 @@ def examine(
     is an experiment like any other: `workbench report`, `workbench gate` and the page know it, and the same command
     continues it where it was stopped.
     """
-    from experiments.answers.import_options import labels_by_task
-    from experiments.api import Workbench
-    from experiments.gating.stream_bounds import StreamBounds
-    from experiments.studies import present
-    from experiments.terminal import experiment
-    from experiments.terminal.bounds import print_gate
-    from workbench.files.atomic import write_whole
+    from adapter_workbench.experiments.answers.import_options import labels_by_task
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.gating.stream_bounds import StreamBounds
+    from adapter_workbench.experiments.studies import present
+    from adapter_workbench.experiments.terminal import experiment
+    from adapter_workbench.experiments.terminal.bounds import print_gate
+    from adapter_workbench.workbench.files.atomic import write_whole
 
     if overwrite and out is None:
         raise InputError("--overwrite needs --out", hint="Add --out report.html.")

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from experiments.terminal import completion, next_steps
-from experiments.terminal.bounds import AcceptLoss
-from experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
-from experiments.terminal.output import Json, emit, stdout
-from workbench.errors import InputError
-from workbench.settings.bounds import LARGEST_SEED, MOST_EXAMPLES
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.bounds import AcceptLoss
+from adapter_workbench.experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
+from adapter_workbench.experiments.terminal.output import Json, emit, stdout
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.bounds import LARGEST_SEED, MOST_EXAMPLES
 
 app = typer.Typer(add_completion=False)
 
@@ -91,10 +91,10 @@ def fuse(
     is 3 then (--accept-loss accepts it). Settings of the method are given by name (--set density=0.3), settings of the
     budget with a prefix (--set budget.epochs=5).
     """
-    from experiments.api import Workbench
-    from experiments.terminal.experiment import command_given
-    from experiments.terminal.fused import print_fused
-    from experiments.terminal.progress import Messages, progress
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.terminal.experiment import command_given
+    from adapter_workbench.experiments.terminal.fused import print_fused
+    from adapter_workbench.experiments.terminal.progress import Messages, progress
 
     if accept_loss and not register:
         raise InputError("--accept-loss needs --register", hint="Without it, no champion changes.")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.bounds import (
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.bounds import (
     Margin,
     MinMacroF1,
     MinScore,
@@ -16,17 +16,17 @@ from experiments.terminal.bounds import (
     below_champion,
     print_gate,
 )
-from experiments.terminal.options import Folders, WorkspaceOption
-from experiments.terminal.output import Json, emit
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.experiments.terminal.options import Folders, WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json, emit
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.api import Workbench
-    from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.gating.gate import Gate
-    from experiments.gating.stream_bounds import StreamBounds
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+    from adapter_workbench.experiments.gating.gate import Gate
+    from adapter_workbench.experiments.gating.stream_bounds import StreamBounds
 
 app = typer.Typer(add_completion=False)
 
@@ -106,10 +106,10 @@ def gate(
     register`. Bounds on an experiment, a finished stream, use the test scores of its report: the mean over seeds, or
     with --whole-interval the worse end of the interval.
     """
-    from experiments.api import Workbench
-    from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.gating.stream_bounds import StreamBounds
-    from experiments.terminal.progress import Messages
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+    from adapter_workbench.experiments.gating.stream_bounds import StreamBounds
+    from adapter_workbench.experiments.terminal.progress import Messages
 
     champion = below_champion(not_below_champion, margin)
     adapter = AdapterBounds(min_score, champion, min_agreement, against, max_ece, min_macro_f1, min_worst_label)
@@ -145,7 +145,7 @@ def _gate_adapter(workbench: Workbench, name: str, bounds: AdapterBounds) -> Gat
 
 
 def _gate_experiment(workbench: Workbench, name: str, bounds: StreamBounds) -> Gate:
-    from workbench.adapters.name_resolution import readable
+    from adapter_workbench.workbench.adapters.name_resolution import readable
 
     try:
         return workbench.release.gate_experiment(name, bounds)

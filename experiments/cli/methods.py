@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal.registries import list_command
 
 app = list_command(
-    "workbench.methods.methods",
+    "adapter_workbench.workbench.methods.methods",
     "METHODS",
     __doc__,
     "List the methods, one line each; join names with + to use several together (lora+bitfit).",

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from experiments.terminal.options import Assignments
-from experiments.terminal.output import Json, emit, stdout, table
+from adapter_workbench.experiments.terminal.options import Assignments
+from adapter_workbench.experiments.terminal.output import Json, emit, stdout, table
 
 app = typer.Typer(add_completion=False)
 
@@ -34,8 +34,8 @@ def plan(
 
     Settings of the method are given by name: --set rank=16, --set optimizer=adamw-8bit.
     """
-    from experiments.engine.forecast import workload
-    from workbench.training.cost_model import LEFT_OVER
+    from adapter_workbench.experiments.engine.forecast import workload
+    from adapter_workbench.workbench.training.cost_model import LEFT_OVER
 
     budget = {
         "checkpointing": "on" if checkpointing else "off",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from experiments.terminal import completion, next_steps
-from experiments.terminal.options import (
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.options import (
     Assignments,
     Folders,
     MaxFalseRejections,
@@ -22,7 +22,7 @@ from experiments.terminal.options import (
     out_option,
     path_option,
 )
-from experiments.terminal.output import (
+from adapter_workbench.experiments.terminal.output import (
     ANSWERS,
     DOCUMENT,
     Json,
@@ -33,16 +33,16 @@ from experiments.terminal.output import (
     stdout,
     table,
 )
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from experiments.answers.known_labels import KnownLabels
-    from experiments.answers.predicting import Ask
-    from experiments.api import Workbench
-    from experiments.terminal.asking import AnswerFile
-    from fusion.routing.rejection import Rejection
-    from tasks.rows.row_files import Rows
-    from tasks.rows.table_form import NamedColumns
+    from adapter_workbench.experiments.answers.known_labels import KnownLabels
+    from adapter_workbench.experiments.answers.predicting import Ask
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.terminal.asking import AnswerFile
+    from adapter_workbench.fusion.routing.rejection import Rejection
+    from adapter_workbench.tasks.rows.row_files import Rows
+    from adapter_workbench.tasks.rows.table_form import NamedColumns
 
 app = typer.Typer(add_completion=False)
 
@@ -120,11 +120,11 @@ def predict(
     reads training data needs the adapters' tasks. With --min-routing-score or --max-false-rejections, a text that fits
     none of these tasks gets no answer: with --json, its task is null and nearest_task has the highest score.
     """
-    from experiments.api import Workbench
-    from experiments.terminal.asking import AnswerFile
-    from experiments.terminal.progress import Messages, progress
-    from fusion.routing.rejection import rejection
-    from tasks.rows.table_form import NamedColumns
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.terminal.asking import AnswerFile
+    from adapter_workbench.experiments.terminal.progress import Messages, progress
+    from adapter_workbench.fusion.routing.rejection import rejection
+    from adapter_workbench.tasks.rows.table_form import NamedColumns
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     rejected = rejection(min_routing_score, max_false_rejections)
@@ -162,8 +162,8 @@ def predict(
 
 def _for_router(ask: Ask, file: Path | None, texts: list[str] | None, named: NamedColumns) -> tuple[Rows, KnownLabels]:
     """Return the rows to answer for, and what answers them through a router: several tasks have no labels in common."""
-    from experiments.answers.known_labels import KnownLabels
-    from experiments.terminal.asking import texts_of
+    from adapter_workbench.experiments.answers.known_labels import KnownLabels
+    from adapter_workbench.experiments.terminal.asking import texts_of
 
     rows, text_of = texts_of(file, texts, named)
     return rows, KnownLabels(text_of, ask, None, None, None)
@@ -180,9 +180,9 @@ def _for_adapter(
 
     ``asked``: the adapter, its backbone, and whether each text is computed alone.
     """
-    from experiments.answers.known_labels import KnownLabels, label_column
-    from experiments.terminal.asking import texts_of
-    from tasks.reading.text_files import require_readable
+    from adapter_workbench.experiments.answers.known_labels import KnownLabels, label_column
+    from adapter_workbench.experiments.terminal.asking import texts_of
+    from adapter_workbench.tasks.reading.text_files import require_readable
 
     if file is None:
         rows, text_of = texts_of(None, texts, named)  # mistakes in them are said before those in the adapter's name
@@ -226,7 +226,7 @@ def _entries(texts: Sequence[Any], predictions: Sequence[Any], right: Sequence[s
 
 def _print(rows: Rows, known: KnownLabels, router: str | None, as_json: bool, out: Path | None) -> None:
     """Ask about the rows, and print the answers; ``out`` is a file for what --json prints."""
-    from workbench.files.atomic import write_whole
+    from adapter_workbench.workbench.files.atomic import write_whole
 
     texts = [known.text_of(row) for row in rows]
     predictions = known.ask([text for text in texts if text is not None])
@@ -260,7 +260,7 @@ def _table_row(prediction: Any, routed: bool) -> list[str]:
 
 
 def _rejected(few: int, number: int, router: str | None) -> str:
-    from fusion.routing.routers import ROUTERS
+    from adapter_workbench.fusion.routing.routers import ROUTERS
 
     return f"None of these tasks: {few:,} of {number:,} texts, by the score ({ROUTERS.get(str(router)).meaning})."
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal.registries import list_command
 
 app = list_command(
-    "workbench.probes", "PROBES", __doc__, "List the probes, one line each; a recipe names them under 'probes'."
+    "adapter_workbench.workbench.probes",
+    "PROBES",
+    __doc__,
+    "List the probes, one line each; a recipe names them under 'probes'.",
 )

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders
-from experiments.terminal.output import Json, emit, stdout, table
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.options import Assignments, Folders
+from adapter_workbench.experiments.terminal.output import Json, emit, stdout, table
+from adapter_workbench.experiments.terminal.registries import list_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.engine.needs import Need
+    from adapter_workbench.experiments.engine.needs import Need
 
 ABOUT = "List the shipped recipes: experiments for `workbench run NAME`."
-app = list_command("experiments.engine.recipes", "RECIPES", ABOUT, "List the recipes, one line each.")
+app = list_command("adapter_workbench.experiments.engine.recipes", "RECIPES", ABOUT, "List the recipes, one line each.")
 
 Recipe = Annotated[
     str,
@@ -32,7 +32,7 @@ def show(recipe: Recipe, as_json: Json = False) -> None:
     """Print the text of a recipe; save it in a file to change it: workbench run FILE."""
     from pathlib import Path
 
-    from experiments.engine.recipes import find_recipe
+    from adapter_workbench.experiments.engine.recipes import find_recipe
 
     document = find_recipe(recipe)
     if as_json:
@@ -52,10 +52,10 @@ def check(
 
     No network is used. The exit code is 1 if something is neither here nor to be downloaded.
     """
-    from experiments.engine.needs import needs
-    from experiments.engine.recipes import find_recipe
-    from experiments.studies import study_for
-    from tasks.loading.registry import user_folders
+    from adapter_workbench.experiments.engine.needs import needs
+    from adapter_workbench.experiments.engine.recipes import find_recipe
+    from adapter_workbench.experiments.studies import study_for
+    from adapter_workbench.tasks.loading.registry import user_folders
 
     document = find_recipe(recipe).set(assignments or [])
     model = study_for(document.data).recipe

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
-from experiments.terminal.output import Json, emit
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
+from adapter_workbench.experiments.terminal.output import Json, emit
 
 app = typer.Typer(add_completion=False)
 
@@ -46,8 +46,8 @@ def repair(
     --set refit-head.examples=64. It is an experiment called EXPERIMENT-repaired; a recipe with `repair: EXPERIMENT`
     is run by `workbench run`, with --jobs and --dry-run.
     """
-    from experiments.api import Workbench
-    from experiments.terminal.experiment import carry_out, print_report
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.terminal.experiment import carry_out, print_report
 
     workbench = Workbench(workspace, tasks)
     plan = workbench.repair_plan(experiment, listed(method), strategy or [], assignments or [])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal.registries import list_command
 
 app = list_command(
-    "experiments.repairs", "REPAIRS", __doc__, "List the repairs, one line each; `workbench repair` tries them."
+    "adapter_workbench.experiments.repairs",
+    "REPAIRS",
+    __doc__,
+    "List the repairs, one line each; `workbench repair` tries them.",
 )

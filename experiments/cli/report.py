@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from experiments.cli._history import presentation_of, print_runs
-from experiments.terminal import completion
-from experiments.terminal.options import Overwrite, WorkspaceOption, listed, out_option, path_option
-from experiments.terminal.output import (
+from adapter_workbench.experiments.cli._history import presentation_of, print_runs
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.options import Overwrite, WorkspaceOption, listed, out_option, path_option
+from adapter_workbench.experiments.terminal.output import (
     DOCUMENT,
     REPORTS,
     Json,
@@ -22,13 +22,13 @@ from experiments.terminal.output import (
     stderr,
     stdout,
 )
-from workbench.errors import InputError, IntegrityError
+from adapter_workbench.workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.reporting.presentation import Presentation
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
 
@@ -95,9 +95,9 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Report on EXPERIMENT, finished or not, from what the workspace holds."""
-    from experiments.reporting.chosen_columns import with_columns
-    from experiments.workspace import find_workspace
-    from workbench.files.atomic import require_new, write_whole
+    from adapter_workbench.experiments.reporting.chosen_columns import with_columns
+    from adapter_workbench.experiments.workspace import find_workspace
+    from adapter_workbench.workbench.files.atomic import require_new, write_whole
 
     chosen_workspace = find_workspace(workspace)
     written_to: dict[str, object] = {"html": html, "latex": latex, "csv": csv, "out": out, "figures": figures}
@@ -130,7 +130,7 @@ def report(
     if as_json:
         emit(presentation.document(full))
         return
-    from experiments.reporting.terminal import show
+    from adapter_workbench.experiments.reporting.terminal import show
 
     show(tables, stdout, "" if run or against else page_of(chosen_workspace.experiment(experiment)))
     lines = [*(f"Written: {path}" for path in written), *([f"Logged to {uri}"] if uri else [])]
@@ -161,7 +161,7 @@ def _require_together(
 
 def _require_targets(targets: Sequence[Path], overwrite: bool) -> None:
     """Raise InputError where nothing can be written, or a file is there that may not be replaced."""
-    from workbench.files.atomic import require_folder_of, require_new
+    from adapter_workbench.workbench.files.atomic import require_folder_of, require_new
 
     if overwrite and not targets:
         raise InputError("--overwrite needs a file to write", hint="Add --out, --html, --latex, --csv or --figures.")
@@ -180,7 +180,7 @@ def _exports(
     form: str,
 ) -> Iterator[tuple[Path, str | bytes]]:
     """Yield what is to be written, and where; ``chosen`` has the tables that were chosen."""
-    from experiments.reporting import csv_tables, files
+    from adapter_workbench.experiments.reporting import csv_tables, files
 
     if html:
         yield html, report_content(presentation, ".html")
@@ -194,9 +194,9 @@ def _exports(
 
 def _log(presentation: Presentation, workspace: Workspace) -> str:
     """Log an experiment to MLflow, and return MLflow's address."""
-    from experiments.engine.publish import log_whole
-    from experiments.tracking.anew import tracker_here
-    from workbench.mlflow.address import printable_address
+    from adapter_workbench.experiments.engine.publish import log_whole
+    from adapter_workbench.experiments.tracking.anew import tracker_here
+    from adapter_workbench.workbench.mlflow.address import printable_address
 
     tracker = tracker_here(workspace, stderr.print)
     log_whole(tracker, presentation, workspace)
@@ -205,7 +205,7 @@ def _log(presentation: Presentation, workspace: Workspace) -> str:
 
 def _description(workspace: Workspace, name: str) -> str:
     """Return one line about an experiment from its record alone; where that cannot be read, why."""
-    from experiments.studies import study_of
+    from adapter_workbench.experiments.studies import study_of
 
     try:
         record = workspace.records.require(name)

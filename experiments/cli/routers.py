@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal.registries import list_command
 
 app = list_command(
-    "fusion.routing.routers",
+    "adapter_workbench.fusion.routing.routers",
     "ROUTERS",
     __doc__,
     "List the routers, one line each; `workbench predict router:NAME` uses one.",

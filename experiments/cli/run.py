@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import completion, next_steps
-from experiments.terminal.options import (
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.options import (
     Assignments,
     Cluster,
     DryRun,
@@ -19,14 +19,14 @@ from experiments.terminal.options import (
     WorkspaceOption,
     require_dry_run,
 )
-from experiments.terminal.output import Json, emit, stderr
-from workbench.errors import InputError
+from adapter_workbench.experiments.terminal.output import Json, emit, stderr
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.api import Workbench
-    from experiments.engine.study import Plan, Report
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.engine.study import Plan, Report
 
 app = typer.Typer(add_completion=False)
 
@@ -75,11 +75,11 @@ def run(
     `workbench recipes list` names the shipped recipes: streams of tasks, repairs of a finished one, and comparisons of
     methods, of compositions and of routers. Work that is finished, in this run or another, is not done again.
     """
-    from experiments.api import Workbench
-    from experiments.engine.until_decided import MOST_SEEDS
-    from experiments.reporting.power import CONTINUED, enough_seeds
-    from experiments.studies import STUDIES
-    from experiments.terminal import experiment, looks_ahead
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.engine.until_decided import MOST_SEEDS
+    from adapter_workbench.experiments.reporting.power import CONTINUED, enough_seeds
+    from adapter_workbench.experiments.studies import STUDIES
+    from adapter_workbench.experiments.terminal import experiment, looks_ahead
 
     require_dry_run(measure, dry_run)
     if recipe is None:
@@ -118,8 +118,8 @@ def run(
 
 def _show(report: Report, workbench: Workbench, plan: Plan, as_json: bool, workspace: Path | None, again: str) -> None:
     """Print a report, and what follows from it; ``again`` is the command that made it, without seeds."""
-    from experiments.studies.core.report import StudyReport
-    from experiments.terminal import experiment
+    from adapter_workbench.experiments.studies.core.report import StudyReport
+    from adapter_workbench.experiments.terminal import experiment
 
     if as_json:
         emit(report.as_json())
@@ -134,7 +134,7 @@ def _show(report: Report, workbench: Workbench, plan: Plan, as_json: bool, works
 
 def _until_decided(again: str, seeds: int) -> str:
     """Return the command that adds seeds until it is decided, up to so many."""
-    from experiments.engine.until_decided import MOST_SEEDS
+    from adapter_workbench.experiments.engine.until_decided import MOST_SEEDS
 
     return f"{again} --until-decided{f' --most-seeds {seeds}' if seeds > MOST_SEEDS else ''}"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal.registries import list_command
 
 app = list_command(
-    "experiments.scenarios",
+    "adapter_workbench.experiments.scenarios",
     "SCENARIOS",
     __doc__,
     "List the scenarios, one line each; a recipe names one under 'scenario'.",
     "growing and drifting are for recipes with `updates`, the others for streams of several tasks.",
-    [("experiments.arrivals", "ARRIVALS")],
+    [("adapter_workbench.experiments.arrivals", "ARRIVALS")],
 )

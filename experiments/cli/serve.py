@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders, MaxFalseRejections, MinRoutingScore, WorkspaceOption
-from experiments.terminal.output import stderr, stdout
-from workbench.errors import InputError
-from workbench.settings.base import Document
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.options import (
+    Assignments,
+    Folders,
+    MaxFalseRejections,
+    MinRoutingScore,
+    WorkspaceOption,
+)
+from adapter_workbench.experiments.terminal.output import stderr, stdout
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from experiments.answers.http_server.selection import Selection
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.experiments.answers.http_server.selection import Selection
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 app = typer.Typer(add_completion=False)
 
@@ -72,16 +78,16 @@ def serve(
     changes the router's settings. With --min-routing-score or --max-false-rejections, a router gives no answer to a
     text that fits none of the tasks.
     """
-    from experiments.answers.http_server import address
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.selection import select
-    from experiments.terminal.progress import Messages
-    from experiments.workspace import find_workspace
-    from fusion.routing.rejection import rejection
-    from fusion.routing.routers import ROUTERS
-    from tasks.loading import registry
-    from workbench.machine.batch_queue import Batching
-    from workbench.machine.listener import Changed
+    from adapter_workbench.experiments.answers.http_server import address
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.selection import select
+    from adapter_workbench.experiments.terminal.progress import Messages
+    from adapter_workbench.experiments.workspace import find_workspace
+    from adapter_workbench.fusion.routing.rejection import rejection
+    from adapter_workbench.fusion.routing.routers import ROUTERS
+    from adapter_workbench.tasks.loading import registry
+    from adapter_workbench.workbench.machine.batch_queue import Batching
+    from adapter_workbench.workbench.machine.listener import Changed
 
     rejected = rejection(min_routing_score, max_false_rejections)
     if not router and (option := "--set" if assignments else rejected and rejected.option):
@@ -102,12 +108,12 @@ def serve(
         if key is None and not address.is_this_machine_alone(bound):
             stderr.print(f"Warning: everybody who reaches {address.url(bound)} can ask: there is no --api-key-file.")
         stderr.print(f"Opening {_adapter_count(first)} …")
-        from experiments.answers.http_server.current import Routing  # torch comes with it
-        from experiments.answers.http_server.metrics import Metrics
-        from experiments.answers.http_server.server import serve as answer
-        from experiments.answers.http_server.service import Service
-        from workbench.machine.lazy_imports import import_models
-        from workbench.machine.memory import MB, objects_set_aside
+        from adapter_workbench.experiments.answers.http_server.current import Routing  # torch comes with it
+        from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+        from adapter_workbench.experiments.answers.http_server.server import serve as answer
+        from adapter_workbench.experiments.answers.http_server.service import Service
+        from adapter_workbench.workbench.machine.lazy_imports import import_models
+        from adapter_workbench.workbench.machine.memory import MB, objects_set_aside
 
         settings = Document({}, "command line").set(assignments or [])
         routing = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal.registries import list_command
 
-app = list_command("experiments.strategies", "STRATEGIES", __doc__, "List the strategies, one line each.")
+app = list_command(
+    "adapter_workbench.experiments.strategies", "STRATEGIES", __doc__, "List the strategies, one line each."
+)

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.cli import _versions
-from experiments.terminal import completion
-from experiments.terminal.data_check import print_check
-from experiments.terminal.next_steps import options, print_next, training
-from experiments.terminal.options import FOLDERS, Folders
-from experiments.terminal.output import Json, emit, listing, stderr, stdout, table
-from tasks.loading import registry
-from tasks.task_file.spec import TaskSpec
-from workbench.errors import DataError, InputError
-from workbench.settings.base import Document
+from adapter_workbench.experiments.cli import _versions
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.data_check import print_check
+from adapter_workbench.experiments.terminal.next_steps import options, print_next, training
+from adapter_workbench.experiments.terminal.options import FOLDERS, Folders
+from adapter_workbench.experiments.terminal.output import Json, emit, listing, stderr, stdout, table
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.workbench.errors import DataError, InputError
+from adapter_workbench.workbench.settings.base import Document
 
 KEPT_TOKENS = 128  # of a text, where `check` counts the texts that are cut
 app = typer.Typer(
@@ -77,7 +77,7 @@ def check(
     tasks: Folders = None,
 ) -> None:
     """Load a task and report sizes, balance, duplicates, leakage and, with --backbone, lengths and unknown tokens."""
-    from tasks.drafting.check import check as examine
+    from adapter_workbench.tasks.drafting.check import check as examine
 
     if max_length is not None and not backbone:
         raise InputError("--max-length needs --backbone NAME", hint="Tokens are counted by its tokenizer.")
@@ -87,7 +87,7 @@ def check(
     task = registry.load(spec)
     tokenizer = None
     if backbone:
-        from workbench.backbone.names import open_backbone
+        from adapter_workbench.workbench.backbone.names import open_backbone
 
         tokenizer = open_backbone(backbone).tokenizer
     report = examine(task, tokenizer, length if tokenizer else None)
@@ -151,12 +151,12 @@ def new(
     where it is not certain. It asks nothing if one of the options that describe the task is given, with --yes, in a
     notebook, or without a terminal.
     """
-    from experiments.terminal import drafting
-    from tasks.drafting.draft import draft, require_new, write
-    from tasks.drafting.found_data import data_at
-    from tasks.drafting.guess import GivenColumns
-    from tasks.reading.dialect import DialectSettings
-    from tasks.reading.formats import known_format
+    from adapter_workbench.experiments.terminal import drafting
+    from adapter_workbench.tasks.drafting.draft import draft, require_new, write
+    from adapter_workbench.tasks.drafting.found_data import data_at
+    from adapter_workbench.tasks.drafting.guess import GivenColumns
+    from adapter_workbench.tasks.reading.dialect import DialectSettings
+    from adapter_workbench.tasks.reading.formats import known_format
 
     folder = registry.writable_folder(tasks)
     require_new(name, folder, force=force)
@@ -188,7 +188,7 @@ app.command()(_versions.diff)
 
 def _next_steps(name: str, kind: str, folder: Path, option_text: str) -> None:
     """Load the new task, so that whatever is wrong with its data is said now, and print what comes next."""
-    from tasks.rows.sufficiency import sentence
+    from adapter_workbench.tasks.rows.sufficiency import sentence
 
     try:
         task = registry.load(registry.find(name, [folder]))

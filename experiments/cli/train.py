@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from experiments.reporting.label_table import in_words
-from experiments.reporting.wording import baseline, megabytes, score, seconds
-from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
-from experiments.terminal.output import Json, emit, from_here, stdout, table
-from workbench.errors import InputError
-from workbench.machine.processes import is_first
-from workbench.settings.bounds import LARGEST_SEED
+from adapter_workbench.experiments.reporting.label_table import in_words
+from adapter_workbench.experiments.reporting.wording import baseline, megabytes, score, seconds
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
+from adapter_workbench.experiments.terminal.output import Json, emit, from_here, stdout, table
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.processes import is_first
+from adapter_workbench.workbench.settings.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
 
@@ -46,10 +46,10 @@ def train(
     MLflow, experiment `adapters`. --register makes it a version of TASK.METHOD, and the champion if it beats the
     present champion on validation.
     """
-    from experiments.api import Workbench
-    from experiments.engine.work import Work
-    from experiments.terminal.progress import progress
-    from tasks.loading import registry
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.engine.work import Work
+    from adapter_workbench.experiments.terminal.progress import progress
+    from adapter_workbench.tasks.loading import registry
 
     workbench = Workbench(workspace, tasks)
     if method is None:
@@ -85,7 +85,7 @@ def train(
         rows += [("registered", f"{registered.name} version {registered.version}"), ("", registered.decision)]
     table(["", ""], rows)
     if trained.learned_nothing:
-        from experiments.reporting.learned_nothing import advice
+        from adapter_workbench.experiments.reporting.learned_nothing import advice
 
         stdout.print(f"\n{advice(manifest, trained.learned_nothing)}")
     here, given = next_steps.options(workspace), next_steps.options(workspace, tasks, assignments)

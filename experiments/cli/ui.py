@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal.options import WorkspaceOption
-from experiments.terminal.output import stderr, stdout
-from workbench.errors.printable import printable
-from workbench.files.digest import key
-from workbench.files.scratch import scratch_folder
-from workbench.machine.interpreter import PYTHON, SAFE_PATH
-from workbench.mlflow.relocation import ARTIFACTS
+from adapter_workbench.experiments.terminal.options import WorkspaceOption
+from adapter_workbench.experiments.terminal.output import stderr, stdout
+from adapter_workbench.workbench.errors.printable import printable
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.machine.interpreter import PYTHON, SAFE_PATH
+from adapter_workbench.workbench.mlflow.relocation import ARTIFACTS
 
 if TYPE_CHECKING:
-    from experiments.workspace import Workspace
-    from workbench.mlflow.tracker import Tracker
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.mlflow.tracker import Tracker
 
 app = typer.Typer(add_completion=False)
 
@@ -57,10 +57,10 @@ def ui(
 
     Each workspace has its own port, because a browser remembers by address which panels are closed.
     """
-    from experiments.workspace import find_workspace
-    from workbench.errors import InputError
-    from workbench.mlflow.address import printable_address, tracking_uri
-    from workbench.mlflow.tracker import Tracker
+    from adapter_workbench.experiments.workspace import find_workspace
+    from adapter_workbench.workbench.errors import InputError
+    from adapter_workbench.workbench.mlflow.address import printable_address, tracking_uri
+    from adapter_workbench.workbench.mlflow.tracker import Tracker
 
     chosen_workspace = find_workspace(workspace)
     uri = tracking_uri(chosen_workspace.root)
@@ -90,8 +90,8 @@ def ui(
 
 def _tell_champions(workspace: Workspace) -> None:
     """Let MLflow's aliases follow the workspace's champions; where that cannot be done, the UI is shown too."""
-    from experiments.gating.registry import reconcile
-    from workbench.errors import WorkbenchError
+    from adapter_workbench.experiments.gating.registry import reconcile
+    from adapter_workbench.workbench.errors import WorkbenchError
 
     with suppress(WorkbenchError):  # a workspace that can only be read; or a server that says so when it is asked
         reconcile(workspace, stderr.print)
@@ -102,11 +102,11 @@ def _writable(tracker: Tracker, database: Path, workspace: Workspace, scratch: P
 
     What a workspace that was moved has elsewhere is logged anew there.
     """
-    from experiments.tracking.anew import log_anew
-    from workbench.mlflow import database as databases
-    from workbench.mlflow.bounded_client import LOCAL
-    from workbench.mlflow.relocation import DatabaseFiles
-    from workbench.mlflow.tracker import Tracker
+    from adapter_workbench.experiments.tracking.anew import log_anew
+    from adapter_workbench.workbench.mlflow import database as databases
+    from adapter_workbench.workbench.mlflow.bounded_client import LOCAL
+    from adapter_workbench.workbench.mlflow.relocation import DatabaseFiles
+    from adapter_workbench.workbench.mlflow.tracker import Tracker
 
     if databases.is_writable(database):
         return tracker
@@ -155,7 +155,7 @@ def _serve(command: list[str], store: str) -> None:
 
 def _own_port(root: Path) -> int:
     """Return the port of a workspace, the same each time; any that is free where another program has it."""
-    from workbench.errors import InputError
+    from adapter_workbench.workbench.errors import InputError
 
     try:
         return _free_port(FIRST_PORT + int(key(str(root.resolve()))[:8], 16) % PORTS)
@@ -165,7 +165,7 @@ def _own_port(root: Path) -> int:
 
 def _free_port(wanted: int) -> int:
     """Return ``wanted``, or for 0 any port that is free; raises InputError where nothing can listen at it."""
-    from workbench.errors import InputError
+    from adapter_workbench.workbench.errors import InputError
 
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does, after one that has just ended

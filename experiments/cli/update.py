@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.gating.adapter_bounds import MARGIN
-from experiments.terminal import completion, next_steps
-from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
-from experiments.terminal.bounds import (
+from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.added import MarginBelow, MaxLeakage, print_added
+from adapter_workbench.experiments.terminal.bounds import (
     AcceptLoss,
     MaxFlips,
     MaxLostOnOld,
@@ -19,13 +19,20 @@ from experiments.terminal.bounds import (
     MinWorstLabel,
     adapter_bounds,
 )
-from experiments.terminal.candidate import Html, require_page, write_page
-from experiments.terminal.options import Assignments, DryRun, Folders, Overwrite, TaskName, WorkspaceOption
-from experiments.terminal.output import Json, emit, stdout
-from workbench.settings.bounds import LARGEST_SEED
+from adapter_workbench.experiments.terminal.candidate import Html, require_page, write_page
+from adapter_workbench.experiments.terminal.options import (
+    Assignments,
+    DryRun,
+    Folders,
+    Overwrite,
+    TaskName,
+    WorkspaceOption,
+)
+from adapter_workbench.experiments.terminal.output import Json, emit, stdout
+from adapter_workbench.workbench.settings.bounds import LARGEST_SEED
 
 if TYPE_CHECKING:
-    from experiments.updates.plan import UpdatePlan
+    from adapter_workbench.experiments.updates.plan import UpdatePlan
 
 app = typer.Typer(add_completion=False)
 
@@ -76,10 +83,10 @@ def update(
     (--accept-loss accepts what is lost). The same command again repeats nothing that is done. To undo it:
     `workbench adapters rollback`. For the report on adapters that exist: `workbench adapters compare`.
     """
-    from experiments.api import Workbench
-    from experiments.engine.work import Work
-    from experiments.gating.candidate.bounds import CandidateBounds
-    from experiments.terminal.progress import Messages, progress
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.engine.work import Work
+    from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+    from adapter_workbench.experiments.terminal.progress import Messages, progress
 
     bounds = adapter_bounds(min_score, margin, min_macro_f1, min_worst_label, accept_loss)
     beside = CandidateBounds(max_lost_on_old, max_flips, min_new_label)

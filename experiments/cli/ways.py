@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from experiments.terminal.registries import list_command
+from adapter_workbench.experiments.terminal.registries import list_command
 
-app = list_command("experiments.ways", "WAYS", __doc__, "List the ways to update an adapter, one line each.")
+app = list_command(
+    "adapter_workbench.experiments.ways", "WAYS", __doc__, "List the ways to update an adapter, one line each."
+)

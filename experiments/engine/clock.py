@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from experiments.engine.work import UNKNOWN, Work
-from experiments.workspace.pace import Speed
+from adapter_workbench.experiments.engine.work import UNKNOWN, Work
+from adapter_workbench.experiments.workspace.pace import Speed
 
 
 @dataclass(eq=False)

@@ -6,20 +6,20 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from experiments.engine.finding import Finding, attempt
-from workbench.backbone.quantisation import keep_as_packed
-from workbench.errors import InputError
-from workbench.training import require_optimizer
+from adapter_workbench.experiments.engine.finding import Finding, attempt
+from adapter_workbench.workbench.backbone.quantisation import keep_as_packed
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.training import require_optimizer
 
 if TYPE_CHECKING:
-    from workbench.settings.base import Quantization
+    from adapter_workbench.workbench.settings.base import Quantization
 
 
 def device_findings() -> Iterator[Finding]:
     """Yield whether there is a GPU, and whether bfloat16 is fast."""
     import torch
 
-    from workbench.machine.device import accelerator, resolve_precision
+    from adapter_workbench.workbench.machine.device import accelerator, resolve_precision
 
     device = accelerator().type
     gpu = device != "cpu"
@@ -47,7 +47,7 @@ def _gradient(quantization: Quantization) -> str:
     import torch
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
-    from workbench.machine.device import accelerator
+    from adapter_workbench.workbench.machine.device import accelerator
 
     plain = torch.nn.Linear(64, 64)
     layer = (
@@ -68,7 +68,7 @@ def _eight_bit_step() -> str:
     import torch
     from bitsandbytes.optim import AdamW8bit
 
-    from workbench.machine.device import accelerator
+    from adapter_workbench.workbench.machine.device import accelerator
 
     weight = torch.nn.Parameter(torch.zeros(64, 64, device=accelerator()))
     weight.grad = torch.ones_like(weight)

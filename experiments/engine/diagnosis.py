@@ -6,19 +6,19 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from experiments.engine.device_findings import device_findings, quantisation_findings
-from experiments.engine.finding import Finding, attempt
-from workbench.errors import InputError, TrackingError
-from workbench.errors.printable import without_credentials
-from workbench.files.cache import cache_folder
-from workbench.machine.extras import EXTRAS, install_command, installed_version
-from workbench.mlflow.address import printable_address, tracking_uri
-from workbench.mlflow.tracker import Tracker
+from adapter_workbench.experiments.engine.device_findings import device_findings, quantisation_findings
+from adapter_workbench.experiments.engine.finding import Finding, attempt
+from adapter_workbench.workbench.errors import InputError, TrackingError
+from adapter_workbench.workbench.errors.printable import without_credentials
+from adapter_workbench.workbench.files.cache import cache_folder
+from adapter_workbench.workbench.machine.extras import EXTRAS, install_command, installed_version
+from adapter_workbench.workbench.mlflow.address import printable_address, tracking_uri
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.workspace import Workspace
 
 PACKAGES = (
     "torch",

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench.files.digest import key
-from workbench.machine.earlier_names import renamed
-from workbench.settings.plugins import code_behind
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.earlier_names import renamed
+from adapter_workbench.workbench.settings.plugins import code_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from experiments.engine.piece import Effort, Site
-    from experiments.workspace import Workspace
-    from experiments.workspace.piece_results import PieceResults
+    from adapter_workbench.experiments.engine.piece import Effort, Site
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.experiments.workspace.piece_results import PieceResults
 
 
 @dataclass(frozen=True)
 class DocumentPiece:
-    """A :class:`experiments.engine.piece.Piece` whose result is one document.
+    """A :class:`adapter_workbench.experiments.engine.piece.Piece` whose result is one document.
 
     If ``result`` is a function of an installed distribution that adds entries, its code is added to the key.
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from experiments.engine.entries import label_problems
-from experiments.engine.task_names import named_tasks
-from workbench.errors import SettingsError, collect_problems
+from adapter_workbench.experiments.engine.entries import label_problems
+from adapter_workbench.experiments.engine.task_names import named_tasks
+from adapter_workbench.workbench.errors import SettingsError, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.engine.entries import EntryForm, ParsedEntry
-    from experiments.engine.recipes import NamedRecipe
-    from tasks.task_file.spec import TaskSpec
-    from workbench.errors import Problem
-    from workbench.settings.base import Document, Key
-    from workbench.settings.known_keys import LocatedModel
+    from adapter_workbench.experiments.engine.entries import EntryForm, ParsedEntry
+    from adapter_workbench.experiments.engine.recipes import NamedRecipe
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.workbench.errors import Problem
+    from adapter_workbench.workbench.settings.base import Document, Key
+    from adapter_workbench.workbench.settings.known_keys import LocatedModel
 
 RecipeT = TypeVar("RecipeT", bound="NamedRecipe")
 

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from workbench.settings.base import Document, Key
-    from workbench.settings.known_keys import LocatedModel
+    from adapter_workbench.workbench.settings.base import Document, Key
+    from adapter_workbench.workbench.settings.known_keys import LocatedModel
 
     Lookup = Callable[[str, str | None], "Card"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.engine.piece import Piece
-    from experiments.workspace import Workspace
-    from experiments.workspace.pace import Speed
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.experiments.workspace.pace import Speed
 
 
 @dataclass(frozen=True)

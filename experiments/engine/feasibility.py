@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone.names import bits_of, config_of, open_backbone
-from workbench.errors import Problem, SettingsError, collect_problems
-from workbench.methods.methods import require_possible
-from workbench.training import require_classes, require_optimizer
+from adapter_workbench.workbench.backbone.names import bits_of, config_of, open_backbone
+from adapter_workbench.workbench.errors import Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.methods.methods import require_possible
+from adapter_workbench.workbench.training import require_classes, require_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.settings.base import Budget, Key, MethodSettings
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.settings.base import Budget, Key, MethodSettings
 
     Where = Callable[..., str]
 
@@ -35,7 +35,7 @@ def require_feasible(
 
     Raises:
         SettingsError: all that is not possible, in one message.
-        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.config_of` does.
+        UnknownNameError, InputError, AssetError: as :func:`adapter_workbench.workbench.backbone.names.config_of` does.
     """
     (budget, at, _), *_ = budgets
     config, bits = config_of(backbone, where("backbone")), bits_of(backbone) or budget.quantization
@@ -47,7 +47,9 @@ def require_feasible(
         with collect_problems(problems):
             require_optimizer(settings.optimizer, where(*key, "optimizer"))
         if budget.checkpointing == "on":
-            from workbench.training.gradient_checkpointing import require_checkpointing  # torch takes a while
+            from adapter_workbench.workbench.training.gradient_checkpointing import (
+                require_checkpointing,  # torch takes a while
+            )
 
             with collect_problems(problems):
                 require_checkpointing(method, config, where(*at, "checkpointing"))
@@ -79,7 +81,7 @@ def open_feasible(
 
     Raises:
         SettingsError: all that is not possible (see :func:`require_feasible`), or each budget whose texts are too long.
-        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.open_backbone` does.
+        UnknownNameError, InputError, AssetError: as :func:`open_backbone` does.
     """
     require_feasible(where, backbone, uses, kinds, budgets)
     (budget, key, _), *_ = budgets

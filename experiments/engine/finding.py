@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 
 @dataclass(frozen=True)

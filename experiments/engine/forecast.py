@@ -5,22 +5,22 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.engine.lesson import settings_and_budget
-from experiments.engine.piece import Effort, Forecast
-from experiments.engine.timed_steps import TimedSteps, step_shape
-from workbench.backbone.names import bits_of, config_of, says_bf16
-from workbench.machine.device import resolve_precision
-from workbench.methods.methods import require_possible, trained_method
-from workbench.settings.base import Document
+from adapter_workbench.experiments.engine.lesson import settings_and_budget
+from adapter_workbench.experiments.engine.piece import Effort, Forecast
+from adapter_workbench.experiments.engine.timed_steps import TimedSteps, step_shape
+from adapter_workbench.workbench.backbone.names import bits_of, config_of, says_bf16
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.methods import require_possible, trained_method
+from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
-    from workbench.training import Lesson, Teachable
-    from workbench.training.cost_model import Workload
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
+    from adapter_workbench.workbench.training import Lesson, Teachable
+    from adapter_workbench.workbench.training.cost_model import Workload
 
 ANSWER = 32  # tokens of an answer, where no task says
 
@@ -38,8 +38,8 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     Raises:
         InputError: an unknown name or setting, or a method that cannot work on the model.
     """
-    from workbench.training.cost_model import Workload  # torch comes with it
-    from workbench.training.gradient_checkpointing import label_tokens
+    from adapter_workbench.workbench.training.cost_model import Workload  # torch comes with it
+    from adapter_workbench.workbench.training.gradient_checkpointing import label_tokens
 
     card, document = trained_method(method), Document({}, "command line").set(assignments)
     settings, budget = settings_and_budget(document, card.settings)
@@ -65,8 +65,8 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
 
 def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
     """Return what a plain training step of a method on a task takes."""
-    from workbench.training.cost_model import MB
-    from workbench.training.gradient_checkpointing import predict_step
+    from adapter_workbench.workbench.training.cost_model import MB
+    from adapter_workbench.workbench.training.gradient_checkpointing import predict_step
 
     prediction = predict_step(adaptation, budget, task.max_new_tokens or 0)
     return Forecast(round(prediction.peak / MB, 1), prediction.trainable) if prediction else Forecast()

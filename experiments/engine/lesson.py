@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.feasibility import open_feasible
-from tasks.loading import registry
-from workbench.errors import Problem, SettingsError, collect_problems
-from workbench.machine.device import resolve_precision
-from workbench.methods.methods import trained_method
-from workbench.settings.base import Budget
-from workbench.settings.bounds import require_seed
-from workbench.training import Lesson
+from adapter_workbench.experiments.engine.feasibility import open_feasible
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.methods import trained_method
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.settings.bounds import require_seed
+from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from workbench.settings.base import Document, Settings
+    from adapter_workbench.workbench.settings.base import Document, Settings
 
 
 def settings_and_budget(document: Document, settings: type[Settings]) -> tuple[Any, Budget]:
@@ -52,8 +52,10 @@ def plan_lesson(
         raise SettingsError(problems)
     kinds = [spec.file.kind]
     model = open_feasible(document.where, backbone, [(method, settings, ())], kinds, [(budget, ("budget",), kinds)])
-    from workbench.methods.adaptation import Adaptation  # imports torch, which reporting mistakes does not need
-    from workbench.training.default_rates import at_default_rate
+    from adapter_workbench.workbench.methods.adaptation import (
+        Adaptation,  # imports torch, which reporting mistakes does not need
+    )
+    from adapter_workbench.workbench.training.default_rates import at_default_rate
 
     settings = at_default_rate(method, settings, model.config)
     adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments.engine.task_names import named_tasks
-from tasks.loading import registry
-from workbench.backbone.names import backbone_available
-from workbench.errors import Problem, SettingsError, collect_problems
-from workbench.machine.availability import Availability
+from adapter_workbench.experiments.engine.task_names import named_tasks
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.names import backbone_available
+from adapter_workbench.workbench.errors import Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.machine.availability import Availability
 
 if TYPE_CHECKING:
-    from experiments.engine.recipes import NamedRecipe
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.engine.recipes import NamedRecipe
+    from adapter_workbench.workbench.settings.base import Document
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from experiments.engine.timed_steps import TimedSteps
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.timed_steps import TimedSteps
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 @dataclass(frozen=True)

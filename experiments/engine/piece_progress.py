@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from experiments.engine.work import Work
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.work import Work
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.finding import Finding
-from tasks.sources.python import GROUP as ROWS
-from workbench.errors import PluginError, suggest
-from workbench.settings.plugins import groups, plugins_of
+from adapter_workbench.experiments.engine.finding import Finding
+from adapter_workbench.tasks.sources.python import GROUP as ROWS
+from adapter_workbench.workbench.errors import PluginError, suggest
+from adapter_workbench.workbench.settings.plugins import groups, plugins_of
 
 if TYPE_CHECKING:
-    from workbench.settings.plugins import Plugin
-    from workbench.settings.registry import Modules
+    from adapter_workbench.workbench.settings.plugins import Plugin
+    from adapter_workbench.workbench.settings.registry import Modules
 
 REMEDY = "mend that package or uninstall it; its other entries work"
 

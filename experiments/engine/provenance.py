@@ -8,9 +8,9 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workbench.machine.extras import installed_version
-from workbench.machine.package_versions import DISTRIBUTION, PACKAGES
-from workbench.settings.plugins import imported_code
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.machine.package_versions import DISTRIBUTION, PACKAGES
+from adapter_workbench.workbench.settings.plugins import imported_code
 
 PLUGINS = "plugins"  # distributions that add entries, each with its version and the digest of its code
 

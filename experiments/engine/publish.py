@@ -7,24 +7,24 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.engine.system_metrics import points
-from experiments.reporting import mlflow_run
-from experiments.reporting.files import files
-from workbench.errors import TrackingError, UnwritableError
-from workbench.files.atomic import write_whole
-from workbench.files.size_limit import says_too_large
-from workbench.machine.processes import is_first
-from workbench.mlflow.address import database_of, printable_address, tracking_uri
-from workbench.mlflow.database import is_writable
-from workbench.mlflow.tracker import Tracker
+from adapter_workbench.experiments.engine.system_metrics import points
+from adapter_workbench.experiments.reporting import mlflow_run
+from adapter_workbench.experiments.reporting.files import files
+from adapter_workbench.workbench.errors import TrackingError, UnwritableError
+from adapter_workbench.workbench.files.atomic import write_whole
+from adapter_workbench.workbench.files.size_limit import says_too_large
+from adapter_workbench.workbench.machine.processes import is_first
+from adapter_workbench.workbench.mlflow.address import database_of, printable_address, tracking_uri
+from adapter_workbench.workbench.mlflow.database import is_writable
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.reporting.presentation import Presentation
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 PAUSE = 60.0  # shortest time, in seconds, until a server that failed is tried again
 SHARE = 0.05  # of a run's time that may go into logging while it goes on

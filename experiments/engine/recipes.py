@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from workbench.errors import InputError, UnknownNameError
-from workbench.settings.base import Budget, Document, Key, Settings, read, unique
-from workbench.settings.bounds import Label, Name, Seed
-from workbench.settings.registry import Documents
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
+from adapter_workbench.workbench.settings.base import Budget, Document, Key, Settings, read, unique
+from adapter_workbench.workbench.settings.bounds import Label, Name, Seed
+from adapter_workbench.workbench.settings.registry import Documents
 
 RECIPES = Documents("recipe", [Path(__file__).parents[1] / "recipes"])
 MOST_FITS = 100_000

@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from experiments.engine.provenance import provenance
-from experiments.engine.workers.inline import Inline
-from experiments.workspace import PieceReference, RecordDocument
-from experiments.workspace.damage import READ_ONLY
-from experiments.workspace.origins import left_by
-from experiments.workspace.records import identity
-from workbench.errors import IntegrityError, UnwritableError
-from workbench.machine.processes import is_first
+from adapter_workbench.experiments.engine.provenance import provenance
+from adapter_workbench.experiments.engine.workers.inline import Inline
+from adapter_workbench.experiments.workspace import PieceReference, RecordDocument
+from adapter_workbench.experiments.workspace.damage import READ_ONLY
+from adapter_workbench.experiments.workspace.origins import left_by
+from adapter_workbench.experiments.workspace.records import identity
+from adapter_workbench.workbench.errors import IntegrityError, UnwritableError
+from adapter_workbench.workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.piece import Piece
-    from experiments.engine.study import Plan, Study
-    from experiments.engine.workers import Workers
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.study import Plan, Study
+    from adapter_workbench.experiments.engine.workers import Workers
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
 
     OnPieceDone = Callable[[RecordDocument, Piece, Workspace], None]
 

@@ -9,27 +9,27 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from experiments.workspace import find_workspace
-from workbench.machine.earlier_names import of_room
+from adapter_workbench.experiments.workspace import find_workspace
+from adapter_workbench.workbench.machine.earlier_names import of_room
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.engine.piece import Piece
-    from experiments.engine.recipes import NamedRecipe
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.presentation import Presentation
-    from experiments.reporting.scored import Scores
-    from experiments.workspace import RecordDocument, Workspace
-    from workbench.backbone.pretrained import Backbone
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.recipes import NamedRecipe
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.reporting.scored import Scores
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.settings.base import Document
 
 
 class Plan(Protocol):
     """A recipe with its names resolved and its data read.
 
     Attributes:
-        study: name of its study, in :data:`experiments.studies.STUDIES`.
+        study: name of its study, in :data:`adapter_workbench.experiments.studies.STUDIES`.
         name: of the experiment.
         backbone: that everything is trained on.
         shared_facts: what is the same for all pieces, for the record: values that JSON has.
@@ -49,7 +49,7 @@ class Report(Protocol):
     """The report on an experiment, from the pieces that are done so far.
 
     Attributes:
-        study: name of its study, in :data:`experiments.studies.STUDIES`.
+        study: name of its study, in :data:`adapter_workbench.experiments.studies.STUDIES`.
         complete: whether all pieces are done.
         progress: how many results there are, and how many there will be.
         seeds: of its replications.

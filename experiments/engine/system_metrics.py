@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InputError
-from workbench.files.ordinary import append_text
-from workbench.machine.processes import is_first
-from workbench.mlflow.client_settings import quick_and_quiet
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.ordinary import append_text
+from adapter_workbench.workbench.machine.processes import is_first
+from adapter_workbench.workbench.mlflow.client_settings import quick_and_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tasks.loading import registry
-from workbench.errors import Problem, collect_problems
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import Problem, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tasks.task_file.spec import TaskSpec
-    from workbench.settings.base import Document, Key
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.workbench.settings.base import Document, Key
 
 
 def named_tasks(document: Document, key: Key, folders: Sequence[Path], problems: list[Problem]) -> list[TaskSpec]:

@@ -10,13 +10,13 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from experiments.workspace.pace import Speed
-from workbench.machine.listener import Silent
+from adapter_workbench.experiments.workspace.pace import Speed
+from adapter_workbench.workbench.machine.listener import Silent
 
 if TYPE_CHECKING:
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 SHAPE = ("batch_size", "gradient_accumulation", "max_length", "precision", "quantization")
 STEPS = 10
@@ -64,7 +64,7 @@ class TimedSteps:
         Raises:
             TrainingError: the fit failed.
         """
-        from workbench.training import Lesson, teach  # torch comes with it
+        from adapter_workbench.workbench.training import Lesson, teach  # torch comes with it
 
         batch = self.budget.batch_size
         examples = STEPS * batch * self.budget.gradient_accumulation

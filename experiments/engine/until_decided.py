@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.run import new_record, pending
-from experiments.reporting.added_seeds import further_seeds
-from workbench.errors import InputError
-from workbench.measures.looks import LOOKS, looks_up_to
+from adapter_workbench.experiments.engine.run import new_record, pending
+from adapter_workbench.experiments.reporting.added_seeds import further_seeds
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.looks import LOOKS, looks_up_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from experiments.engine.piece import Piece
-    from experiments.engine.study import Plan, Report, Study
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.study import Plan, Report, Study
+    from adapter_workbench.experiments.workspace import Workspace
 
 MOST_SEEDS = LOOKS[-1]
 WHERE = "--until-decided"

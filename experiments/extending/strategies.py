@@ -1,12 +1,12 @@
 """What strategies are built of: bodies to extend, the stage that they see, and tensors by name."""
 
-from experiments.strategies import Context, State, Strategy
-from experiments.strategies._branches import Branches
-from experiments.strategies._heads import head_file, head_for, head_name, save_heads, stored_head
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from experiments.strategies._stage import Stage
-from experiments.strategies._weights import body_weights, distance
-from workbench.methods.model import Correction, Penalty
+from adapter_workbench.experiments.strategies import Context, State, Strategy
+from adapter_workbench.experiments.strategies._branches import Branches
+from adapter_workbench.experiments.strategies._heads import head_file, head_for, head_name, save_heads, stored_head
+from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.experiments.strategies._stage import Stage
+from adapter_workbench.experiments.strategies._weights import body_weights, distance
+from adapter_workbench.workbench.methods.model import Correction, Penalty
 
 __all__ = ["Branches", "Context", "Correction", "Penalty", "RemedySettings", "SharedWeights", "Stage", "State"]
 __all__ += ["Strategy", "Strength", "body_weights", "distance", "head_file", "head_for", "head_name", "save_heads"]

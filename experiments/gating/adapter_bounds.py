@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.gating.gate import require_number, require_percent
-from workbench.errors import InputError
+from adapter_workbench.experiments.gating.gate import require_number, require_percent
+from adapter_workbench.workbench.errors import InputError
 
 MARGIN = 2.0  # points that may be lost against the champion where they are shown not to be exceeded
 
@@ -17,7 +17,7 @@ class AdapterBounds:
     Attributes:
         min_score: percent; its validation score that counts here.
         below_champion: points that may be lost against the registered champion
-            (:mod:`experiments.gating.takeover`); None where it is not asked.
+            (:mod:`adapter_workbench.experiments.gating.takeover`); None where it is not asked.
         min_agreement: percent of the validation examples to which the adapter ``against`` gives the same answer.
         against: what that adapter is called.
         min_macro_f1: percent; the mean F1 of the labels on the validation examples.

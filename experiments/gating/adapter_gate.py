@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.gating.contest import not_measured
-from experiments.gating.gate import Check, Gate
-from experiments.gating.validation_answers import check_answers, require_answers
-from workbench.methods.kinds import KINDS
+from adapter_workbench.experiments.gating.contest import not_measured
+from adapter_workbench.experiments.gating.gate import Check, Gate
+from adapter_workbench.experiments.gating.validation_answers import check_answers, require_answers
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.gating.contest import Contest
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+    from adapter_workbench.experiments.gating.contest import Contest
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 
 def gate_adapter(

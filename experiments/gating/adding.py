@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.gating.gate import Check, Gate
-from workbench.mlflow.registration import Version
+from adapter_workbench.experiments.gating.gate import Check, Gate
+from adapter_workbench.workbench.mlflow.registration import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.answers.made_adapters import Trained
-    from experiments.gating.contest import Contest
-    from experiments.gating.registry import Registration
-    from workbench.adapters.store import AdapterStore
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.answers.made_adapters import Trained
+    from adapter_workbench.experiments.gating.contest import Contest
+    from adapter_workbench.experiments.gating.registry import Registration
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def check_data(task: Task, most: float) -> Gate:
 
     Bounds and the choice of a champion look at validation, so a text that was learned there flatters the adapter.
     """
-    from tasks.drafting.check import check, ids_of
+    from adapter_workbench.tasks.drafting.check import check, ids_of
 
     report = check(task)
     sizes = {name: split["examples"] for name, split in report["splits"].items()}

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from experiments.gating.adapter_bounds import MARGIN
-from experiments.gating.gate import Check
-from experiments.gating.succession import comparable
-from experiments.gating.takeover import BESIDE, Takeover, compared_with
-from workbench.adapters.name_resolution import registered_name
-from workbench.mlflow.registration import Version
+from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.gate import Check
+from adapter_workbench.experiments.gating.succession import comparable
+from adapter_workbench.experiments.gating.takeover import BESIDE, Takeover, compared_with
+from adapter_workbench.workbench.adapters.name_resolution import registered_name
+from adapter_workbench.workbench.mlflow.registration import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from experiments.gating.candidate.versions import VersionPair
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.gating.candidate.versions import VersionPair
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)

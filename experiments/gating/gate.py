@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from experiments.reporting.wording import plural
-from workbench.errors import GateError, InputError
-from workbench.machine import earlier_names
+from adapter_workbench.experiments.reporting.wording import plural
+from adapter_workbench.workbench.errors import GateError, InputError
+from adapter_workbench.workbench.machine import earlier_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

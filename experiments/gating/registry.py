@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.tracked import run_of, test_scores
-from experiments.gating import succession
-from experiments.gating.contest import Contest, contest
-from experiments.gating.takeover import HOW_TO_ACCEPT
-from experiments.reporting.adapter_run import EXPERIMENT, entry
-from experiments.tracking.anew import tracker_here
-from experiments.workspace.champions import named_champions
-from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
-from workbench.adapters.manifest import AcceptedLoss
-from workbench.adapters.name_resolution import adapter_for_task, readable, registered_name
-from workbench.errors import GateError, InputError, TrackingError
-from workbench.mlflow.address import printable_address
-from workbench.mlflow.registration import CHAMPION, Version
+from adapter_workbench.experiments.answers.tracked import run_of, test_scores
+from adapter_workbench.experiments.gating import succession
+from adapter_workbench.experiments.gating.contest import Contest, contest
+from adapter_workbench.experiments.gating.takeover import HOW_TO_ACCEPT
+from adapter_workbench.experiments.reporting.adapter_run import EXPERIMENT, entry
+from adapter_workbench.experiments.tracking.anew import tracker_here
+from adapter_workbench.experiments.workspace.champions import named_champions
+from adapter_workbench.experiments.workspace.registered_names import RegisteredName, name_from_mlflow
+from adapter_workbench.workbench.adapters.manifest import AcceptedLoss
+from adapter_workbench.workbench.adapters.name_resolution import adapter_for_task, readable, registered_name
+from adapter_workbench.workbench.errors import GateError, InputError, TrackingError
+from adapter_workbench.workbench.mlflow.address import printable_address
+from adapter_workbench.workbench.mlflow.registration import CHAMPION, Version
 
 MOST_NAMED = succession.MOST_NAMED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.mlflow.tracker import Tracker
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.mlflow.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def accept_loss(stored: StoredAdapter, beside: Contest, workspace: Workspace) ->
 
 
 def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> ChampionChange:
-    """Make the version the champion that was so before, or ``to``: see :meth:`experiments.gating.release.Release`."""
+    """Make the version the champion that was so before, or ``to``: see :meth:`Release`."""
     return _change_champion(name, workspace, listener, lambda full, known: succession.back(full, known, to))
 
 
@@ -160,7 +160,7 @@ def promote(
     accepted: bool = False,
     beside: Contest | None = None,
 ) -> ChampionChange:
-    """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`.
+    """Make the version ``to`` the champion: see :meth:`adapter_workbench.experiments.gating.release.Release`.
 
     ``beside`` is how it compares with a champion, where that is known already.
 
@@ -290,7 +290,7 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
         TrackingError: MLflow does not answer.
         UnwritableError: the workspace cannot be written.
     """
-    from workbench.machine.listener import Silent
+    from adapter_workbench.workbench.machine.listener import Silent
 
     tracker = tracker_here(workspace, say)
     with workspace.champions.changing(Silent()) as registered:

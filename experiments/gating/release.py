@@ -5,37 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.answers.naming import adapter_id
-from workbench.adapters.ids import certain_id
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.machine.processes import is_first
+from adapter_workbench.experiments.answers.naming import adapter_id
+from adapter_workbench.workbench.adapters.ids import certain_id
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.answers.made_adapters import Trained
-    from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.gating.adding import AddedTask
-    from experiments.gating.candidate.bounds import CandidateBounds
-    from experiments.gating.candidate.report import CandidateReport
-    from experiments.gating.candidate.versions import VersionPair
-    from experiments.gating.contest import Contest
-    from experiments.gating.gate import Check, Gate
-    from experiments.gating.registry import ChampionChange, Registration
-    from experiments.gating.stream_bounds import StreamBounds
-    from experiments.gating.updating import UpdatedTask
-    from experiments.updates.plan import UpdatePlan
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.answers.made_adapters import Trained
+    from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+    from adapter_workbench.experiments.gating.adding import AddedTask
+    from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+    from adapter_workbench.experiments.gating.candidate.report import CandidateReport
+    from adapter_workbench.experiments.gating.candidate.versions import VersionPair
+    from adapter_workbench.experiments.gating.contest import Contest
+    from adapter_workbench.experiments.gating.gate import Check, Gate
+    from adapter_workbench.experiments.gating.registry import ChampionChange, Registration
+    from adapter_workbench.experiments.gating.stream_bounds import StreamBounds
+    from adapter_workbench.experiments.gating.updating import UpdatedTask
+    from adapter_workbench.experiments.updates.plan import UpdatePlan
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.training import Lesson
 
 
 @dataclass(frozen=True)
 class Release:
-    """What :attr:`experiments.api.Workbench.release` offers. Adapters are named as for ``Workbench.chosen``.
+    """What :attr:`Workbench.release` offers. Adapters are named as for ``Workbench.chosen``.
 
     Of a task's name, the best of its adapters on validation is checked and registered, and not the champion, which is
     registered already.
@@ -52,7 +52,7 @@ class Release:
         stays in the store, and the champion is the one before. The same call again goes on from what is done.
 
         Args:
-            lesson: what :meth:`experiments.api.Workbench.train` would learn.
+            lesson: what :meth:`adapter_workbench.experiments.api.Workbench.train` would learn.
             bounds: on the new adapter.
             leakage: percent of the rows of a split that may stand in a split before it.
 
@@ -60,8 +60,8 @@ class Release:
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
-        from experiments.answers.training import trained
-        from experiments.gating.adding import AddedTask, check_data
+        from adapter_workbench.experiments.answers.training import trained
+        from adapter_workbench.experiments.gating.adding import AddedTask, check_data
 
         data = check_data(lesson.task, leakage)
         if not data.passed:
@@ -88,12 +88,12 @@ class Release:
             accepted: whether a person accepts what it loses.
             champion: the adapter that answered at the beginning: it has to be the same still, and champion still.
         """
-        from experiments.gating.adding import AddedTask, check_compared, check_others
-        from experiments.gating.gate import Gate
-        from experiments.gating.succession import succession_of
-        from experiments.workspace.registered_names import RegisteredName
-        from workbench.adapters.name_resolution import registered_name
-        from workbench.mlflow.registration import Version
+        from adapter_workbench.experiments.gating.adding import AddedTask, check_compared, check_others
+        from adapter_workbench.experiments.gating.gate import Gate
+        from adapter_workbench.experiments.gating.succession import succession_of
+        from adapter_workbench.experiments.workspace.registered_names import RegisteredName
+        from adapter_workbench.workbench.adapters.name_resolution import registered_name
+        from adapter_workbench.workbench.mlflow.registration import Version
 
         adapter = result.adapter
         task, name = adapter.manifest.task.name, registered_name(adapter.manifest)
@@ -119,7 +119,7 @@ class Release:
         from what is done.
 
         Args:
-            plan: see :meth:`experiments.api.Workbench.update_plan`.
+            plan: see :meth:`adapter_workbench.experiments.api.Workbench.update_plan`.
             bounds: on the new adapter.
             leakage: percent of the rows of a split that may stand in a split before it.
             beside: bounds on the new adapter beside the champion; by default none.
@@ -129,14 +129,14 @@ class Release:
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
-        from experiments.answers.training import trained
-        from experiments.gating.adding import AddedTask, check_data
-        from experiments.gating.candidate.bounds import CandidateBounds
-        from experiments.gating.candidate.comparing import compare_candidate
-        from experiments.gating.candidate.publishing import log_or_say
-        from experiments.gating.candidate.versions import between
-        from experiments.gating.updating import UpdatedTask
-        from workbench.methods.sampling import draw
+        from adapter_workbench.experiments.answers.training import trained
+        from adapter_workbench.experiments.gating.adding import AddedTask, check_data
+        from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+        from adapter_workbench.experiments.gating.candidate.comparing import compare_candidate
+        from adapter_workbench.experiments.gating.candidate.publishing import log_or_say
+        from adapter_workbench.experiments.gating.candidate.versions import between
+        from adapter_workbench.experiments.gating.updating import UpdatedTask
+        from adapter_workbench.workbench.methods.sampling import draw
 
         lesson, bounds_beside = plan.lesson, beside or CandidateBounds()
         versions = between(draw(lesson.task, lesson.budget, lesson.seed), plan.versions, plan.older, plan.newer)
@@ -177,7 +177,7 @@ class Release:
         return self._gate(stored, bounds, beside), beside
 
     def _gate(self, stored: StoredAdapter, bounds: AdapterBounds, beside: Contest | None) -> Gate:
-        from experiments.gating.adapter_gate import gate_adapter
+        from adapter_workbench.experiments.gating.adapter_gate import gate_adapter
 
         other = self._verify(bounds.against) if bounds.against else None
         return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, beside)
@@ -193,9 +193,9 @@ class Release:
 
         ``versions`` are those that ``earlier`` and the adapter were trained on, where they are read already.
         """
-        from experiments.gating.contest import contest
-        from experiments.gating.registry import rival
-        from workbench.mlflow.registration import Version
+        from adapter_workbench.experiments.gating.contest import contest
+        from adapter_workbench.experiments.gating.registry import rival
+        from adapter_workbench.workbench.mlflow.registration import Version
 
         if bounds.below_champion is None:
             return None
@@ -221,9 +221,9 @@ class Release:
             InputError: they cannot be compared, a bound cannot be measured, or the task's rows are not to be had.
             IntegrityError: files of an adapter, or of a version of the task, are damaged.
         """
-        from experiments.gating.candidate.bounds import CandidateBounds
-        from experiments.gating.candidate.comparing import compare_candidate
-        from experiments.gating.candidate.versions import version_pair
+        from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+        from adapter_workbench.experiments.gating.candidate.comparing import compare_candidate
+        from adapter_workbench.experiments.gating.candidate.versions import version_pair
 
         first, second = self._verify(champion), self._verify(candidate)
         versions = version_pair(first, second, self.task_folders)
@@ -236,7 +236,7 @@ class Release:
             UnknownNameError: no such experiment, strategy or task.
             InputError: it is not a stream, or it is not finished.
         """
-        from experiments.gating.stream_bounds import gate_experiment
+        from adapter_workbench.experiments.gating.stream_bounds import gate_experiment
 
         return gate_experiment(self.workspace, experiment, bounds)
 
@@ -244,7 +244,7 @@ class Release:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
 
         It becomes the champion of that name where there is none, or where it holds beside the champion
-        (:mod:`experiments.gating.takeover`) and is better or of a later version of the task. The workspace keeps the
+        (:mod:`.takeover`) and is better or of a later version of the task. The workspace keeps the
         champion; MLflow's alias is a copy of that.
 
         Args:
@@ -257,7 +257,7 @@ class Release:
             IntegrityError: its files, or the file with the champions, are damaged.
             TrackingError: the server does not answer, or cannot register models.
         """
-        from experiments.gating.registry import register
+        from adapter_workbench.experiments.gating.registry import register
 
         stored = self._verify(adapter, champions=False)
         return register(stored, self.workspace, self.listener, self.task_folders, beside, accepted)
@@ -280,7 +280,7 @@ class Release:
             InputError: there is no version ``to``, or it is the champion; nothing was changed.
             TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
         """
-        from experiments.gating.registry import promote, take_over
+        from adapter_workbench.experiments.gating.registry import promote, take_over
 
         stored = self._identified(name) if to is None else None
         if stored is not None:
@@ -292,7 +292,7 @@ class Release:
 
         One that is the champion already stays it, so that the same command again repeats nothing. Raises as that.
         """
-        from experiments.gating.registry import standing, take_over
+        from adapter_workbench.experiments.gating.registry import standing, take_over
 
         stored = self._verify(adapter)
         return standing(stored, self.workspace) or take_over(
@@ -311,7 +311,7 @@ class Release:
             InputError: no earlier champion is recorded, or there is no version ``to``; nothing was changed.
             TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
         """
-        from experiments.gating.registry import roll_back
+        from adapter_workbench.experiments.gating.registry import roll_back
 
         return roll_back(name, to, self.workspace, self.listener)
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from experiments.gating.gate import Check, Gate, require_number, require_percent
-from experiments.reporting.replications import over_replications
-from experiments.studies import STUDIES, report_on, study_of
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.experiments.gating.gate import Check, Gate, require_number, require_percent
+from adapter_workbench.experiments.reporting.replications import over_replications
+from adapter_workbench.experiments.studies import STUDIES, report_on, study_of
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from experiments.gating.gate import Limit
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from experiments.workspace import Workspace
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.gating.gate import Limit
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 AT_ONCE = "joint"  # the strategy that learns all tasks at once, and so cannot forget
 

@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.gating.takeover import ACCEPT, Takeover
-from workbench.adapters.ids import by_id
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.experiments.gating.takeover import ACCEPT, Takeover
+from adapter_workbench.workbench.adapters.ids import by_id
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from experiments.workspace.registered_names import RegisteredName
-    from workbench.mlflow.registration import Version
+    from adapter_workbench.experiments.workspace.registered_names import RegisteredName
+    from adapter_workbench.workbench.mlflow.registration import Version
 
 MOST_NAMED = 8  # versions that a message lists
 REGISTER = "Register one: workbench adapters register ID"
@@ -24,7 +24,7 @@ def decide(
     """Return whether a version that was registered is the champion now, and why: the reason says what was compared.
 
     A version becomes the champion where there is none. Else it has to hold beside the champion
-    (:mod:`experiments.gating.takeover`), and to score higher on the rows that both answered, unless it learned a later
+    (:mod:`.takeover`), and to score higher on the rows that both answered, unless it learned a later
     version of the task. Where the rows cannot be asked, it has to score higher on the same validation examples. One
     whose score is its sender's, and one that a person took the place from, does so only by a person's word.
 

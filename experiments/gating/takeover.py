@@ -18,27 +18,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.gating.adapter_bounds import MARGIN
-from experiments.gating.candidate.comparison import ALL, OLD, TITLES
-from experiments.gating.gate import Check
-from experiments.reporting.wording import bounds, number, plural
-from workbench.errors import InputError, WorkError
-from workbench.measures.paired_scores import chance_of_loss, chance_of_none, drop, power_to_rule_out
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.candidate.comparison import ALL, OLD, TITLES
+from adapter_workbench.experiments.gating.gate import Check
+from adapter_workbench.experiments.reporting.wording import bounds, number, plural
+from adapter_workbench.workbench.errors import InputError, WorkError
+from adapter_workbench.workbench.measures.paired_scores import chance_of_loss, chance_of_none, drop, power_to_rule_out
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.gating.candidate.by_label import LabelComparison
-    from experiments.gating.candidate.comparison import GroupComparison
-    from experiments.gating.candidate.judged_rows import JudgedRows
-    from experiments.gating.candidate.versions import VersionPair
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.measures.statistics import Array, Interval
-    from workbench.methods.task import Task
-    from workbench.mlflow.registration import Version
+    from adapter_workbench.experiments.gating.candidate.by_label import LabelComparison
+    from adapter_workbench.experiments.gating.candidate.comparison import GroupComparison
+    from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
+    from adapter_workbench.experiments.gating.candidate.versions import VersionPair
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.measures.statistics import Array, Interval
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.mlflow.registration import Version
 
 ONE_SIDED = 0.025  # level of the test of non-inferiority: that of the 95 % interval
 ENOUGH = 0.8  # power from which the test decides; below, no margin is granted
@@ -216,10 +216,10 @@ def _by_versions(
     margin: float,
     versions: VersionPair | None,
 ) -> Takeover | str:
-    from experiments.gating.candidate.by_label import compare_labels
-    from experiments.gating.candidate.comparison import compare
-    from experiments.gating.candidate.judged_rows import judged_rows
-    from experiments.gating.candidate.versions import ASKED, is_later, version_pair
+    from adapter_workbench.experiments.gating.candidate.by_label import compare_labels
+    from adapter_workbench.experiments.gating.candidate.comparison import compare
+    from adapter_workbench.experiments.gating.candidate.judged_rows import judged_rows
+    from adapter_workbench.experiments.gating.candidate.versions import ASKED, is_later, version_pair
 
     backwards = versions is None and is_later(champion, candidate, folders)
     first, second = (candidate, champion) if backwards else (champion, candidate)
@@ -234,9 +234,9 @@ def _by_scores_of_rows(
     champion: StoredAdapter, candidate: StoredAdapter, workspace: Workspace, folders: Sequence[Path], margin: float
 ) -> Takeover | str:
     """Return the comparison of two adapters of any kind that answer the same rows, by the score of each row."""
-    from experiments.answers.adapter_task import adapter_task
-    from experiments.gating.candidate.versions import ASKED, INSTEAD, NEED
-    from experiments.gating.validation_answers import same_questions
+    from adapter_workbench.experiments.answers.adapter_task import adapter_task
+    from adapter_workbench.experiments.gating.candidate.versions import ASKED, INSTEAD, NEED
+    from adapter_workbench.experiments.gating.validation_answers import same_questions
 
     if not same_questions(champion.manifest.task, candidate.manifest.task):
         return f"{candidate.id} answers for other data than {champion.id}"
@@ -249,8 +249,8 @@ def _by_scores_of_rows(
 
 def _scores(stored: StoredAdapter, task: Task, split: str, workspace: Workspace) -> Array:
     """Return the score of each row, (n,)."""
-    from experiments.workspace.evaluating import answered
-    from experiments.workspace.example_scores import score_column
+    from adapter_workbench.experiments.workspace.evaluating import answered
+    from adapter_workbench.experiments.workspace.example_scores import score_column
 
     outcomes = answered(stored, task, split, workspace.evaluations)
     return outcomes[score_column(outcomes.columns)].to_numpy(dtype=np.float64)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.gating.adding import AddedTask
-    from experiments.gating.candidate.report import CandidateReport
-    from experiments.updates.plan import UpdatePlan
+    from adapter_workbench.experiments.gating.adding import AddedTask
+    from adapter_workbench.experiments.gating.candidate.report import CandidateReport
+    from adapter_workbench.experiments.updates.plan import UpdatePlan
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.answers.adapter_task import adapter_task
-from experiments.gating.gate import Check
-from experiments.reporting.label_table import in_words
-from workbench.errors import InputError
-from workbench.measures.label_counts import macro_f1, worst_label
+from adapter_workbench.experiments.answers.adapter_task import adapter_task
+from adapter_workbench.experiments.gating.gate import Check
+from adapter_workbench.experiments.reporting.label_table import in_words
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.label_counts import macro_f1, worst_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.workspace.evaluations import Evaluations
-    from workbench.adapters.manifest import TaskReference
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+    from adapter_workbench.experiments.workspace.evaluations import Evaluations
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 NEED, INSTEAD = "this bound needs the validation examples", "--min-score"
 
@@ -63,8 +63,8 @@ def check_answers(
     Raises:
         InputError: the data are not to be had, or a backbone is not where it was.
     """
-    from experiments.workspace.evaluating import answered
-    from workbench.probes.calibration import calibration_error, with_confidence
+    from adapter_workbench.experiments.workspace.evaluating import answered
+    from adapter_workbench.workbench.probes.calibration import calibration_error, with_confidence
 
     task = adapter_task(stored, task_folders, NEED, INSTEAD)
     own = answered(stored, task, "validation", known)
@@ -96,7 +96,7 @@ def same_questions(task: TaskReference, other: TaskReference) -> bool:
 
 def _by_label(task: Task, answers: pd.DataFrame, bounds: AdapterBounds) -> Iterator[Check]:
     """Yield the checks of macro F1 and of the worst label; a label that no validation example has is not looked at."""
-    from workbench.methods.kinds import KINDS
+    from adapter_workbench.workbench.methods.kinds import KINDS
 
     counts = KINDS.get(task.kind).label_counts(answers, task.labels)
     scores = counts.scores() if counts else []

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.history.recipe_settings import differing_settings, made_differently
-from experiments.reporting.contrast import as_families, contrast
-from experiments.studies import study_of
-from experiments.workspace.damage import needed_by
-from workbench.errors import InputError
+from adapter_workbench.experiments.history.recipe_settings import differing_settings, made_differently
+from adapter_workbench.experiments.reporting.contrast import as_families, contrast
+from adapter_workbench.experiments.studies import study_of
+from adapter_workbench.experiments.workspace.damage import needed_by
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.history.recipe_settings import SettingDifference
-    from experiments.reporting.contrast import Contrast
-    from experiments.reporting.scored import Scores
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.history.recipe_settings import SettingDifference
+    from adapter_workbench.experiments.reporting.contrast import Contrast
+    from adapter_workbench.experiments.reporting.scored import Scores
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,28 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.history.runs import value_in_words
-from experiments.reporting.cells import gap, over_examples, score, words
-from experiments.reporting.differences import basis, legend, otherwise, shown_gap_in_words
-from experiments.reporting.presentation import Column, Medium, Paragraph, Presentation, Sentences, Table
-from experiments.reporting.wording import MOST_NAMED, begun, plural, unit
-from experiments.studies.watched import STUDY as WATCHED
-from workbench.errors import InputError
+from adapter_workbench.experiments.history.runs import value_in_words
+from adapter_workbench.experiments.reporting.cells import gap, over_examples, score, words
+from adapter_workbench.experiments.reporting.differences import basis, legend, otherwise, shown_gap_in_words
+from adapter_workbench.experiments.reporting.presentation import (
+    Column,
+    Medium,
+    Paragraph,
+    Presentation,
+    Sentences,
+    Table,
+)
+from adapter_workbench.experiments.reporting.wording import MOST_NAMED, begun, plural, unit
+from adapter_workbench.experiments.studies.watched import STUDY as WATCHED
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.history.experiment_difference import ComparedExperiment, ExperimentDifference
-    from experiments.history.recipe_settings import SettingDifference
-    from experiments.reporting.contrast import Contrast
-    from experiments.reporting.presentation import Block, Cell, Tracking
+    from adapter_workbench.experiments.history.experiment_difference import ComparedExperiment, ExperimentDifference
+    from adapter_workbench.experiments.history.recipe_settings import SettingDifference
+    from adapter_workbench.experiments.reporting.contrast import Contrast
+    from adapter_workbench.experiments.reporting.presentation import Block, Cell, Tracking
 
 OWN = "Scores are means over all replications of their side, differences over those that both have."
 EXPLORATORY = "No recipe asks for these differences: they are exploratory, and what stands out has to be tested anew."

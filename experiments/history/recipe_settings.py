@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.workspace import RecordDocument
+    from adapter_workbench.experiments.workspace import RecordDocument
 
 # what follows from other settings and from the data, and what changes no number
 DERIVED = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.history.recipe_settings import differing_settings, settings_of
-from experiments.studies import report_on, study_of
-from workbench.errors import InputError, IntegrityError
+from adapter_workbench.experiments.history.recipe_settings import differing_settings, settings_of
+from adapter_workbench.experiments.studies import report_on, study_of
+from adapter_workbench.workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
-    from experiments.history.recipe_settings import SettingDifference
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.history.recipe_settings import SettingDifference
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 MOST_TOLD = 3  # differences, in a line
 

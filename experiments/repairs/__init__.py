@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from experiments.strategies._groups import ADAPTERS_FOLDER, Groups, groups_in
-from workbench.settings.registry import Modules
+from adapter_workbench.experiments.strategies._groups import ADAPTERS_FOLDER, Groups, groups_in
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
-    from experiments.strategies import Context, State, Strategy
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Settings
+    from adapter_workbench.experiments.strategies import Context, State, Strategy
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Settings
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class EndOfStream:
 
     def open(self) -> Shared:
         """Return the one body after the last stage, opened anew: whoever asks may change it."""
-        from experiments.strategies._heads import head_name, stored_head
+        from adapter_workbench.experiments.strategies._heads import head_name, stored_head
 
         context, state = self.context, self.last
         heads = {head_name(context, task): stored_head(state, task, context).eval() for task in context.tasks}
@@ -118,9 +118,9 @@ class EndOfStream:
 
     def model(self, shared: Shared | Stored, task: Task) -> TaskModel:
         """Return what answers one of the tasks with ``shared`` weights."""
-        from experiments.strategies._heads import head_name, stored_head
-        from workbench.methods.kinds import KINDS
-        from workbench.methods.model import TaskModel
+        from adapter_workbench.experiments.strategies._heads import head_name, stored_head
+        from adapter_workbench.workbench.methods.kinds import KINDS
+        from adapter_workbench.workbench.methods.model import TaskModel
 
         adaptation = self.context.adaptation
         if isinstance(shared, Stored):

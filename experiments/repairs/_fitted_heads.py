@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.methods.sampling import stratified_sample
+from adapter_workbench.workbench.methods.sampling import stratified_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from experiments.repairs import EndOfStream, Shared
-    from experiments.strategies import Context
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.repairs import EndOfStream, Shared
+    from adapter_workbench.experiments.strategies import Context
+    from adapter_workbench.workbench.methods.task import Task
 
 KIND = "classification"  # whose head is a linear layer on one vector a text
 
 
 def by_head(context: Context, tasks: Iterable[Task]) -> dict[str, list[Task]]:
     """Return the tasks under each head, by the name that the head is stored under."""
-    from experiments.strategies._heads import head_name  # torch comes with it
+    from adapter_workbench.experiments.strategies._heads import head_name  # torch comes with it
 
     heads: dict[str, list[Task]] = {}
     for task in tasks:
@@ -50,8 +50,8 @@ def fitted(
             choose its strength; otherwise the validation rows choose it.
         validation_examples: of each task's validation rows; all if None.
     """
-    from fusion.target.fitted_by_folds import fit_head_by_folds
-    from fusion.target.fitted_head import fit_head
+    from adapter_workbench.fusion.target.fitted_by_folds import fit_head_by_folds
+    from adapter_workbench.fusion.target.fitted_head import fit_head
 
     labels = len(tasks[-1].labels)
     held = _read(stream, shared, tasks, "validation", validation_examples)
@@ -64,7 +64,7 @@ def _read(
     stream: EndOfStream, shared: Shared, tasks: Sequence[Task], split: str, size: int | None
 ) -> tuple[NDArray[np.float32], list[int]]:
     """Return the feature vectors (examples, h) of a split of all tasks, and its labels."""
-    from workbench.answering.evaluation import features  # torch comes with it
+    from adapter_workbench.workbench.answering.evaluation import features  # torch comes with it
 
     context, seen, labels = stream.context, [], list[int]()
     for task in tasks:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.repairs import Shared
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.errors import InputError
+from adapter_workbench.experiments.repairs import Shared
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import nn
 
-    from experiments.repairs import EndOfStream
-    from fusion.updates.lowrank import Update
+    from adapter_workbench.experiments.repairs import EndOfStream
+    from adapter_workbench.fusion.updates.lowrank import Update
 
 
 def without_path(stream: EndOfStream) -> str | None:
@@ -39,7 +39,7 @@ def without_lora(stream: EndOfStream) -> str | None:
     method, folder = stream.context.adaptation.method, stream.last.existing / "body"
     if not (folder / PEFT_WEIGHTS).is_file():
         return f"the weights of {method} are no LoRA"
-    from fusion.updates import lora  # torch comes with it
+    from adapter_workbench.fusion.updates import lora  # torch comes with it
 
     try:
         lora.read(folder)
@@ -58,8 +58,8 @@ def between(stream: EndOfStream, before: EndOfStream | None, share: float) -> Sh
         before: the same stream at an earlier stage.
         share: 0 for the end of the stream, 1 for the earlier state.
     """
-    from fusion.updates import lora
-    from fusion.updates.lowrank import aligned, stack
+    from adapter_workbench.fusion.updates import lora
+    from adapter_workbench.fusion.updates.lowrank import aligned, stack
 
     now = stream.open()
     if stream.context.adaptation.card.library == "plain":

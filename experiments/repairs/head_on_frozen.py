@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from experiments.repairs import Attempt, Shared
-from experiments.repairs._fitted_heads import KIND, by_head, fitted, sample
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Count
+from adapter_workbench.experiments.repairs import Attempt, Shared
+from adapter_workbench.experiments.repairs._fitted_heads import KIND, by_head, fitted, sample
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.repairs import EndOfStream
+    from adapter_workbench.experiments.repairs import EndOfStream
 
 
 class HeadOnFrozenSettings(Settings):

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.repairs import Attempt, Shared
-from experiments.repairs._path import without_lora
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Share, Size
+from adapter_workbench.experiments.repairs import Attempt, Shared
+from adapter_workbench.experiments.repairs._path import without_lora
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Share, Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.repairs import EndOfStream
+    from adapter_workbench.experiments.repairs import EndOfStream
 
 
 class IntruderSettings(Settings):

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from experiments.repairs import Attempt
-from experiments.repairs._path import between, without_path
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Share
+from adapter_workbench.experiments.repairs import Attempt
+from adapter_workbench.experiments.repairs._path import between, without_path
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.repairs import EndOfStream
+    from adapter_workbench.experiments.repairs import EndOfStream
 
 
 class MergeBackSettings(Settings):

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.repairs import Attempt, Shared
-from experiments.repairs._fitted_heads import KIND, by_head, fitted, sample
-from experiments.repairs._path import without_body
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Count
+from adapter_workbench.experiments.repairs import Attempt, Shared
+from adapter_workbench.experiments.repairs._fitted_heads import KIND, by_head, fitted, sample
+from adapter_workbench.experiments.repairs._path import without_body
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.repairs import EndOfStream
+    from adapter_workbench.experiments.repairs import EndOfStream
 
 
 class RefitHeadSettings(Settings):
@@ -41,7 +41,7 @@ class RefitHead:
 
     def attempts(self, stream: EndOfStream, settings: RefitHeadSettings) -> Iterator[Attempt]:
         """Yield one."""
-        from experiments.strategies._heads import head_name  # torch comes with it
+        from adapter_workbench.experiments.strategies._heads import head_name  # torch comes with it
 
         shared, context = stream.open(), stream.context
         last = head_name(context, context.tasks[-1])

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.repairs import Attempt
-from workbench.errors import InputError
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Count
+from adapter_workbench.experiments.repairs import Attempt
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.repairs import EndOfStream
+    from adapter_workbench.experiments.repairs import EndOfStream
 
 
 class UndoMergeSettings(Settings):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.name_resolution import registered_name
-from workbench.adapters.stored_adapter import check_files
-from workbench.errors import IntegrityError, TrackingError
-from workbench.measures.markdown import escape
-from workbench.methods.kinds import KINDS
-from workbench.mlflow.datasets import TrackedData
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.models import TrackedModel
-from workbench.mlflow.registration import Entry
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
-from workbench.mlflow.view import View
+from adapter_workbench.workbench.adapters.name_resolution import registered_name
+from adapter_workbench.workbench.adapters.stored_adapter import check_files
+from adapter_workbench.workbench.errors import IntegrityError, TrackingError
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.mlflow.datasets import TrackedData
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.models import TrackedModel
+from adapter_workbench.workbench.mlflow.registration import Entry
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
+from adapter_workbench.workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from mlflow.models import Model
 
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.adapters.manifest import Manifest, TaskReference
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.adapters.validation_scores import Score
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.adapters.manifest import Manifest, TaskReference
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.adapters.validation_scores import Score
 
 EXPERIMENT = "adapters"
 ABOUT = "Adapters that were trained or composed one by one, a run each, with their data and a model to serve."
@@ -113,7 +113,9 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
     """Return an adapter as a model that MLflow holds and serves."""
 
     def save(folder: Path, about: Model) -> None:
-        from workbench.mlflow import logged_model  # torch and all: what is logged already needs none of it
+        from adapter_workbench.workbench.mlflow import (
+            logged_model,  # torch and all: what is logged already needs none of it
+        )
 
         try:
             check_files(stored)

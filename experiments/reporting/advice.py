@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from experiments.reporting.plain_verdicts import ComparisonInWords
+    from adapter_workbench.experiments.reporting.plain_verdicts import ComparisonInWords
 
 FEWEST_SEEDS = 3  # with fewer a verdict is rarely one
 Word = Literal["better", "worse", "equal", "undecided", "untested"]

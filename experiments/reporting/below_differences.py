@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import legend
-from experiments.reporting.looks import looks_in_words
-from experiments.reporting.power import CONTINUED, needs_in_words
-from experiments.reporting.presentation import Medium, Paragraph
+from adapter_workbench.experiments.reporting.differences import legend
+from adapter_workbench.experiments.reporting.looks import looks_in_words
+from adapter_workbench.experiments.reporting.power import CONTINUED, needs_in_words
+from adapter_workbench.experiments.reporting.presentation import Medium, Paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.differences import Difference
 
 
 def below_differences(

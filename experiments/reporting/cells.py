@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import MARKS
-from experiments.reporting.presentation import Cell
-from experiments.reporting.wording import DASH, bounds, decimal, margin, number, probability
+from adapter_workbench.experiments.reporting.differences import MARKS
+from adapter_workbench.experiments.reporting.presentation import Cell
+from adapter_workbench.experiments.reporting.wording import DASH, bounds, decimal, margin, number, probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.reporting.differences import Difference
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 NOTHING = Cell("")
 UNKNOWN = Cell(DASH)

@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.reporting.presentation import Grid, Medium, Table
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.experiments.reporting.presentation import Grid, Medium, Table
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.reporting.presentation import Column, Presentation
+    from adapter_workbench.experiments.reporting.presentation import Column, Presentation
 
 OPTION = "--columns"
 

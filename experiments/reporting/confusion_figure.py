@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import STYLE, colour_scale, short, squares
+from adapter_workbench.experiments.reporting.figures import STYLE, colour_scale, short, squares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.examples import ExamplePair, over_examples
-from experiments.reporting.families import in_family
-from experiments.reporting.replications import over_replications, paired
+from adapter_workbench.experiments.reporting.examples import ExamplePair, over_examples
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.reporting.replications import over_replications, paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.scored import MetricScores, ProblemScores, Replication
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, Replication
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 NOT_YET = "not measured in both"
 OTHER_TESTS, UNKNOWN_TESTS = "other test examples", "it is not known which test examples"

@@ -6,14 +6,14 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from experiments.reporting.wording import DASH
-from tasks.reading.formulas import literal
-from workbench.mlflow.mlflow_names import plain_name
+from adapter_workbench.experiments.reporting.wording import DASH
+from adapter_workbench.tasks.reading.formulas import literal
+from adapter_workbench.workbench.mlflow.mlflow_names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Cell, Column, Presentation, Table
+    from adapter_workbench.experiments.reporting.presentation import Cell, Column, Presentation, Table
 
 
 def csv_tables(presentation: Presentation) -> dict[str, bytes]:

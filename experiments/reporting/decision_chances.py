@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.families import hypothesis
-from workbench.measures.looks import chance_by_look
+from adapter_workbench.experiments.reporting.families import hypothesis
+from adapter_workbench.workbench.measures.looks import chance_by_look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.differences import Difference
 
 
 def chances_by_look(undecided: Mapping[str, Difference], looks: Sequence[int]) -> dict[str, dict[int, float]]:

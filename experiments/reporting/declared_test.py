@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.measures.declared_tests import paired, pooled, stratified
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.workbench.measures.declared_tests import paired, pooled, stratified
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from workbench.measures.declared_tests import Test
-    from workbench.measures.estimate import Estimate
+    from adapter_workbench.workbench.measures.declared_tests import Test
+    from adapter_workbench.workbench.measures.estimate import Estimate
 
 REFERENCE = ""  # row of a table of differences: no label is empty
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.wording import adjusted_in_words, bounds, number, probability
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.reporting.wording import adjusted_in_words, bounds, number, probability
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.reporting.to_decide import ToDecide
-    from workbench.measures.declared_tests import Test
-    from workbench.measures.estimate import Estimate
-    from workbench.measures.seeds_and_examples import ExampleVariance, Shares
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.to_decide import ToDecide
+    from adapter_workbench.workbench.measures.declared_tests import Test
+    from adapter_workbench.workbench.measures.estimate import Estimate
+    from adapter_workbench.workbench.measures.seeds_and_examples import ExampleVariance, Shares
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 EQUAL, UNDECIDED = "equal", "undecided"
 MARKS = {"higher": "▲", "lower": "▼", EQUAL: "=", UNDECIDED: "?"}  # of readings, where there is no room for words

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.reporting.cells import words
-from experiments.reporting.presentation import Column, Medium, Paragraph, Table
-from experiments.reporting.wording import some
+from adapter_workbench.experiments.reporting.cells import words
+from adapter_workbench.experiments.reporting.presentation import Column, Medium, Paragraph, Table
+from adapter_workbench.experiments.reporting.wording import some
 
 MOST_NAMED = 6  # of those with the same value
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from experiments.workspace.example_scores import example_scores
-from workbench.measures.clustered import clustered_bootstraps
-from workbench.measures.seeds_and_examples import ExampleVariance, example_variance
-from workbench.measures.statistics import Interval, paired_bootstrap
+from adapter_workbench.experiments.workspace.example_scores import example_scores
+from adapter_workbench.workbench.measures.clustered import clustered_bootstraps
+from adapter_workbench.workbench.measures.seeds_and_examples import ExampleVariance, example_variance
+from adapter_workbench.workbench.measures.statistics import Interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.statistics import Array
 
 
 class ExamplePair(NamedTuple):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.reporting.declared_test import BySeed, DeclaredTest, estimates
-from experiments.reporting.replications import seed_means
-from workbench.measures.seeds_and_examples import over_seeds_and_examples
-from workbench.measures.statistics import ROUNDING
-from workbench.measures.verdicts import LEVEL, adjusted, p_of_equality
+from adapter_workbench.experiments.reporting.declared_test import BySeed, DeclaredTest, estimates
+from adapter_workbench.experiments.reporting.replications import seed_means
+from adapter_workbench.workbench.measures.seeds_and_examples import over_seeds_and_examples
+from adapter_workbench.workbench.measures.statistics import ROUNDING
+from adapter_workbench.workbench.measures.verdicts import LEVEL, adjusted, p_of_equality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from experiments.reporting.differences import Difference
-    from workbench.measures.estimate import Estimate
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.workbench.measures.estimate import Estimate
 
 PAIRED = DeclaredTest()
 DIGITS = 12  # in which two differences are equal: sums in another order differ in the last bits

@@ -16,7 +16,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogFormatter
 
-from experiments.reporting.page import DPI
+from adapter_workbench.experiments.reporting.page import DPI
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 INK, FAINT, HATCHES = "#333333", "#9a9a9a", "#d9d9d9"
 LUMINANCE = (0.299, 0.587, 0.114)  # shares of red, green and blue, ITU-R BT.601

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from experiments.reporting.page import page
+from adapter_workbench.experiments.reporting.page import page
 
 if TYPE_CHECKING:
-    from experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.reporting.presentation import Presentation
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -26,7 +26,7 @@ def files(presentation: Presentation) -> dict[str, bytes]:
 
 def figures(presentation: Presentation, form: str = "png") -> dict[str, bytes]:
     """Return every figure that the report has data for, by name, in one of :data:`FORMATS`."""
-    from experiments.reporting.figures import image  # matplotlib takes a while
+    from adapter_workbench.experiments.reporting.figures import image  # matplotlib takes a while
 
     drawn = ((figure.name, figure.draw()) for figure in presentation.figures)
     return {name: image(figure, form) for name, figure in drawn if figure is not None}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from workbench.errors.printable import printable
+from adapter_workbench.workbench.errors.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

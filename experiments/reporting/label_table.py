@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.wording import DASH
+from adapter_workbench.experiments.reporting.wording import DASH
 
 if TYPE_CHECKING:
-    from workbench.measures.label_counts import LabelScore
+    from adapter_workbench.workbench.measures.label_counts import LabelScore
 
 
 def in_words(score: LabelScore) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import one_line
-from workbench.errors.printable import printable
-from workbench.mlflow.mlflow_names import plain_name
+from adapter_workbench.experiments.reporting.cells import one_line
+from adapter_workbench.workbench.errors.printable import printable
+from adapter_workbench.workbench.mlflow.mlflow_names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Presentation, Table
+    from adapter_workbench.experiments.reporting.presentation import Presentation, Table
 
 SIGNS = str.maketrans(
     {

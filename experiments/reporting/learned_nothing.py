@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.f1_without_learning import macro_f1
-from experiments.reporting.label_table import percent
-from experiments.reporting.presentation import Paragraph
-from experiments.reporting.wording import plural
-from experiments.workspace.example_scores import read_outcomes
+from adapter_workbench.experiments.reporting.f1_without_learning import macro_f1
+from adapter_workbench.experiments.reporting.label_table import percent
+from adapter_workbench.experiments.reporting.presentation import Paragraph
+from adapter_workbench.experiments.reporting.wording import plural
+from adapter_workbench.experiments.workspace.example_scores import read_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from experiments.reporting.f1_without_learning import MacroF1
-    from workbench.adapters.manifest import Manifest
+    from adapter_workbench.experiments.reporting.f1_without_learning import MacroF1
+    from adapter_workbench.workbench.adapters.manifest import Manifest
 
 Z = 1.96  # standard errors of a 95 % interval
 STILL = 0.01  # numbers that spread less than this share of the right ones are one number
@@ -42,7 +42,7 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
     adapter that finds a rare label at the price of others has learned although its accuracy is below.
 
     Args:
-        outcomes: what it answered on the test split, as :class:`workbench.answering.evaluation.Evaluation` holds it.
+        outcomes: what it answered on the test split, as :class:`Evaluation` holds it.
         score: the main metric on it.
         constant: the same of always giving the most frequent answer, or the mean, of the training split; None where it
             is not known. Of labels and numbers it is not needed: both are compared example by example, with the best

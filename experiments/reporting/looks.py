@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.measures.looks import levels
+from adapter_workbench.workbench.measures.looks import levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.differences import Difference
 
 
 def decided_at(difference: Difference | None) -> str:

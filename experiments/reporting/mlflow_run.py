@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from experiments.reporting.cells import one_line
-from workbench.measures.markdown import escape
-from workbench.mlflow.run_record import NOTE_TAG, RUN_ID
-from workbench.mlflow.view import EXPERIMENT_ID, TRAINING
+from adapter_workbench.experiments.reporting.cells import one_line
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG, RUN_ID
+from adapter_workbench.workbench.mlflow.view import EXPERIMENT_ID, TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from experiments.reporting.presentation import Cell, Presentation, Table, Tracking
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.experiments.reporting.presentation import Cell, Presentation, Table, Tracking
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 FOLDER = "report"  # of a run's artifacts
 PREVIEWS = f"{FOLDER}/previews"
@@ -27,7 +27,7 @@ FRACTIONS = "MLflow's metrics are the same numbers as fractions: 93.1 here is 0.
 
 
 def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = None) -> RunRecord:
-    """Return what MLflow should hold of a report; :meth:`workbench.mlflow.tracker.Tracker.sync` takes it there.
+    """Return what MLflow should hold of a report; :meth:`Tracker.sync` takes it there.
 
     Args:
         presentation: of a finished or a running experiment.

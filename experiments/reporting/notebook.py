@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from experiments.reporting.page import environment, page
-from experiments.reporting.wording import DASH
+from adapter_workbench.experiments.reporting.page import environment, page
+from adapter_workbench.experiments.reporting.wording import DASH
 
 if TYPE_CHECKING:
-    from experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.reporting.presentation import Presentation
 
 MOST_ROWS = 100  # of a table; a notebook keeps what it shows
 

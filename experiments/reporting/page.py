@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from experiments.reporting.presentation import Figure, Medium, Table
+from adapter_workbench.experiments.reporting.presentation import Figure, Medium, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.reporting.presentation import Presentation
 
 WIDEST = 150  # characters of a table's line, small ones among them
 MOST_ROWS = 12  # of a table that is read whole; one with more can be sorted and searched

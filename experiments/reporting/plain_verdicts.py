@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words, test_in_words
-from experiments.reporting.wording import adjusted_in_words, begun, number, probability, some
-from workbench.measures.statistics import MOST_SEEDS
+from adapter_workbench.experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words, test_in_words
+from adapter_workbench.experiments.reporting.wording import adjusted_in_words, begun, number, probability, some
+from adapter_workbench.workbench.measures.statistics import MOST_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.reporting.differences import Difference
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 FEW = 3  # comparisons with one entry in one metric that have a sentence each; more are grouped by what came out
 NAMED = 8  # entries of such a group

@@ -7,20 +7,20 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from experiments.reporting.added_seeds import further_seeds
-from experiments.reporting.differences import UNDECIDED
-from experiments.reporting.families import hypothesis
-from experiments.reporting.replications import seed_means
-from experiments.reporting.to_decide import ToDecide, to_decide_in_words
-from experiments.reporting.wording import number, plural
-from workbench.errors import InputError
-from workbench.measures.looks import LOOKS, POWER, seeds_to_decide
-from workbench.measures.statistics import MOST_SEEDS, seeds_for
+from adapter_workbench.experiments.reporting.added_seeds import further_seeds
+from adapter_workbench.experiments.reporting.differences import UNDECIDED
+from adapter_workbench.experiments.reporting.families import hypothesis
+from adapter_workbench.experiments.reporting.replications import seed_means
+from adapter_workbench.experiments.reporting.to_decide import ToDecide, to_decide_in_words
+from adapter_workbench.experiments.reporting.wording import number, plural
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.looks import LOOKS, POWER, seeds_to_decide
+from adapter_workbench.workbench.measures.statistics import MOST_SEEDS, seeds_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.differences import Difference
 
 MOST = 200  # seeds that a run is planned with
 NAMED = 4  # undecided comparisons that a paragraph lists

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-    from workbench.measures.statistics import Interval
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.workbench.measures.statistics import Interval
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 
 class Medium(Flag):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.presentation import Definitions
-from workbench.machine import earlier_names
+from adapter_workbench.experiments.reporting.presentation import Definitions
+from adapter_workbench.workbench.machine import earlier_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

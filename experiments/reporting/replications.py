@@ -6,15 +6,15 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import Difference
-from workbench.measures.granularity import least_spread
-from workbench.measures.statistics import interval, mean_of_known, paired_t_test
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.workbench.measures.granularity import least_spread
+from adapter_workbench.workbench.measures.statistics import interval, mean_of_known, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.reporting.examples import OverExamples
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.examples import OverExamples
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 Values = tuple[float | None, ...]
 
@@ -25,7 +25,7 @@ def over_replications(values: Iterable[float | None], seeds: Sequence[int], floo
     Args:
         values: one a replication.
         seeds: the replications' seeds. With several orders of the tasks a seed counts once, see :func:`seed_means`.
-        floor: of the spread of differences, see :func:`workbench.measures.statistics.interval`.
+        floor: of the spread of differences, see :func:`adapter_workbench.workbench.measures.statistics.interval`.
     """
     given = tuple(values)
     return replace(interval(seed_means(given, seeds), floor), values=interval(given).values)
@@ -57,7 +57,7 @@ def paired(
     Args:
         gaps: first − second at equal seed and order, one a replication.
         seeds: the replications' seeds.
-        step: by how much a test example changes a gap, :func:`workbench.measures.granularity.score_step`. Where it is
+        step: by how much a test example changes a gap, :func:`score_step`. Where it is
             not known (None), differences that are all equal and not 0 have no p.
         examples: what the test examples tell, where their outcomes are known.
         by_task: for each task its gaps, one a replication, where both sides fit tasks apart.

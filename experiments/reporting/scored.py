@@ -61,6 +61,6 @@ def split_key(fingerprint: str | None, examples: int) -> str | None:
 
     None where the data are not known, as in records of earlier versions: nothing tells that these are the same.
 
-    The seed plays no part in which test examples are drawn (:func:`workbench.methods.sampling.draw`).
+    The seed plays no part in which test examples are drawn (:func:`adapter_workbench.workbench.methods.sampling.draw`).
     """
     return f"{fingerprint} {examples}" if fingerprint else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,16 +8,16 @@ from rich.columns import Columns
 from rich.console import Group
 from rich.text import Text
 
-from experiments.reporting.cells import one_line
-from experiments.reporting.grid import grid
-from experiments.reporting.presentation import Grid, Medium, Paragraph, Sentences, Table
+from adapter_workbench.experiments.reporting.cells import one_line
+from adapter_workbench.experiments.reporting.grid import grid
+from adapter_workbench.experiments.reporting.presentation import Grid, Medium, Paragraph, Sentences, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console, RenderableType
 
-    from experiments.reporting.presentation import Block, Presentation
+    from adapter_workbench.experiments.reporting.presentation import Block, Presentation
 
 # cividis at seven places, dark to light, so that a terminal need not import matplotlib
 RAMP = ("#00224e", "#2a3f6d", "#575d6d", "#7d7c78", "#a59c74", "#d2c060", "#fee838")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from experiments.reporting.wording import plural
-from experiments.reporting.wording import seconds as in_time
-from workbench.measures.looks import POWER
-from workbench.measures.statistics import MOST_SEEDS
+from adapter_workbench.experiments.reporting.wording import plural
+from adapter_workbench.experiments.reporting.wording import seconds as in_time
+from adapter_workbench.workbench.measures.looks import POWER
+from adapter_workbench.workbench.measures.statistics import MOST_SEEDS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 DASH = "–"
 MOST_DIGITS = 6  # of a p value

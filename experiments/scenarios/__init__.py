@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 
 class Scenario(Protocol):

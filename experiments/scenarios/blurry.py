@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.scenarios import domain_incremental
+from adapter_workbench.experiments.scenarios import domain_incremental
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 
 class Blurry:

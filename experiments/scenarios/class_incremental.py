@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.loading.union import starts
-from workbench.files.digest import key
+from adapter_workbench.tasks.loading.union import starts
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datasets import Dataset
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 
 class ClassIncremental:

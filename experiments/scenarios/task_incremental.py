@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 
 class TaskIncremental:

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_check
 
 from pydantic import TypeAdapter
 
-from workbench.files import checksummed
-from workbench.methods.sampling import draw
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies._checkpoints import GivenStage
-    from experiments.workspace import Workspace
-    from fusion.routing.route import RoutingState
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.answering.evaluation import Evaluation
-    from workbench.machine.listener import Listener
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
-    from workbench.settings.base import Settings as SettingsModel
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies._checkpoints import GivenStage
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.routing.route import RoutingState
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
+    from adapter_workbench.workbench.settings.base import Settings as SettingsModel
 
 T = TypeVar("T")
 

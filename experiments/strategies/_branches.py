@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.strategies._shared import SharedWeights
-from fusion.updates import lora
-from fusion.updates.lowrank import stack
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from experiments.strategies import Context, State
-    from experiments.strategies._stage import Stage
-    from fusion.updates.lowrank import LowRank
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.fusion.updates.lowrank import LowRank
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 PAST, NOW = "past", "default"
 

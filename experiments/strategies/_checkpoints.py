@@ -6,31 +6,31 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from experiments.strategies._heads import FOLDER as HEADS
-from experiments.strategies._model_digests import file_digests, read_with, reads_alike, weights_digest
-from workbench.adapters.manifest import MANIFEST, read_sent_manifest
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.elsewhere.base_fit import require_its_base
-from workbench.answering.elsewhere.forms import read_folder
-from workbench.answering.elsewhere.identity import key_of
-from workbench.answering.elsewhere.label_names import named_labels
-from workbench.answering.elsewhere.location import locate
-from workbench.answering.elsewhere.model_files import has_tokenizer
-from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.names import BACKBONES, model_in, open_backbone
-from workbench.errors import InputError
-from workbench.files import checksummed
-from workbench.files.digest import key
-from workbench.methods.kind import GENERATED
-from workbench.methods.stored_model import backbone_of, require_backbone
+from adapter_workbench.experiments.strategies._heads import FOLDER as HEADS
+from adapter_workbench.experiments.strategies._model_digests import file_digests, read_with, reads_alike, weights_digest
+from adapter_workbench.workbench.adapters.manifest import MANIFEST, read_sent_manifest
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.elsewhere.base_fit import require_its_base
+from adapter_workbench.workbench.answering.elsewhere.forms import read_folder
+from adapter_workbench.workbench.answering.elsewhere.identity import key_of
+from adapter_workbench.workbench.answering.elsewhere.label_names import named_labels
+from adapter_workbench.workbench.answering.elsewhere.location import locate
+from adapter_workbench.workbench.answering.elsewhere.model_files import has_tokenizer
+from adapter_workbench.workbench.answering.elsewhere.whole_model import SentModel
+from adapter_workbench.workbench.backbone.names import BACKBONES, model_in, open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.stored_model import backbone_of, require_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.strategies._ways import Way
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies._ways import Way
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
 
 BODY, STATE = "body", "state"
 Labels = tuple[str, ...]

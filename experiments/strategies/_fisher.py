@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from workbench.backbone.batching import to_device_of
-from workbench.machine.memory import freed_for_reuse
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.machine.memory import freed_for_reuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor, nn
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @freed_for_reuse()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from experiments.strategies._linkage import Cosines
-from workbench.files import checksummed
+from adapter_workbench.experiments.strategies._linkage import Cosines
+from adapter_workbench.workbench.files import checksummed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

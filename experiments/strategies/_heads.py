@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from workbench.files.digest import digest, key
-from workbench.methods.adaptation import save_head
-from workbench.methods.methods import METHODS
+from adapter_workbench.workbench.files.digest import digest, key
+from adapter_workbench.workbench.methods.adaptation import save_head
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from experiments.strategies import Context, State
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.workbench.methods.task import Task
 
 SHARED = "all"
 FOLDER = "heads"

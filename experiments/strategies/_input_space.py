@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from workbench.backbone.batching import BATCH_SIZE, to_device_of
-from workbench.machine.memory import freed_for_reuse
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE, to_device_of
+from adapter_workbench.workbench.machine.memory import freed_for_reuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from experiments.strategies._stage import Stage
+    from adapter_workbench.experiments.strategies._stage import Stage
 
 FILE = "input_space.safetensors"
 

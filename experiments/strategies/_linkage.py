@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusion.updates.lowrank import Update
+    from adapter_workbench.fusion.updates.lowrank import Update
 
 Cosines = Mapping[str, Mapping[str, float]]  # a task → each that was learned before it → cosine of their LoRAs
 
@@ -52,7 +52,9 @@ def cosine(first: Update, second: Update) -> float:
 
 
 def _inner(first: Update, second: Update) -> float:
-    from fusion.updates.lowrank import inner  # torch comes with it, and what a merge is called is asked before
+    from adapter_workbench.fusion.updates.lowrank import (
+        inner,  # torch comes with it, and what a merge is called is asked before
+    )
 
     return sum(inner(pair, second[name]) for name, pair in first.items() if name in second)
 

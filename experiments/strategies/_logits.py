@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.loading.union import starts
-from workbench.answering.evaluation import features
+from adapter_workbench.tasks.loading.union import starts
+from adapter_workbench.workbench.answering.evaluation import features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from experiments.strategies._stage import Stage
+    from adapter_workbench.experiments.strategies._stage import Stage
 
 COLUMN = "remembered"
 

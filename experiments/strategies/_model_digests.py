@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.answering.elsewhere.model_files import has_tokenizer
-from workbench.backbone.architecture import is_causal
-from workbench.backbone.beside_weights import config_facts, tokenizer_digests
-from workbench.backbone.model_folder import weight_files
-from workbench.files.digest import digest, key
+from adapter_workbench.workbench.answering.elsewhere.model_files import has_tokenizer
+from adapter_workbench.workbench.backbone.architecture import is_causal
+from adapter_workbench.workbench.backbone.beside_weights import config_facts, tokenizer_digests
+from adapter_workbench.workbench.backbone.model_folder import weight_files
+from adapter_workbench.workbench.files.digest import digest, key
 
 if TYPE_CHECKING:
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 
 def weights_digest(model: Backbone) -> str:

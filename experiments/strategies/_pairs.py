@@ -6,15 +6,15 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
-from experiments.strategies._linkage import linkage
-from fusion.diagnosis.diagnostics import diagnose
+from adapter_workbench.experiments.strategies._linkage import linkage
+from adapter_workbench.fusion.diagnosis.diagnostics import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.strategies._groups import Group
-    from experiments.strategies._linkage import Cosines
-    from fusion.updates.lowrank import Update
+    from adapter_workbench.experiments.strategies._groups import Group
+    from adapter_workbench.experiments.strategies._linkage import Cosines
+    from adapter_workbench.fusion.updates.lowrank import Update
 
 Pair = Literal[
     "average-linkage",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.methods.libraries.prompts import NAME
+from adapter_workbench.workbench.methods.libraries.prompts import NAME
 
 if TYPE_CHECKING:
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 
 class Pool(nn.Module):

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.workspace.routers import known_state, part_folders
-from fusion.routing.route import require_routable
-from fusion.routing.routed_texts import adapters_for_texts
-from fusion.routing.routers import ROUTERS
-from fusion.target.reader import KIND
-from tasks.loading.union import starts
-from workbench.answering.evaluation import Evaluation, predict
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.methods.sampling import draw, test_rows
-from workbench.methods.stored_model import open_adapter
+from adapter_workbench.experiments.workspace.routers import known_state, part_folders
+from adapter_workbench.fusion.routing.route import require_routable
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.fusion.target.reader import KIND
+from adapter_workbench.tasks.loading.union import starts
+from adapter_workbench.workbench.answering.evaluation import Evaluation, predict
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.sampling import draw, test_rows
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from experiments.strategies import Context
-    from fusion.routing.route import RoutingState
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies import Context
+    from adapter_workbench.fusion.routing.route import RoutingState
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 EVALUATION_ONLY = "oracle"
 

@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from experiments.strategies import _heads
-from experiments.strategies._heads import head_file, head_for, head_identity, head_name, save_heads, stored_head
-from experiments.strategies._stage import Stage
-from experiments.strategies._stage_cost import StageCost
-from experiments.workspace.evaluating import evaluate_model, validation_score
-from workbench.methods.heads import Heads
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Weight
-from workbench.training import fit
+from adapter_workbench.experiments.strategies import _heads
+from adapter_workbench.experiments.strategies._heads import (
+    head_file,
+    head_for,
+    head_identity,
+    head_name,
+    save_heads,
+    stored_head,
+)
+from adapter_workbench.experiments.strategies._stage import Stage
+from adapter_workbench.experiments.strategies._stage_cost import StageCost
+from adapter_workbench.experiments.workspace.evaluating import evaluate_model, validation_score
+from adapter_workbench.workbench.methods.heads import Heads
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Weight
+from adapter_workbench.workbench.training import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,12 +36,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.answering.evaluation import Evaluation
-    from workbench.methods.model import Correction, Penalty
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.methods.model import Correction, Penalty
+    from adapter_workbench.workbench.methods.task import Task
 
 Strength = Weight | Annotated[tuple[Weight, ...], Field(min_length=1, max_length=100)]
 

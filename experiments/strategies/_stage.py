@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from experiments.strategies._heads import head_name
-from tasks.loading.union import pool_tasks, union
-from workbench.methods.heads import Heads
-from workbench.methods.sampling import draw
+from adapter_workbench.experiments.strategies._heads import head_name
+from adapter_workbench.tasks.loading.union import pool_tasks, union
+from adapter_workbench.workbench.methods.heads import Heads
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
 
-    from experiments.strategies import Context, State
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from workbench.machine.memory import PeakMemory
-from workbench.machine.stopwatch import Stopwatch
+from adapter_workbench.workbench.machine.memory import PeakMemory
+from adapter_workbench.workbench.machine.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
 
 
 @dataclass

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.task_reference import unknown_task
-from experiments.strategies._ways import FITTABLE
-from fusion.target.target import head_fitted_on
-from workbench.adapters.manifest import FittedHead
-from workbench.adapters.store import AdapterStore
-from workbench.answering.elsewhere.forms import read_folder
-from workbench.answering.elsewhere.taking_in import ImportDetails, take_in
-from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
+from adapter_workbench.experiments.answers.task_reference import unknown_task
+from adapter_workbench.experiments.strategies._ways import FITTABLE
+from adapter_workbench.fusion.target.target import head_fitted_on
+from adapter_workbench.workbench.adapters.manifest import FittedHead
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.elsewhere.forms import read_folder
+from adapter_workbench.workbench.answering.elsewhere.taking_in import ImportDetails, take_in
+from adapter_workbench.workbench.answering.elsewhere.whole_model import SentModel
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from experiments.strategies import Context
-    from experiments.strategies._checkpoints import Checkpoint
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies import Context
+    from adapter_workbench.experiments.strategies._checkpoints import Checkpoint
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 ADAPTER, CALLED = "adapter", "given"
 

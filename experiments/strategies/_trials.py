@@ -8,19 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from experiments.strategies._groups import ADAPTERS_FOLDER
-from experiments.strategies._heads import FOLDER
-from experiments.workspace.evaluating import validation_score
-from workbench.methods.sampling import draw
+from adapter_workbench.experiments.strategies._groups import ADAPTERS_FOLDER
+from adapter_workbench.experiments.strategies._heads import FOLDER
+from adapter_workbench.experiments.workspace.evaluating import validation_score
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from torch import nn
 
-    from experiments.strategies import Context
-    from experiments.strategies._groups import Group
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies import Context
+    from adapter_workbench.experiments.strategies._groups import Group
+    from adapter_workbench.workbench.methods.task import Task
 
 DIGITS = 9  # of what is compared: 0.90 − 0.88 is not quite 0.02
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from workbench.answering.harness.questions import HarnessQuestions, HarnessTask, most_shots
-from workbench.answering.label_likelihood import TEXT, LabelLikelihood
-from workbench.backbone.prompts import NEW_TOKENS
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
-from workbench.settings.base import Settings
+from adapter_workbench.workbench.answering.harness.questions import HarnessQuestions, HarnessTask, most_shots
+from adapter_workbench.workbench.answering.label_likelihood import TEXT, LabelLikelihood
+from adapter_workbench.workbench.backbone.prompts import NEW_TOKENS
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.methods.kind import Kind
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.kind import Kind
+    from adapter_workbench.workbench.methods.task import Task
 
 Way = Literal["generated", "likelihood", "likelihood per character", "harness", "own head", "fitted head"]
 FITTABLE = "classification"  # the kind whose heads are fitted in closed form, and whose labels can be continuations

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from experiments.strategies.replay import Replay
-from workbench.backbone.batching import to_device_of
-from workbench.machine import processes
+from adapter_workbench.experiments.strategies.replay import Replay
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.machine import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor, nn
 
-    from experiments.strategies._stage import Stage
-    from experiments.strategies.replay import ReplaySettings
-    from workbench.methods.model import Correction
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.experiments.strategies.replay import ReplaySettings
+    from adapter_workbench.workbench.methods.model import Correction
 
 Pairs = list[tuple["nn.Parameter", "Tensor"]]  # a trained weight and its part of the reference gradient
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from experiments.strategies import _logits
-from experiments.strategies._shared import RemedySettings, Strength
-from experiments.strategies.replay import Replay, ReplaySettings
+from adapter_workbench.experiments.strategies import _logits
+from adapter_workbench.experiments.strategies._shared import RemedySettings, Strength
+from adapter_workbench.experiments.strategies.replay import Replay, ReplaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Batch, Penalty
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Batch, Penalty
 
 
 class DerSettings(RemedySettings, ReplaySettings):

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._fisher import fisher_information
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from experiments.strategies._weights import body_weights, distance
-from workbench.settings.bounds import Count
+from adapter_workbench.experiments.strategies._fisher import fisher_information
+from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.experiments.strategies._weights import body_weights, distance
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Penalty
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Penalty
 
 FILE = "fisher.safetensors"
 

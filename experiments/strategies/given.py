@@ -15,35 +15,35 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 from torch import nn
 
-from experiments.strategies._checkpoints import BODY
-from experiments.strategies._heads import FOLDER as HEADS
-from experiments.strategies._taken_in import take_in_given, taken_in
-from experiments.strategies._ways import CONTINUED, SPOKEN, AnswerSettings, asked, spoken_kind
-from experiments.workspace.evaluating import evaluate_model
-from fusion.target.target import head_fitted_on
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.manifest import MANIFEST, read_manifest
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.files.digest import digest, key
-from workbench.machine.stopwatch import Stopwatch
-from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.posed_head import posed
-from workbench.methods.stored_model import open_adapter, open_head, pooling_of
+from adapter_workbench.experiments.strategies._checkpoints import BODY
+from adapter_workbench.experiments.strategies._heads import FOLDER as HEADS
+from adapter_workbench.experiments.strategies._taken_in import take_in_given, taken_in
+from adapter_workbench.experiments.strategies._ways import CONTINUED, SPOKEN, AnswerSettings, asked, spoken_kind
+from adapter_workbench.experiments.workspace.evaluating import evaluate_model
+from adapter_workbench.fusion.target.target import head_fitted_on
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.manifest import MANIFEST, read_manifest
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.files.digest import digest, key
+from adapter_workbench.workbench.machine.stopwatch import Stopwatch
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.posed_head import posed
+from adapter_workbench.workbench.methods.stored_model import open_adapter, open_head, pooling_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from experiments.strategies._checkpoints import Checkpoint, GivenStage
-    from workbench.answering.evaluation import Evaluation
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._checkpoints import Checkpoint, GivenStage
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
 
 ANSWERED_FILE = "answered.json"
 ANSWERED = TypeAdapter(dict[str, str])

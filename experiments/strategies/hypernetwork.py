@@ -15,10 +15,10 @@ from pydantic import Field
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._heads import head_file, head_identity, stored_head
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from workbench.files.digest import digest
-from workbench.methods.libraries.hypernetwork import generate, generator_of
+from adapter_workbench.experiments.strategies._heads import head_file, head_identity, stored_head
+from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.methods.libraries.hypernetwork import generate, generator_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Batch, Penalty, TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Batch, Penalty, TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 NETWORK, EMBEDDINGS = "network.safetensors", "embeddings.safetensors"
 OWN = "task"  # the network's one parameter that tasks do not share

@@ -29,20 +29,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 
-from experiments.strategies import _input_space
-from experiments.strategies._branches import NOW, Branches
-from fusion.updates import lora
-from workbench.settings.base import Settings
+from adapter_workbench.experiments.strategies import _input_space
+from adapter_workbench.experiments.strategies._branches import NOW, Branches
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
 
-    from experiments.strategies import Context, State
-    from experiments.strategies._input_space import Space
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._input_space import Space
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 
 class InfLoraSettings(Settings):

@@ -8,35 +8,35 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from experiments.strategies import ADAPTERS, ADAPTERS_FILE
-from experiments.strategies._routed import known_folders, routed_test, routing_objection
-from experiments.strategies._stage_cost import StageCost
-from experiments.workspace.damage import set_unusable_aside
-from experiments.workspace.evaluating import evaluate_model
-from fusion.composing.fuse import FUSED, composition_id, fuse, keep_composition
-from fusion.methods.warm_start import FRESH, REPTILE
-from fusion.methods.warm_start import Settings as WarmStart
-from fusion.ranking import RANKINGS, RankingRequest, best_first
-from fusion.routing.routers import ROUTERS
-from fusion.target.composition import Request
-from workbench.files.digest import key
-from workbench.methods.sampling import draw
-from workbench.methods.stored_model import open_adapter
-from workbench.settings.base import Settings
-from workbench.settings.registry import NameIn
-from workbench.training import Lesson
+from adapter_workbench.experiments.strategies import ADAPTERS, ADAPTERS_FILE
+from adapter_workbench.experiments.strategies._routed import known_folders, routed_test, routing_objection
+from adapter_workbench.experiments.strategies._stage_cost import StageCost
+from adapter_workbench.experiments.workspace.damage import set_unusable_aside
+from adapter_workbench.experiments.workspace.evaluating import evaluate_model
+from adapter_workbench.fusion.composing.fuse import FUSED, composition_id, fuse, keep_composition
+from adapter_workbench.fusion.methods.warm_start import FRESH, REPTILE
+from adapter_workbench.fusion.methods.warm_start import Settings as WarmStart
+from adapter_workbench.fusion.ranking import RANKINGS, RankingRequest, best_first
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.registry import NameIn
+from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.evaluation import Evaluation
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 WARM_START, AVERAGE, RANKING = "warm-start", "average", "logme"
 STARTS = {"fitted": FRESH, "meta": REPTILE}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments.strategies._shared import SharedWeights
-from tasks.loading.union import MIXABLE
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.tasks.loading.union import MIXABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.strategies._stage import Stage
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.task import Task
 
 
 class Joint(SharedWeights):

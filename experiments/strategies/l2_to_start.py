@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from experiments.strategies._weights import body_weights, distance
-from workbench.methods.methods import METHODS
+from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.experiments.strategies._weights import body_weights, distance
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Penalty
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Penalty
 
 
 class L2Settings(RemedySettings):

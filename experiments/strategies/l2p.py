@@ -34,12 +34,12 @@ import torch
 from pydantic import model_validator
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._heads import stored_head
-from experiments.strategies._prompt_pool import Pool, fresh_pool, pool_of, put_before
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
-from workbench.settings.bounds import Size
+from adapter_workbench.experiments.strategies._heads import stored_head
+from adapter_workbench.experiments.strategies._prompt_pool import Pool, fresh_pool, pool_of, put_before
+from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Penalty, TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Penalty, TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 POOL = "pool.safetensors"
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.strategies import _logits
-from experiments.strategies._heads import head_for
-from experiments.strategies._shared import RemedySettings, SharedWeights
+from adapter_workbench.experiments.strategies import _logits
+from adapter_workbench.experiments.strategies._heads import head_for
+from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Batch, Penalty
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Batch, Penalty
 
 TEMPERATURE = 2.0
 

@@ -35,13 +35,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from experiments.strategies import _gates
-from experiments.strategies._heads import head_file, head_identity
-from experiments.strategies._kept_rows import release
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from workbench.files import checksummed
-from workbench.files.digest import digest
-from workbench.settings.bounds import LearningRate
+from adapter_workbench.experiments.strategies import _gates
+from adapter_workbench.experiments.strategies._heads import head_file, head_identity
+from adapter_workbench.experiments.strategies._kept_rows import release
+from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.settings.bounds import LearningRate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,12 +49,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from experiments.strategies._gates import Gate
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Correction, Penalty, TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._gates import Gate
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Correction, Penalty, TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 MASKS = "masks.safetensors"  # task → which units it answers with
 CLAIMS_FILE = "claims.json"

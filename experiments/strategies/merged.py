@@ -13,25 +13,32 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from experiments.strategies import _heads
-from experiments.strategies._groups import ADAPTERS_FOLDER, GROUPS, GROUPS_FILE, Group, Groups, set_aside
-from experiments.strategies._heads import head_file, head_identity, stored_head
-from experiments.strategies._linkage import completed
-from experiments.strategies._pairs import MOST_ALIKE, TRIAL, Likeness, Pair, links_tasks, ranked_pairs
-from experiments.strategies._stage_cost import StageCost
-from experiments.strategies._trials import least_costly
-from experiments.workspace.evaluating import evaluate_model
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Arithmetic
-from fusion.updates import lora
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.files import checksummed
-from workbench.files.digest import digest
-from workbench.methods.adaptation import HEAD_FILE
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Count, Points, Scale
-from workbench.settings.registry import NameIn
-from workbench.training import Lesson
+from adapter_workbench.experiments.strategies import _heads
+from adapter_workbench.experiments.strategies._groups import (
+    ADAPTERS_FOLDER,
+    GROUPS,
+    GROUPS_FILE,
+    Group,
+    Groups,
+    set_aside,
+)
+from adapter_workbench.experiments.strategies._heads import head_file, head_identity, stored_head
+from adapter_workbench.experiments.strategies._linkage import completed
+from adapter_workbench.experiments.strategies._pairs import MOST_ALIKE, TRIAL, Likeness, Pair, links_tasks, ranked_pairs
+from adapter_workbench.experiments.strategies._stage_cost import StageCost
+from adapter_workbench.experiments.strategies._trials import least_costly
+from adapter_workbench.experiments.workspace.evaluating import evaluate_model
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Arithmetic
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Count, Points, Scale
+from adapter_workbench.workbench.settings.registry import NameIn
+from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,14 +46,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from experiments.strategies._linkage import Cosines
-    from fusion.updates.lowrank import Update
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.answering.evaluation import Evaluation
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._linkage import Cosines
+    from adapter_workbench.fusion.updates.lowrank import Update
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 
 class MergedSettings(Settings):

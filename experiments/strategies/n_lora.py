@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from experiments.strategies._branches import NOW, Branches
-from experiments.strategies._shared import RemedySettings, Strength
-from fusion.updates import lora
+from adapter_workbench.experiments.strategies._branches import NOW, Branches
+from adapter_workbench.experiments.strategies._shared import RemedySettings, Strength
+from adapter_workbench.fusion.updates import lora
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Batch, Penalty
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Batch, Penalty
 
 
 class NLoraSettings(RemedySettings):

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.strategies._branches import NOW, PAST, Branches
-from experiments.strategies._shared import RemedySettings
-from fusion.updates import lora
+from adapter_workbench.experiments.strategies._branches import NOW, PAST, Branches
+from adapter_workbench.experiments.strategies._shared import RemedySettings
+from adapter_workbench.fusion.updates import lora
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Batch, Penalty
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Batch, Penalty
 
 
 class OLora(Branches):

@@ -31,16 +31,16 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from experiments.strategies._kept_rows import release
-from experiments.strategies._shared import SharedWeights
-from workbench.backbone import architecture
-from workbench.settings.base import Settings
+from adapter_workbench.experiments.strategies._kept_rows import release
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.workbench.backbone import architecture
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.strategies import Context
-    from experiments.strategies._stage import Stage
+    from adapter_workbench.experiments.strategies import Context
+    from adapter_workbench.experiments.strategies._stage import Stage
 
 
 class OsfSettings(Settings):

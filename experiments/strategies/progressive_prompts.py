@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from experiments.strategies._heads import head_file, head_identity, stored_head
-from experiments.strategies._kept_rows import hold, release
-from experiments.strategies._shared import SharedWeights
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.methods.libraries.prompts import NAME
+from adapter_workbench.experiments.strategies._heads import head_file, head_identity, stored_head
+from adapter_workbench.experiments.strategies._kept_rows import hold, release
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.methods.libraries.prompts import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 TENSOR = "prompt_embeddings"  # as peft calls it
 

@@ -29,24 +29,24 @@ from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from experiments.strategies._shared import SharedWeights
-from tasks.loading.union import starts
-from workbench.answering.evaluation import features
-from workbench.backbone.architecture import state_width
-from workbench.backbone.frozen_features import features_kept
-from workbench.errors import InputError
-from workbench.settings.base import Settings
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.tasks.loading.union import starts
+from adapter_workbench.workbench.answering.evaluation import features
+from adapter_workbench.workbench.backbone.architecture import state_width
+from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.strategies import Context, State
-    from experiments.strategies._stage import Stage
-    from fusion.routing.routers import Part
-    from fusion.routing.routers.ranpac import Settings as Ridge
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.fusion.routing.routers import Part
+    from adapter_workbench.fusion.routing.routers.ranpac import Settings as Ridge
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 SUMS, SOLUTION = "sums.safetensors", "solution.safetensors"
 
@@ -96,7 +96,7 @@ class Ranpac(SharedWeights):
 
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the first task's body; raises InputError where its rows are too few to choose λ."""
-        from fusion.routing.routers.ranpac import FOLD
+        from adapter_workbench.fusion.routing.routers.ranpac import FOLD
 
         task = context.drawn[-1]
         if state.folder is None and (rows := len(task.splits["train"])) < FOLD:
@@ -138,7 +138,7 @@ class Ranpac(SharedWeights):
 
 def _solve(stage: Stage) -> RidgeHead:
     """Return the head that the examples of all tasks so far give."""
-    from fusion.routing.routers import ranpac
+    from adapter_workbench.fusion.routing.routers import ranpac
 
     context, rows, own = stage.context, stage.task.splits["train"], _columns(stage.context, stage.task)
     tokenizer, length = context.adaptation.backbone.tokenizer, context.budget.max_length
@@ -162,13 +162,13 @@ def _columns(context: Context, task: Task) -> slice:
 
 
 def _projection(context: Context) -> Tensor:
-    from fusion.routing.routers import ranpac
+    from adapter_workbench.fusion.routing.routers import ranpac
 
     return torch.from_numpy(ranpac.projection(state_width(context.adaptation.backbone.config), _ridge(context)))
 
 
 def _ridge(context: Context) -> Ridge:
-    from fusion.routing.routers import ranpac
+    from adapter_workbench.fusion.routing.routers import ranpac
 
     return ranpac.Settings(width=context.settings.width, seed=context.seed)
 

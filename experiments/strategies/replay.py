@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from experiments.strategies import _memory
-from experiments.strategies._memory import Policy
-from experiments.strategies._shared import SharedWeights
-from tasks.loading.union import MIXABLE
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Count
+from adapter_workbench.experiments.strategies import _memory
+from adapter_workbench.experiments.strategies._memory import Policy
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.tasks.loading.union import MIXABLE
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies._stage import Stage
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies._stage import Stage
 
 
 class ReplaySettings(Settings):

@@ -27,15 +27,15 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from experiments.strategies._branches import PAST, Branches
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank, norm
+from adapter_workbench.experiments.strategies._branches import PAST, Branches
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank, norm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from experiments.strategies import Context, State
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 
 class Magnitudes(nn.Module):

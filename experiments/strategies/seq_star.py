@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from experiments.strategies._heads import head_file, head_identity
-from experiments.strategies._kept_rows import hold, release
-from experiments.strategies._shared import SharedWeights
-from workbench.files import checksummed
-from workbench.files.digest import digest
-from workbench.methods.kind import GENERATED
-from workbench.methods.method import Method
-from workbench.methods.methods import METHODS
+from adapter_workbench.experiments.strategies._heads import head_file, head_identity
+from adapter_workbench.experiments.strategies._kept_rows import hold, release
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies import Context, State
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 BODY_FILE = "body.json"  # the digest of the body, which a state may have dropped
 BODY = TypeAdapter(dict[str, str])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.strategies._shared import SharedWeights
+from adapter_workbench.experiments.strategies._shared import SharedWeights
 
 
 class Sequential(SharedWeights):

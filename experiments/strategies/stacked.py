@@ -7,7 +7,7 @@ size of each update: what they gain over one LoRA that is trained on may be the 
 
 from __future__ import annotations
 
-from experiments.strategies._branches import Branches
+from adapter_workbench.experiments.strategies._branches import Branches
 
 
 class Stacked(Branches):

@@ -31,18 +31,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._branches import NOW
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from experiments.strategies._similar_tasks import TINY, Bandit
-from fusion.updates import lora
+from adapter_workbench.experiments.strategies._branches import NOW
+from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.experiments.strategies._similar_tasks import TINY, Bandit
+from adapter_workbench.fusion.updates import lora
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
 
-    from experiments.strategies._stage import Stage
-    from workbench.methods.model import Batch, Penalty
+    from adapter_workbench.experiments.strategies._stage import Stage
+    from adapter_workbench.workbench.methods.model import Batch, Penalty
 
 FILE = "tree.safetensors"  # adapted module → the A of each task, a row each: (tasks, rank · in)
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.study import Study
-from experiments.workspace.damage import needed_by
-from workbench.errors import IntegrityError
-from workbench.settings.registry import Modules
+from adapter_workbench.experiments.engine.study import Study
+from adapter_workbench.experiments.workspace.damage import needed_by
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from experiments.engine.study import Report
-    from experiments.reporting.presentation import Presentation
-    from experiments.studies.core.checklist import Checked
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.engine.study import Report
+    from adapter_workbench.experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.studies.core.checklist import Checked
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study, besides=["core", "watched"])
 
 
 def _watched() -> Study:
     """Return the study whose records the trainer of another program writes: no recipe is of it."""
-    from experiments.studies.watched import STUDY
+    from adapter_workbench.experiments.studies.watched import STUDY
 
     return STUDY
 
@@ -46,7 +46,7 @@ def checked(document: Mapping[str, Any]) -> Checked | None:
 
     None where it is no report of a study that has a checklist.
     """
-    from experiments.studies.core.checklist import Checked, checklist
+    from adapter_workbench.experiments.studies.core.checklist import Checked, checklist
 
     studies = map(STUDIES.get, STUDIES.names()) if {"experiment", "reference"} <= {*document} else ()
     for study in studies:

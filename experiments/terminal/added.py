@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.gating.gate import refusal
-from experiments.reporting.wording import baseline
-from experiments.terminal import next_steps
-from experiments.terminal.bounds import print_gate
-from experiments.terminal.candidate import print_candidate
-from experiments.terminal.output import emit, stderr, stdout
-from workbench.errors import GateError
+from adapter_workbench.experiments.gating.gate import refusal
+from adapter_workbench.experiments.reporting.wording import baseline
+from adapter_workbench.experiments.terminal import next_steps
+from adapter_workbench.experiments.terminal.bounds import print_gate
+from adapter_workbench.experiments.terminal.candidate import print_candidate
+from adapter_workbench.experiments.terminal.output import emit, stderr, stdout
+from adapter_workbench.workbench.errors import GateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from experiments.answers.made_adapters import Trained
-    from experiments.gating.adding import AddedTask
-    from experiments.gating.candidate.report import CandidateReport
-    from experiments.gating.registry import Registration
+    from adapter_workbench.experiments.answers.made_adapters import Trained
+    from adapter_workbench.experiments.gating.adding import AddedTask
+    from adapter_workbench.experiments.gating.candidate.report import CandidateReport
+    from adapter_workbench.experiments.gating.registry import Registration
 
 MarginBelow = Annotated[
     float,
@@ -94,7 +94,7 @@ def _stays(added: AddedTask) -> str | None:
 
 def _accepting(added: AddedTask) -> str | None:
     """Return how to accept what the adapter loses; None where other bounds are broken too, or it is champion."""
-    from experiments.gating.takeover import ABOUT_CHAMPION, HOW_TO_ACCEPT
+    from adapter_workbench.experiments.gating.takeover import ABOUT_CHAMPION, HOW_TO_ACCEPT
 
     broken = {check.what for check in added.gate.checks if not check.holds}
     return None if added.champion_of or broken - {*ABOUT_CHAMPION} else HOW_TO_ACCEPT

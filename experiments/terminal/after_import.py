@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from experiments.terminal import next_steps
+from adapter_workbench.experiments.terminal import next_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 MOST = 3  # adapters or tasks that are named
 TOGETHER = {"lora": "ties", "rslora": "ties", "pfeiffer": "adapterfusion", "houlsby": "adapterfusion"}

@@ -8,25 +8,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.terminal.output import stderr
-from experiments.terminal.progress import counting
-from tasks.reading import conll, delimited, formats
-from tasks.reading.dialect import DialectSettings, in_words, unusual
-from tasks.reading.encodings import encoding_of
-from tasks.reading.known_dialect import KnownDialect, dialect_of
-from tasks.reading.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
-from tasks.rows import row_files
-from tasks.rows.row_files import FileRows, ListedRows, Row, Rows
-from tasks.rows.table_form import PAIR, TEXT, TextForm, expected_columns, text_form
-from workbench.errors import DataError, InputError
-from workbench.files.atomic import file_written_whole
+from adapter_workbench.experiments.terminal.output import stderr
+from adapter_workbench.experiments.terminal.progress import counting
+from adapter_workbench.tasks.reading import conll, delimited, formats
+from adapter_workbench.tasks.reading.dialect import DialectSettings, in_words, unusual
+from adapter_workbench.tasks.reading.encodings import encoding_of
+from adapter_workbench.tasks.reading.known_dialect import KnownDialect, dialect_of
+from adapter_workbench.tasks.reading.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
+from adapter_workbench.tasks.rows import row_files
+from adapter_workbench.tasks.rows.row_files import FileRows, ListedRows, Row, Rows
+from adapter_workbench.tasks.rows.table_form import PAIR, TEXT, TextForm, expected_columns, text_form
+from adapter_workbench.workbench.errors import DataError, InputError
+from adapter_workbench.workbench.files.atomic import file_written_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from experiments.answers.predicting import Ask
-    from tasks.rows.table_form import NamedColumns
-    from tasks.task_file.task_file import TaskFile
+    from adapter_workbench.experiments.answers.predicting import Ask
+    from adapter_workbench.tasks.rows.table_form import NamedColumns
+    from adapter_workbench.tasks.task_file.task_file import TaskFile
 
 BATCH = 4096  # rows that are asked about, and then written, at once; a router opens its models for each
 NO_LINES = (".json", ".xls", ".xlsm", ".xlsb", ".ods", ".feather", ".arrow", *formats.PACKED_ALREADY)  # nor read
@@ -179,7 +179,7 @@ class AnswerFile:
         """Make sure, before a model is opened, that ``path`` can be written.
 
         Args:
-            path: a table by its ending, one of :data:`experiments.terminal.output.ANSWERS`.
+            path: a table by its ending, one of :data:`adapter_workbench.experiments.terminal.output.ANSWERS`.
             rows: what is asked about.
             new_columns: those of an answer → the attribute of an answer that stands there.
             prefix: stands before their names.
@@ -203,7 +203,7 @@ class AnswerFile:
 
     def write(self, text_of: TextOf, ask: Ask) -> int:
         """Write everything, or nothing; return how many rows had no text and got no answer."""
-        from experiments.answers.predicting import with_answers
+        from adapter_workbench.experiments.answers.predicting import with_answers
 
         suffix, empty = self.path.suffix.lower(), 0
         tags = next(iter(self.new_columns)) if self.plain[0] == "tags" and suffix in row_files.DELIMITERS else None

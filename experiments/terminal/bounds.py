@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.gating.adapter_bounds import MARGIN, AdapterBounds
-from experiments.terminal.output import table
-from workbench.errors import InputError
+from adapter_workbench.experiments.gating.adapter_bounds import MARGIN, AdapterBounds
+from adapter_workbench.experiments.terminal.output import table
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from experiments.gating.gate import Gate
+    from adapter_workbench.experiments.gating.gate import Gate
 
 MinScore = Annotated[
     float | None,

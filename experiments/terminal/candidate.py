@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from experiments.terminal.options import path_option
-from experiments.terminal.output import from_here, stdout
-from workbench.errors import InputError
-from workbench.files.atomic import require_folder_of, require_new, write_whole
+from adapter_workbench.experiments.terminal.options import path_option
+from adapter_workbench.experiments.terminal.output import from_here, stdout
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.atomic import require_folder_of, require_new, write_whole
 
 if TYPE_CHECKING:
-    from experiments.gating.candidate.report import CandidateReport
+    from adapter_workbench.experiments.gating.candidate.report import CandidateReport
 
 Html = Annotated[Path | None, path_option("FILE", "Write the report as one self-contained page.")]
 
@@ -28,8 +28,8 @@ def require_page(html: Path | None, overwrite: bool) -> None:
 
 def write_page(report: CandidateReport, html: Path, overwrite: bool) -> None:
     """Write the report as a page."""
-    from experiments.gating.candidate.present import present
-    from experiments.reporting.page import page
+    from adapter_workbench.experiments.gating.candidate.present import present
+    from adapter_workbench.experiments.reporting.page import page
 
     require_new(html, overwrite)
     write_whole(html, page(present(report), {}))
@@ -37,8 +37,8 @@ def write_page(report: CandidateReport, html: Path, overwrite: bool) -> None:
 
 def print_candidate(report: CandidateReport, html: Path | None) -> None:
     """Print the report, and where its page was written."""
-    from experiments.gating.candidate.present import present
-    from experiments.reporting.terminal import show
+    from adapter_workbench.experiments.gating.candidate.present import present
+    from adapter_workbench.experiments.reporting.terminal import show
 
     show(present(report), stdout)
     if html is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from experiments.terminal.registries import registry
+from adapter_workbench.experiments.terminal.registries import registry
 
 Names = Callable[[typer.Context], Iterable[str]]
 Complete = Callable[[typer.Context, str], list[str]]
@@ -32,7 +32,7 @@ def completes(names: Names, listed: bool = False) -> Complete:
 
 
 def _tasks(ctx: typer.Context) -> Iterable[str]:
-    from tasks.loading import registry
+    from adapter_workbench.tasks.loading import registry
 
     return registry.names(registry.user_folders(ctx.params.get("tasks")))
 
@@ -42,41 +42,41 @@ def _entries(module: str, name: str) -> Names:
 
 
 def _recipes(ctx: typer.Context) -> Iterable[str]:
-    from experiments.engine.recipes import RECIPES
+    from adapter_workbench.experiments.engine.recipes import RECIPES
 
     return [*RECIPES.names(), *(path.name for path in sorted(Path().glob("*.y*ml")))]
 
 
 def _adapters(ctx: typer.Context) -> Iterable[str]:
-    from experiments.workspace import find_workspace
+    from adapter_workbench.experiments.workspace import find_workspace
 
     return find_workspace(ctx.params.get("workspace")).adapters.ids()
 
 
 def _named(ctx: typer.Context) -> Iterable[str]:
-    from experiments.workspace import find_workspace
-    from workbench.adapters.name_resolution import readable
+    from adapter_workbench.experiments.workspace import find_workspace
+    from adapter_workbench.workbench.adapters.name_resolution import readable
 
     store = find_workspace(ctx.params.get("workspace")).adapters
     return [*sorted({manifest.task.name for manifest in readable(store)}), *store.ids()]
 
 
 def _registered(ctx: typer.Context) -> Iterable[str]:
-    from experiments.workspace import find_workspace
-    from workbench.adapters.name_resolution import readable, registered_name
+    from adapter_workbench.experiments.workspace import find_workspace
+    from adapter_workbench.workbench.adapters.name_resolution import readable, registered_name
 
     manifests = readable(find_workspace(ctx.params.get("workspace")).adapters)
     return sorted({name for manifest in manifests for name in (manifest.task.name, registered_name(manifest))})
 
 
 def _experiments(ctx: typer.Context) -> Iterable[str]:
-    from experiments.workspace import find_workspace
+    from adapter_workbench.experiments.workspace import find_workspace
 
     return find_workspace(ctx.params.get("workspace")).records.names()
 
 
 def _formats(ctx: typer.Context) -> Iterable[str]:
-    from tasks.reading.formats import FORMATS
+    from adapter_workbench.tasks.reading.formats import FORMATS
 
     return FORMATS
 
@@ -98,12 +98,12 @@ tasks_listed = completes(_tasks, listed=True)
 promoted = completes(lambda ctx: [*_registered(ctx), *_adapters(ctx)])
 registered, gated = completes(_registered), completes(lambda ctx: [*_named(ctx), *_experiments(ctx)])
 adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)
-method = completes(_entries("workbench.methods.methods", "METHODS"))
-methods = completes(_entries("workbench.methods.methods", "METHODS"), listed=True)
-repairs = completes(_entries("experiments.repairs", "REPAIRS"), listed=True)
-probes = completes(_entries("workbench.probes", "PROBES"), listed=True)
-composition = completes(_entries("fusion.methods", "COMPOSITIONS"))
-way = completes(_entries("experiments.ways", "WAYS"))
-kind = completes(_entries("workbench.methods.kinds", "KINDS"))
+method = completes(_entries("adapter_workbench.workbench.methods.methods", "METHODS"))
+methods = completes(_entries("adapter_workbench.workbench.methods.methods", "METHODS"), listed=True)
+repairs = completes(_entries("adapter_workbench.experiments.repairs", "REPAIRS"), listed=True)
+probes = completes(_entries("adapter_workbench.workbench.probes", "PROBES"), listed=True)
+composition = completes(_entries("adapter_workbench.fusion.methods", "COMPOSITIONS"))
+way = completes(_entries("adapter_workbench.experiments.ways", "WAYS"))
+kind = completes(_entries("adapter_workbench.workbench.methods.kinds", "KINDS"))
 file_format = completes(_formats)
-backbone = completes(_entries("workbench.backbone.names", "BACKBONES"))
+backbone = completes(_entries("adapter_workbench.workbench.backbone.names", "BACKBONES"))

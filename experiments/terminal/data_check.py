@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.terminal.output import stdout, table
+from adapter_workbench.experiments.terminal.output import stdout, table
 
 UNKNOWN = 0.05  # share of the tokens; with more, the backbone's vocabulary does not fit the texts
 
 
 def print_check(report: dict[str, Any], max_length: int) -> None:
-    """Print a report of :func:`tasks.drafting.check.check`, whose tokens were counted up to ``max_length``."""
+    """Print a report of :func:`check`, whose tokens were counted up to ``max_length``."""
     splits, target = report["splits"], _target_of(report)
     stdout.print(f"{report['task']} ({report['kind']}), from {report['origin']}")
     table(
@@ -34,8 +34,8 @@ def print_check(report: dict[str, Any], max_length: int) -> None:
 
 
 def _print_faults(report: dict[str, Any], target: str) -> None:
-    from tasks.drafting.check import ids_of
-    from tasks.rows import sufficiency
+    from adapter_workbench.tasks.drafting.check import ids_of
+    from adapter_workbench.tasks.rows import sufficiency
 
     for pair, shared in report["leakage"].items():
         if shared["count"]:
@@ -53,7 +53,7 @@ def _print_faults(report: dict[str, Any], target: str) -> None:
 
 
 def _print_odd_labels(report: dict[str, Any]) -> None:
-    from tasks.rows import hidden_characters, label_spellings
+    from adapter_workbench.tasks.rows import hidden_characters, label_spellings
 
     if spellings := report["spellings"]:
         stdout.print(f"Spelling: {label_spellings.sentence(spellings, report['labels'])}", markup=False)
@@ -62,7 +62,7 @@ def _print_odd_labels(report: dict[str, Any]) -> None:
 
 
 def _far_longer(report: dict[str, Any]) -> str:
-    from tasks.rows.odd_texts import FAR_LONGER
+    from adapter_workbench.tasks.rows.odd_texts import FAR_LONGER
 
     return f"are {FAR_LONGER} times as long as most ({report['texts']['median']} characters) or longer"
 

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 from rich.prompt import Confirm, Prompt
 from rich.text import Text
 
-from experiments.terminal.output import shortened, stdout, table
-from tasks.drafting.guess import Doubt, GivenColumns, consider
-from tasks.reading.shown_rows import characters_beyond_ascii, shown_rows
-from tasks.rows import hidden_characters
-from tasks.rows.column_traits import traits_of
-from tasks.rows.label_spellings import sentence, spellings_of_one
-from tasks.rows.odd_texts import FAR_LONGER
-from workbench.errors.printable import printable
+from adapter_workbench.experiments.terminal.output import shortened, stdout, table
+from adapter_workbench.tasks.drafting.guess import Doubt, GivenColumns, consider
+from adapter_workbench.tasks.reading.shown_rows import characters_beyond_ascii, shown_rows
+from adapter_workbench.tasks.rows import hidden_characters
+from adapter_workbench.tasks.rows.column_traits import traits_of
+from adapter_workbench.tasks.rows.label_spellings import sentence, spellings_of_one
+from adapter_workbench.tasks.rows.odd_texts import FAR_LONGER
+from adapter_workbench.workbench.errors.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.drafting.draft import Draft
-    from tasks.drafting.findings import Findings
-    from tasks.drafting.found_data import RawData
+    from adapter_workbench.tasks.drafting.draft import Draft
+    from adapter_workbench.tasks.drafting.findings import Findings
+    from adapter_workbench.tasks.drafting.found_data import RawData
 
 QUESTIONS = {
     "kind": "What kind of task is it?",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.answers.drift.result import FEWEST, MOST_EXAMPLES
-from experiments.reporting.wording import DASH, bounds, may_have_seen, number, probability, share
-from experiments.terminal.output import shortened, stdout, table
+from adapter_workbench.experiments.answers.drift.result import FEWEST, MOST_EXAMPLES
+from adapter_workbench.experiments.reporting.wording import DASH, bounds, may_have_seen, number, probability, share
+from adapter_workbench.experiments.terminal.output import shortened, stdout, table
 
 if TYPE_CHECKING:
-    from experiments.answers.drift.result import Drift
-    from experiments.answers.drift.signals import Signal
+    from adapter_workbench.experiments.answers.drift.result import Drift
+    from adapter_workbench.experiments.answers.drift.signals import Signal
 
 LEAST_SHOWN = 0.005  # what rounds to a percent
 HALF = 0.5

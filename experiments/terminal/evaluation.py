@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.label_table import in_words, percent
-from experiments.reporting.wording import (
+from adapter_workbench.experiments.reporting.label_table import in_words, percent
+from adapter_workbench.experiments.reporting.wording import (
     DASH,
     MOST_NAMED,
     NO_SHARES,
@@ -16,13 +16,13 @@ from experiments.reporting.wording import (
     score,
     some,
 )
-from experiments.terminal.output import shortened, stdout, table
+from adapter_workbench.experiments.terminal.output import shortened, stdout, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.answers.evaluated import Evaluated, JudgedRow
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.answers.evaluated import Evaluated, JudgedRow
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 MOST_LABELS = 20  # in the table of labels; of more, the worst are shown
 MATRIX = 8  # labels at most whose confusion matrix is printed whole; of more, the commonest confusions are

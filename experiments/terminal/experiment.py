@@ -7,22 +7,22 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.engine.estimates import Estimator
-from experiments.engine.run import pending
-from experiments.reporting.terminal import show
-from experiments.studies import present
-from experiments.terminal import preview
-from experiments.terminal.next_steps import options
-from experiments.terminal.output import page_of, stderr, stdout
-from experiments.terminal.planned_workers import PlannedWorkers
-from experiments.terminal.progress import progress
-from workbench.errors.printable import without_credentials
+from adapter_workbench.experiments.engine.estimates import Estimator
+from adapter_workbench.experiments.engine.run import pending
+from adapter_workbench.experiments.reporting.terminal import show
+from adapter_workbench.experiments.studies import present
+from adapter_workbench.experiments.terminal import preview
+from adapter_workbench.experiments.terminal.next_steps import options
+from adapter_workbench.experiments.terminal.output import page_of, stderr, stdout
+from adapter_workbench.experiments.terminal.planned_workers import PlannedWorkers
+from adapter_workbench.experiments.terminal.progress import progress
+from adapter_workbench.workbench.errors.printable import without_credentials
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.api import Workbench
-    from experiments.engine.study import Plan, Report
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.engine.study import Plan, Report
 
 
 def command_given() -> str:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from experiments.reporting.advice import Step, advised
-from experiments.reporting.terminal import show
-from experiments.reporting.wording import DASH, number, plural
-from experiments.studies import present
-from experiments.terminal import next_steps
-from experiments.terminal.output import from_here, stdout, table
+from adapter_workbench.experiments.reporting.advice import Step, advised
+from adapter_workbench.experiments.reporting.terminal import show
+from adapter_workbench.experiments.reporting.wording import DASH, number, plural
+from adapter_workbench.experiments.studies import present
+from adapter_workbench.experiments.terminal import next_steps
+from adapter_workbench.experiments.terminal.output import from_here, stdout, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from experiments.answers.made_adapters import FusedAdapter, Kept
-    from experiments.api import Workbench
-    from experiments.studies.compositions.report import FusionReport
-    from experiments.studies.compositions.resolved import FusionPlan
-    from experiments.studies.compositions.sources import RankedSources
+    from adapter_workbench.experiments.answers.made_adapters import FusedAdapter, Kept
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport
+    from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+    from adapter_workbench.experiments.studies.compositions.sources import RankedSources
 
 MOST_RANKED = 12  # candidates of auto:K that are shown
 NAMED = 4  # validation scores in a sentence

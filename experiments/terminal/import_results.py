@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.terminal.output import stdout, table
-from tasks.rows.hidden_characters import hidden_in, sentence
-from tasks.rows.label_spellings import alike, spellings_of_one
+from adapter_workbench.experiments.terminal.output import stdout, table
+from adapter_workbench.tasks.rows.hidden_characters import hidden_in, sentence
+from adapter_workbench.tasks.rows.label_spellings import alike, spellings_of_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.answers.importing import ImportResult
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.errors import WorkbenchError
+    from adapter_workbench.experiments.answers.importing import ImportResult
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.errors import WorkbenchError
 
 
 def document(results: Sequence[ImportResult]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _imported(result: ImportResult, stored: StoredAdapter) -> dict[str, Any]:
 
 
 def _refusal(name: str, error: WorkbenchError) -> dict[str, Any]:
-    from experiments.answers.found_order import UndecidedOrderError  # numpy comes with it
+    from adapter_workbench.experiments.answers.found_order import UndecidedOrderError  # numpy comes with it
 
     orders = {"labels_found": error.orders.as_json()} if isinstance(error, UndecidedOrderError) else {}
     return {"from": name, "what": error.what, "where": error.where, "hint": error.hint, **orders}

@@ -6,25 +6,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.estimates import Estimator
-from experiments.engine.run import pending
-from experiments.engine.until_decided import undecided
-from experiments.reporting.decision_chances import chances_by_look
-from experiments.reporting.wording import DASH, plural, some
-from experiments.reporting.wording import seconds as in_time
-from experiments.terminal import preview
-from experiments.terminal.experiment import command_given
-from experiments.terminal.output import stderr, stdout, table
-from experiments.terminal.planned_workers import PlannedWorkers
-from experiments.terminal.progress import progress
-from workbench.measures.looks import levels
+from adapter_workbench.experiments.engine.estimates import Estimator
+from adapter_workbench.experiments.engine.run import pending
+from adapter_workbench.experiments.engine.until_decided import undecided
+from adapter_workbench.experiments.reporting.decision_chances import chances_by_look
+from adapter_workbench.experiments.reporting.wording import DASH, plural, some
+from adapter_workbench.experiments.reporting.wording import seconds as in_time
+from adapter_workbench.experiments.terminal import preview
+from adapter_workbench.experiments.terminal.experiment import command_given
+from adapter_workbench.experiments.terminal.output import stderr, stdout, table
+from adapter_workbench.experiments.terminal.planned_workers import PlannedWorkers
+from adapter_workbench.experiments.terminal.progress import progress
+from adapter_workbench.workbench.measures.looks import levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.api import Workbench
-    from experiments.engine.study import Plan, Report
-    from experiments.engine.until_decided import Step, UntilDecided
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.engine.study import Plan, Report
+    from adapter_workbench.experiments.engine.until_decided import Step, UntilDecided
 
 NAMED = 4  # comparisons that a line lists
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from typer import BadParameter
 
-from workbench.errors import InputError, Problem, SettingsError
-from workbench.errors.printable import without_credentials
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError
+from adapter_workbench.workbench.errors.printable import without_credentials
 
 UsageError: Any = BadParameter.__base__  # typer brings a click of its own, and names only this child of it
 

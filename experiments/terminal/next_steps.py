@@ -1,6 +1,6 @@
 """The command that comes next, as every command prints it: options that were given are repeated.
 
-What follows from a comparison is made in :mod:`experiments.reporting.advice`, from the readings that its verdict has.
+What follows from a comparison is made in :mod:`.advice`, from the readings that its verdict has.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.terminal.output import stdout
+from adapter_workbench.experiments.terminal.output import stdout
 
 if TYPE_CHECKING:
-    from experiments.studies.core.report import StudyReport
+    from adapter_workbench.experiments.studies.core.report import StudyReport
 
 DEFAULT = "minilm"
 BACKBONES = {"causal-lm": "smollm2", "seq2seq": "google/flan-t5-small"}  # for kinds that the default one cannot do
@@ -82,7 +82,7 @@ def after_report(
         with_seeds: returns the command with so many seeds; None where the comparison has no seeds of its own.
         uses: label → the command that uses this entry's result; the likeliest first.
     """
-    from experiments.reporting.advice import Step, advised, seeds_that_decide
+    from adapter_workbench.experiments.reporting.advice import Step, advised, seeds_that_decide
 
     standing, declared = report.standing, [*report.declared.values()]
     deciding = None

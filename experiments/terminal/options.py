@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.terminal import completion
-from tasks.reading.text_files import path_of
-from workbench.errors import InputError
-from workbench.machine.extras import require_extra
+from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.tasks.reading.text_files import path_of
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import require_extra
 
 
 def listed(names: str | None) -> list[str]:
@@ -26,7 +26,7 @@ def path_option(metavar: str, text: str) -> Any:
 def out_option(text: str, *endings: str) -> Any:
     """Return the option ``--out FILE`` of a command; ``text`` says what it writes, ``endings`` in which formats.
 
-    Whoever takes it checks the path with :func:`experiments.terminal.output.require_out`.
+    Whoever takes it checks the path with :func:`adapter_workbench.experiments.terminal.output.require_out`.
     """
     return path_option("FILE", f"{text}, by the file's ending: {', '.join(endings)}.")
 

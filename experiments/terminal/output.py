@@ -17,13 +17,13 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from experiments.reporting.grid import grid, printable_lines
-from workbench.errors import InputError
-from workbench.errors.printable import printable
-from workbench.files.atomic import require_folder_of, require_new
+from adapter_workbench.experiments.reporting.grid import grid, printable_lines
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.errors.printable import printable
+from adapter_workbench.workbench.files.atomic import require_folder_of, require_new
 
 if TYPE_CHECKING:
-    from experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.reporting.presentation import Presentation
 
 
 class Screen(Console):
@@ -95,7 +95,7 @@ REPORTS = (".html", ".json", ".tex")  # the forms of a report on an experiment t
 
 def report_content(presentation: Presentation, ending: str, full: bool = False) -> str:
     """Return a report as a file with one of the endings :data:`REPORTS`; ``full``: as ``--json --full`` prints it."""
-    from experiments.reporting import files, latex, page
+    from adapter_workbench.experiments.reporting import files, latex, page
 
     if ending == DOCUMENT:
         return as_document(presentation.document(full))

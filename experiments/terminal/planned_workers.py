@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.workers.makespan import makespan
-from experiments.terminal.output import stdout, table
+from adapter_workbench.experiments.engine.workers.makespan import makespan
+from adapter_workbench.experiments.terminal.output import stdout, table
 
 if TYPE_CHECKING:
-    from experiments.engine.piece import Piece
-    from experiments.engine.workers.machine import Machine
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.workers.machine import Machine
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.work import work_of
-from experiments.reporting.wording import DASH, count
-from experiments.reporting.wording import seconds as in_words
-from experiments.terminal.output import emit, stdout, table
+from adapter_workbench.experiments.engine.work import work_of
+from adapter_workbench.experiments.reporting.wording import DASH, count
+from adapter_workbench.experiments.reporting.wording import seconds as in_words
+from adapter_workbench.experiments.terminal.output import emit, stdout, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.engine.estimates import Estimate, Estimator
-    from experiments.engine.piece import Piece
-    from experiments.engine.study import Plan
-    from experiments.terminal.planned_workers import PlannedWorkers
+    from adapter_workbench.experiments.engine.estimates import Estimate, Estimator
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.study import Plan
+    from adapter_workbench.experiments.terminal.planned_workers import PlannedWorkers
 
 HEADS = ("steps", "time", "parameters", "memory MB")
 MEMORY = (

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from experiments.engine.clock import Clock
-from experiments.engine.piece_progress import MachineLoad
-from experiments.engine.work import UNKNOWN
-from experiments.reporting.wording import seconds
-from experiments.terminal.output import stderr
-from workbench.machine.listener import Silent
-from workbench.machine.processes import is_first
+from adapter_workbench.experiments.engine.clock import Clock
+from adapter_workbench.experiments.engine.piece_progress import MachineLoad
+from adapter_workbench.experiments.engine.work import UNKNOWN
+from adapter_workbench.experiments.reporting.wording import seconds
+from adapter_workbench.experiments.terminal.output import stderr
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from experiments.engine.piece_progress import PieceProgress
-    from experiments.engine.work import Work
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.piece_progress import PieceProgress
+    from adapter_workbench.experiments.engine.work import Work
+    from adapter_workbench.workbench.machine.listener import Listener
 
 PAUSE = 60.0  # seconds between two lines about one fit, or about all pieces
 MACHINES = 8  # that have a line each

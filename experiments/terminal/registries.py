@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from experiments.terminal.output import Json, listing, stdout
+from adapter_workbench.experiments.terminal.output import Json, listing, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.settings.registry import Documents, Modules
+    from adapter_workbench.workbench.settings.registry import Documents, Modules
 
 EXTENDABLE = {  # registries that installed distributions add entries to: the module of each, and its name there
-    "experiments.arrivals": "ARRIVALS",
-    "experiments.cli": "COMMANDS",
-    "experiments.repairs": "REPAIRS",
-    "experiments.scenarios": "SCENARIOS",
-    "experiments.strategies": "STRATEGIES",
-    "experiments.studies": "STUDIES",
-    "experiments.ways": "WAYS",
-    "fusion.methods": "COMPOSITIONS",
-    "fusion.ranking": "RANKINGS",
-    "fusion.routing.routers": "ROUTERS",
-    "tasks.problems.conventions": "CONVENTIONS",
-    "tasks.problems.skills": "SKILLS",
-    "tasks.sources": "SOURCES",
-    "workbench.methods.kinds": "KINDS",
-    "workbench.methods.libraries": "LIBRARIES",
-    "workbench.methods.methods": "METHODS",
-    "workbench.probes": "PROBES",
+    "adapter_workbench.experiments.arrivals": "ARRIVALS",
+    "adapter_workbench.experiments.cli": "COMMANDS",
+    "adapter_workbench.experiments.repairs": "REPAIRS",
+    "adapter_workbench.experiments.scenarios": "SCENARIOS",
+    "adapter_workbench.experiments.strategies": "STRATEGIES",
+    "adapter_workbench.experiments.studies": "STUDIES",
+    "adapter_workbench.experiments.ways": "WAYS",
+    "adapter_workbench.fusion.methods": "COMPOSITIONS",
+    "adapter_workbench.fusion.ranking": "RANKINGS",
+    "adapter_workbench.fusion.routing.routers": "ROUTERS",
+    "adapter_workbench.tasks.problems.conventions": "CONVENTIONS",
+    "adapter_workbench.tasks.problems.skills": "SKILLS",
+    "adapter_workbench.tasks.sources": "SOURCES",
+    "adapter_workbench.workbench.methods.kinds": "KINDS",
+    "adapter_workbench.workbench.methods.libraries": "LIBRARIES",
+    "adapter_workbench.workbench.methods.methods": "METHODS",
+    "adapter_workbench.workbench.probes": "PROBES",
 }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.terminal.output import shortened, stdout, table
-from workbench.methods.task import SPLITS
+from adapter_workbench.experiments.terminal.output import shortened, stdout, table
+from adapter_workbench.workbench.methods.task import SPLITS
 
 WORDS = {
     "new": "new",
@@ -19,7 +19,7 @@ SHOWN = 5
 
 
 def print_update(report: Mapping[str, Any]) -> None:
-    """Print what an update did, as :func:`tasks.updating.report.report` gives it."""
+    """Print what an update did, as :func:`adapter_workbench.tasks.updating.report.report` gives it."""
     task, version = report["task"], report["version"]
     _print_skipped(report)
     if report["unchanged"]:
@@ -73,7 +73,7 @@ def _print_kept_apart(report: Mapping[str, Any]) -> None:
 
 
 def print_history(entries: Sequence[Mapping[str, Any]]) -> None:
-    """Print the versions of a task, as :func:`tasks.updating.history.history` gives them."""
+    """Print the versions of a task, as :func:`adapter_workbench.tasks.updating.history.history` gives them."""
     table(
         ["version", "made", "how", "from", "/".join(SPLITS), "changes", "labels", "note"],
         [
@@ -97,7 +97,7 @@ def _counted(changes: Mapping[str, int]) -> str | None:
 
 
 def print_difference(compared: Mapping[str, Any]) -> None:
-    """Print how two versions differ, as :func:`tasks.updating.difference.difference` gives it."""
+    """Print how two versions differ, as :func:`adapter_workbench.tasks.updating.difference.difference` gives it."""
     task, first, second = compared["task"], compared["from"], compared["to"]
     stdout.print(f"{task}: version {first} → version {second}")
     rows = [[WORDS[kind], *(counts[split] for split in SPLITS)] for kind, counts in compared["rows"].items()]

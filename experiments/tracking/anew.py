@@ -5,25 +5,25 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from experiments.answers.tracked import run_of, test_scores
-from experiments.engine.publish import log_whole, writing_tracker
-from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry
-from experiments.studies import present_of
-from workbench.adapters.name_resolution import registered_name
-from workbench.errors import InputError, IntegrityError, TrackingError, UnwritableError
-from workbench.files.locks import hold
-from workbench.machine.processes import is_first
-from workbench.mlflow.runs import root_of
+from adapter_workbench.experiments.answers.tracked import run_of, test_scores
+from adapter_workbench.experiments.engine.publish import log_whole, writing_tracker
+from adapter_workbench.experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry
+from adapter_workbench.experiments.studies import present_of
+from adapter_workbench.workbench.adapters.name_resolution import registered_name
+from adapter_workbench.workbench.errors import InputError, IntegrityError, TrackingError, UnwritableError
+from adapter_workbench.workbench.files.locks import hold
+from adapter_workbench.workbench.machine.processes import is_first
+from adapter_workbench.workbench.mlflow.runs import root_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from experiments.reporting.presentation import Presentation
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.mlflow.relocation import MovedRuns
-    from workbench.mlflow.tracker import Tracker
+    from adapter_workbench.experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.mlflow.relocation import MovedRuns
+    from adapter_workbench.workbench.mlflow.tracker import Tracker
 
 LOCK = "claims/mlflow"
 UNREADABLE = (IntegrityError, InputError)  # damaged, or of an earlier version: whoever asks for it is told

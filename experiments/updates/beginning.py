@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.answers.naming import adapter_id
-from experiments.ways import WAYS
-from tasks.loading import registry
-from tasks.loading.version_folders import split_name
-from workbench.errors import InputError
+from adapter_workbench.experiments.answers.naming import adapter_id
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.version_folders import split_name
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from tasks.task_file.spec import TaskSpec
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 @dataclass(frozen=True)

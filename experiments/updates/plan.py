@@ -6,29 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.updates.beginning import find_beginning
-from experiments.ways import WAYS
-from tasks.loading import registry
-from tasks.updating.new_rows import new_train_rows
-from tasks.updating.state import has_rows
-from tasks.updating.version import facts_of, labels_between
-from workbench.errors import InputError
-from workbench.machine.device import resolve_precision
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Budget, Document
+from adapter_workbench.experiments.updates.beginning import find_beginning
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.updating.new_rows import new_train_rows
+from adapter_workbench.tasks.updating.state import has_rows
+from adapter_workbench.tasks.updating.version import facts_of, labels_between
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Budget, Document
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.updates.beginning import Beginning
-    from experiments.ways.update import UpdateLesson
-    from experiments.workspace import Workspace
-    from tasks.task_file.spec import TaskSpec
-    from tasks.updating.label_map import LabelMap
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.methods.adaptation import Adaptation
-    from workbench.settings.base import MethodSettings
+    from adapter_workbench.experiments.updates.beginning import Beginning
+    from adapter_workbench.experiments.ways.update import UpdateLesson
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.settings.base import MethodSettings
 
 DEFAULT_WAY, WITHOUT_OLD_ROWS = "anew", "continue"
 
@@ -113,7 +113,9 @@ def plan_update(
     labels = labels_between(begun.versions, begun.older, begun.newer)
     new_rows = _new_rows(request, begun, labels)
     loaded = registry.load(begun.versions[begun.newer])
-    from experiments.ways.update import UpdateLesson  # imports torch, which reporting mistakes does not need
+    from adapter_workbench.experiments.ways.update import (
+        UpdateLesson,  # imports torch, which reporting mistakes does not need
+    )
 
     adaptation = _adaptation(begun.champion, settings, budget)
     seed = manifest.seed_here if request.seed is None else request.seed
@@ -125,8 +127,8 @@ def plan_update(
 
 def _adaptation(champion: StoredAdapter, settings: MethodSettings, budget: Budget) -> Adaptation:
     """Return the champion's method on its backbone."""
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.stored_model import backbone_of
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.stored_model import backbone_of
 
     backbone = backbone_of(champion).quantized(budget.quantization, "budget.quantization")
     backbone = backbone.kept(budget.weights, "budget.weights")

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
-from experiments.watching.settings import WHERE, WatchSettings
-from experiments.watching.trainer_log import handler
-from experiments.watching.watch import Watch
-from workbench.answering.live_model import LATER
-from workbench.errors import InputError
+from adapter_workbench.experiments.watching.settings import WHERE, WatchSettings
+from adapter_workbench.experiments.watching.trainer_log import handler
+from adapter_workbench.experiments.watching.watch import Watch
+from adapter_workbench.workbench.answering.live_model import LATER
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.watching.settings import Every
+    from adapter_workbench.experiments.watching.settings import Every
 
 
 class ForgettingCallback(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from experiments.answers.label_order import different, listed
-from workbench.answering.elsewhere.label_names import NUMBERED
-from workbench.answering.evaluation import Evaluation, evaluate, features
-from workbench.answering.live_model import LATER, LiveModel, LiveParts, OwnHead, own_output
-from workbench.errors import InputError
-from workbench.methods.kinds import KINDS
-from workbench.methods.sampling import draw
-from workbench.settings.base import Budget
+from adapter_workbench.experiments.answers.label_order import different, listed
+from adapter_workbench.workbench.answering.elsewhere.label_names import NUMBERED
+from adapter_workbench.workbench.answering.evaluation import Evaluation, evaluate, features
+from adapter_workbench.workbench.answering.live_model import LATER, LiveModel, LiveParts, OwnHead, own_output
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transformers import PreTrainedTokenizerBase
 
-    from experiments.studies.watched.record import How
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.studies.watched.record import How
+    from adapter_workbench.workbench.methods.task import Task
 
 FITTED = "classification"  # the kind whose head is fitted in closed form
 WRITTEN = "causal-lm"  # the kind that a language model answers in its own words
@@ -134,7 +134,7 @@ def _model(watched: WatchedTask, parts: LiveParts, tokenizer: PreTrainedTokenize
         return OwnHead(parts, kind, watched.columns).eval()
     if watched.how == "generated answers":
         return LiveModel(parts, own_output(parts), kind).eval()
-    from fusion.target.fitted_head import fit_head
+    from adapter_workbench.fusion.target.fitted_head import fit_head
 
     model: Any = LiveModel(parts, nn.Identity(), kind).eval()
     splits = [watched.task.splits[name] for name in ("train", "validation")]

@@ -7,25 +7,25 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.provenance import provenance
-from experiments.studies.core.data_sources import data_sources
-from experiments.studies.watched import STUDY
-from experiments.studies.watched.record import PART, STAGES, START, WatchedStage
-from experiments.workspace import PieceReference, RecordDocument
-from experiments.workspace.documents import form_of
-from experiments.workspace.example_scores import example_scores
-from experiments.workspace.records import identity
-from workbench.errors import InputError
-from workbench.files.digest import key
+from adapter_workbench.experiments.engine.provenance import provenance
+from adapter_workbench.experiments.studies.core.data_sources import data_sources
+from adapter_workbench.experiments.studies.watched import STUDY
+from adapter_workbench.experiments.studies.watched.record import PART, STAGES, START, WatchedStage
+from adapter_workbench.experiments.workspace import PieceReference, RecordDocument
+from adapter_workbench.experiments.workspace.documents import form_of
+from adapter_workbench.experiments.workspace.example_scores import example_scores
+from adapter_workbench.experiments.workspace.records import identity
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
-    from experiments.watching.measuring import WatchedTask
-    from experiments.workspace import Workspace
-    from workbench.answering.evaluation import Evaluation
+    from adapter_workbench.experiments.watching.measuring import WatchedTask
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
 
 # facts in which a training that goes on may differ from how it began; the first two stay as they were
 OWN = ("training", "reference", "every", "looks", "max_forgetting")

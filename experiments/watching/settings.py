@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tasks.loading import registry
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
-from workbench.settings.bounds import LONGEST_NAME
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.settings.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
 
 Every: TypeAlias = "Literal['epoch', 'save'] | int"
 WHERE = "ForgettingCallback"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.measures.paired_scores import chance_of_more
-from workbench.measures.statistics import holm
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.workbench.measures.paired_scores import chance_of_more
+from adapter_workbench.workbench.measures.statistics import holm
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.stream.plan.examination import GENERAL_TEXT
-from experiments.studies.stream.plan.measurable import general_text
-from tasks.loading import registry
-from workbench.answering.live_model import LiveModel, LiveParts, own_output
-from workbench.methods.kinds import KINDS
-from workbench.probes.general_loss import causal_rows, mean_loss
+from adapter_workbench.experiments.studies.stream.plan.examination import GENERAL_TEXT
+from adapter_workbench.experiments.studies.stream.plan.measurable import general_text
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.answering.live_model import LiveModel, LiveParts, own_output
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.probes.general_loss import causal_rows, mean_loss
 
 if TYPE_CHECKING:
-    from workbench.answering.live_model import OwnOutput
+    from adapter_workbench.workbench.answering.live_model import OwnOutput
 
 TEXTS = 128  # as many as probes of a recipe read
 GENERATED = "causal-lm"

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from experiments.studies.stream.plan.examination import GENERAL_TEXT
-from experiments.studies.watched.record import WatchedStage
-from experiments.watching.measuring import Size, answered, measure
-from experiments.watching.recording import Recording, facts
-from experiments.watching.settings import WHERE, WatchSettings
-from experiments.watching.stopping import beyond
-from experiments.watching.text_loss import TextLoss
-from experiments.watching.trainer_log import log, trainer_name
-from experiments.workspace import find_workspace
-from tasks.loading import registry
-from workbench.answering.live_model import LiveParts, undisturbed
-from workbench.errors import InputError, WorkbenchError
-from workbench.measures.statistics import finite
-from workbench.methods.kinds import KINDS
+from adapter_workbench.experiments.studies.stream.plan.examination import GENERAL_TEXT
+from adapter_workbench.experiments.studies.watched.record import WatchedStage
+from adapter_workbench.experiments.watching.measuring import Size, answered, measure
+from adapter_workbench.experiments.watching.recording import Recording, facts
+from adapter_workbench.experiments.watching.settings import WHERE, WatchSettings
+from adapter_workbench.experiments.watching.stopping import beyond
+from adapter_workbench.experiments.watching.text_loss import TextLoss
+from adapter_workbench.experiments.watching.trainer_log import log, trainer_name
+from adapter_workbench.experiments.workspace import find_workspace
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.answering.live_model import LiveParts, undisturbed
+from adapter_workbench.workbench.errors import InputError, WorkbenchError
+from adapter_workbench.workbench.measures.statistics import finite
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.watching.measuring import WatchedTask
-    from workbench.answering.evaluation import Evaluation
+    from adapter_workbench.experiments.watching.measuring import WatchedTask
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
 
 logger = logging.getLogger("adapter_workbench")
 

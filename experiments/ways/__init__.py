@@ -1,6 +1,6 @@
 """Ways to make the next version of an adapter when its task has a new version, one file each.
 
-:mod:`experiments.ways.update` says what an update is (``UpdateLesson``), and stores what a way makes of it.
+:mod:`.update` says what an update is (``UpdateLesson``), and stores what a way makes of it.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from workbench.machine.stopwatch import Stopwatch
-from workbench.methods.sampling import draw, repeated
-from workbench.settings.base import Settings
-from workbench.settings.registry import Modules
-from workbench.settings.revisions import last_revision
+from adapter_workbench.workbench.machine.stopwatch import Stopwatch
+from adapter_workbench.workbench.methods.sampling import draw, repeated
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.registry import Modules
+from adapter_workbench.workbench.settings.revisions import last_revision
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from datasets import Dataset
 
-    from tasks.updating.label_map import LabelMap
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.method import Method
-    from workbench.methods.model import Penalty, TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.method import Method
+    from adapter_workbench.workbench.methods.model import Penalty, TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 class PlannedUpdate(Protocol):
@@ -101,14 +101,14 @@ class UpdateContext:
     def champion_model(self) -> TaskModel:
         """Return the champion's weights under a head for the newer version's labels.
 
-        The rows of labels that stay are its own (:func:`workbench.methods.head_rows.head_rows`); those of new labels
+        The rows of labels that stay are its own (:func:`head_rows`); those of new labels
         are drawn from the seed. It computes in the precision that was asked for, and keeps its frozen matrices as was
         asked; the champion's own may be others.
 
         Raises:
             InputError: its weights cannot be read, or do not fit.
         """
-        from workbench.methods.stored_model import open_remapped
+        from adapter_workbench.workbench.methods.stored_model import open_remapped
 
         adaptation, task = self.adaptation, self.task
         fresh = adaptation.fresh_head(task.kind, len(task.labels), self.seed)
@@ -117,14 +117,14 @@ class UpdateContext:
         return open_remapped(replace(self.champion, manifest=asked), adaptation.backbone, self.labels.sources, fresh)
 
     def fit(self, model: TaskModel, rows: Dataset, penalty: Penalty | None = None) -> FitRecord:
-        """Train ``model`` in place on ``rows``, for as many steps as `anew` takes; see :func:`workbench.training.fit`.
+        """Train ``model`` in place on ``rows``, for as many steps as `anew` takes; see :func:`fit`.
 
         ``penalty`` is added to the loss.
 
         A pass goes over as many examples as an epoch of `anew`, so few rows are read several times in it. The best pass
         is picked on the newer version's validation split. Without any row, nothing is trained.
         """
-        from workbench.training import fit
+        from adapter_workbench.workbench.training import fit
 
         learned = repeated(rows, len(self.drawn.splits["train"]), self.seed)
         lesson = replace(self.drawn, splits={**self.drawn.splits, "train": learned})
@@ -167,7 +167,7 @@ class Way:
         needs_old_rows: settings → whether training rows of the champion's version are read.
         objection: the update → why it cannot be made this way, in a few words; or None.
         from_champion: whether the champion's weights are in the result; if not, the adapter is that of a plain
-            :class:`workbench.training.Lesson`.
+            :class:`adapter_workbench.workbench.training.Lesson`.
         revision: raised when the same settings come to mean another result.
         affects: a revision → settings, the method's card → whether it changed the result; where not, its key stays. A
             revision that is not named changed all results.

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from experiments.strategies._fisher import fisher_information
-from experiments.strategies._weights import body_weights, distance
-from experiments.ways import Learned, UpdateContext, Way
-from workbench.machine.device import accelerator
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Count, Weight
+from adapter_workbench.experiments.strategies._fisher import fisher_information
+from adapter_workbench.experiments.strategies._weights import body_weights, distance
+from adapter_workbench.experiments.ways import Learned, UpdateContext, Way
+from adapter_workbench.workbench.machine.device import accelerator
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Count, Weight
 
 if TYPE_CHECKING:
-    from experiments.ways import PlannedUpdate
-    from workbench.methods.model import Penalty, TaskModel
+    from adapter_workbench.experiments.ways import PlannedUpdate
+    from adapter_workbench.workbench.methods.model import Penalty, TaskModel
 
 STRENGTH = {"l2": 0.01, "ewc": 1000.0}  # those of the strategies `l2-to-start` and `ewc`
 

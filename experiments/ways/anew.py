@@ -6,8 +6,8 @@ ways are held against it, and take as many steps.
 
 from __future__ import annotations
 
-from experiments.ways import Learned, UpdateContext, Way
-from workbench.training import Lesson, teach
+from adapter_workbench.experiments.ways import Learned, UpdateContext, Way
+from adapter_workbench.workbench.training import Lesson, teach
 
 
 def learn(update: UpdateContext) -> Learned:

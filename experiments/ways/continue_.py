@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from experiments.ways import Learned, UpdateContext, Way
-from workbench.settings.base import Settings
+from adapter_workbench.experiments.ways import Learned, UpdateContext, Way
+from adapter_workbench.workbench.settings.base import Settings
 
 
 class ContinueSettings(Settings):

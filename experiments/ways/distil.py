@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from experiments.strategies._logits import with_logits
-from experiments.strategies.lwf import distillation_loss
-from experiments.ways import Learned, UpdateContext, Way
-from workbench.answering.evaluation import predict
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Weight
+from adapter_workbench.experiments.strategies._logits import with_logits
+from adapter_workbench.experiments.strategies.lwf import distillation_loss
+from adapter_workbench.experiments.ways import Learned, UpdateContext, Way
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Weight
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.model import Batch
+    from adapter_workbench.workbench.methods.model import Batch
 
 
 class DistilSettings(Settings):

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from experiments.strategies._kept_rows import hold, release
-from experiments.ways import Learned, UpdateContext, Way
-from workbench.methods.method import Method
-from workbench.settings.base import Settings
+from adapter_workbench.experiments.strategies._kept_rows import hold, release
+from adapter_workbench.experiments.ways import Learned, UpdateContext, Way
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
-    from experiments.ways import PlannedUpdate
+    from adapter_workbench.experiments.ways import PlannedUpdate
 
 
 class GrowHeadSettings(Settings):

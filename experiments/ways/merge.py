@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from experiments.ways import Learned, UpdateContext, Way
-from experiments.workspace.evaluating import validation_score
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank, weighted_sum
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Share
+from adapter_workbench.experiments.ways import Learned, UpdateContext, Way
+from adapter_workbench.experiments.workspace.evaluating import validation_score
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank, weighted_sum
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Share
 
 if TYPE_CHECKING:
-    from experiments.ways import PlannedUpdate
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.experiments.ways import PlannedUpdate
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 METHODS = ("lora", "rslora", "lora-plus")  # an ordinary LoRA, whose sum with another is one again
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 from datasets import concatenate_datasets
 from pydantic import Field
 
-from experiments.strategies import _memory
-from experiments.strategies._memory import Policy
-from experiments.ways import Learned, UpdateContext, Way
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Count
+from adapter_workbench.experiments.strategies import _memory
+from adapter_workbench.experiments.strategies._memory import Policy
+from adapter_workbench.experiments.ways import Learned, UpdateContext, Way
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Count
 
 
 class ReplaySettings(Settings):

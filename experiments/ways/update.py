@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.ways import WAYS, UpdateContext
-from workbench.adapters.manifest import UpdateReference
-from workbench.errors import InputError
-from workbench.files.digest import key
-from workbench.machine.device import resolve_precision
-from workbench.machine.stopwatch import sum_counts
-from workbench.methods.stored_model import describe, keep
-from workbench.settings.base import MethodSettings
-from workbench.training import Lesson
-from workbench.training.fitting import require_sharding
+from adapter_workbench.experiments.ways import WAYS, UpdateContext
+from adapter_workbench.workbench.adapters.manifest import UpdateReference
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.machine.stopwatch import sum_counts
+from adapter_workbench.workbench.methods.stored_model import describe, keep
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.training import Lesson
+from adapter_workbench.workbench.training.fitting import require_sharding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.ways import Way
-    from tasks.updating.label_map import LabelMap
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.store import AdapterStore
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.experiments.ways import Way
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from experiments.workspace.damage import DamagePolicy
+from adapter_workbench.experiments.workspace.damage import DamagePolicy
 
 T = TypeVar("T")
 Fetch: TypeAlias = Callable[[Path], None]

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.workspace.documents import form_of
-from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
-from workbench.adapters.name_resolution import NamedChampion
-from workbench.errors import IntegrityError, TrackingError, UnwritableError
-from workbench.files import checksummed
-from workbench.files.locks import hold
-from workbench.mlflow.address import database_of, own_database, printable_address, tracking_uri
-from workbench.mlflow.tracker import Tracker
+from adapter_workbench.experiments.workspace.documents import form_of
+from adapter_workbench.experiments.workspace.registered_names import RegisteredName, name_from_mlflow
+from adapter_workbench.workbench.adapters.name_resolution import NamedChampion
+from adapter_workbench.workbench.errors import IntegrityError, TrackingError, UnwritableError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.locks import hold
+from adapter_workbench.workbench.mlflow.address import database_of, own_database, printable_address, tracking_uri
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
-    from workbench.machine.listener import Listener
+    from adapter_workbench.workbench.machine.listener import Listener
 
 FILE = "champions.json"
 LOCK = "claims/champions"

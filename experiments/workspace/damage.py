@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from workbench.adapters.manifest import read_manifest
-from workbench.adapters.stored_adapter import StoredAdapter, check_files
-from workbench.errors import IntegrityError
-from workbench.files import atomic
+from adapter_workbench.workbench.adapters.manifest import read_manifest
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter, check_files
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from workbench.adapters.store import AdapterStore
-    from workbench.machine.listener import Listener
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.machine.listener import Listener
 
 T = TypeVar("T")
 READ_ONLY = "This workspace cannot be written; what follows is what it holds."

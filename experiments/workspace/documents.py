@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from experiments.workspace.access import Access
-from experiments.workspace.known import Known
-from workbench.errors import IntegrityError
-from workbench.files import checksummed
+from adapter_workbench.experiments.workspace.access import Access
+from adapter_workbench.experiments.workspace.known import Known
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path

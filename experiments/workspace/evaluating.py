@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.answering.evaluation import Evaluation, evaluate, evaluate_split
-from workbench.files.digest import key
-from workbench.machine.earlier_names import renamed
-from workbench.methods.kinds import KINDS
-from workbench.methods.sampling import test_rows
-from workbench.methods.stored_model import backbone_of, open_for, pooling_of
+from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+from adapter_workbench.workbench.answering.evaluation import Evaluation, evaluate, evaluate_split
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.earlier_names import renamed
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.sampling import test_rows
+from adapter_workbench.workbench.methods.stored_model import backbone_of, open_for, pooling_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.workspace import StoredEvaluation, Workspace
-    from experiments.workspace.evaluations import Evaluations
-    from workbench.adapters.manifest import TaskReference
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
-    from workbench.training import Teachable
+    from adapter_workbench.experiments.workspace import StoredEvaluation, Workspace
+    from adapter_workbench.experiments.workspace.evaluations import Evaluations
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
+    from adapter_workbench.workbench.training import Teachable
 
 
 def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) -> str:

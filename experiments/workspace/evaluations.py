@@ -6,18 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.workspace.example_scores import read_outcomes
-from experiments.workspace.outcome_folders import OutcomeFolders
-from workbench.errors import IntegrityError, UnwritableError
+from adapter_workbench.experiments.workspace.example_scores import read_outcomes
+from adapter_workbench.experiments.workspace.outcome_folders import OutcomeFolders
+from adapter_workbench.workbench.errors import IntegrityError, UnwritableError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-    from experiments.workspace.access import Access
-    from experiments.workspace.known import Known
-    from workbench.answering.evaluation import Evaluation
+    from adapter_workbench.experiments.workspace.access import Access
+    from adapter_workbench.experiments.workspace.known import Known
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.errors import IntegrityError, reason
-from workbench.files import checksummed
-from workbench.files.ordinary import open_ordinary
+from adapter_workbench.workbench.errors import IntegrityError, reason
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.ordinary import open_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from experiments.workspace.piece_results import PieceResults
+from adapter_workbench.experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,33 +11,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from experiments.workspace.access import Access
-from experiments.workspace.champions import Champions
-from experiments.workspace.damage import DamagePolicy, is_sound, set_unusable_aside
-from experiments.workspace.documents import Documents
-from experiments.workspace.evaluations import Evaluations
-from experiments.workspace.known import Known
-from experiments.workspace.layout import FOLDERS, SWEPT
-from experiments.workspace.measured_scores import FOLDER, MeasuredScore
-from experiments.workspace.origins import FOLDER as ASKED
-from experiments.workspace.origins import Asked, Origins
-from experiments.workspace.pace import Pace
-from experiments.workspace.records import Records
-from tasks.reading.text_files import path_of
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.validation_scores import Score, own_score
-from workbench.errors import InputError
-from workbench.files import atomic
-from workbench.files.locks import hold
-from workbench.files.utf_8_names import require_utf_8_path
-from workbench.machine import processes
-from workbench.machine.processes import is_first
+from adapter_workbench.experiments.workspace.access import Access
+from adapter_workbench.experiments.workspace.champions import Champions
+from adapter_workbench.experiments.workspace.damage import DamagePolicy, is_sound, set_unusable_aside
+from adapter_workbench.experiments.workspace.documents import Documents
+from adapter_workbench.experiments.workspace.evaluations import Evaluations
+from adapter_workbench.experiments.workspace.known import Known
+from adapter_workbench.experiments.workspace.layout import FOLDERS, SWEPT
+from adapter_workbench.experiments.workspace.measured_scores import FOLDER, MeasuredScore
+from adapter_workbench.experiments.workspace.origins import FOLDER as ASKED
+from adapter_workbench.experiments.workspace.origins import Asked, Origins
+from adapter_workbench.experiments.workspace.pace import Pace
+from adapter_workbench.experiments.workspace.records import Records
+from adapter_workbench.tasks.reading.text_files import path_of
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.validation_scores import Score, own_score
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files import atomic
+from adapter_workbench.workbench.files.locks import hold
+from adapter_workbench.workbench.files.utf_8_names import require_utf_8_path
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.training import Teachable
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.training import Teachable
 
 T = TypeVar("T")
 

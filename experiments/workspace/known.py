@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.files.read_once import ReadOnce
+from adapter_workbench.workbench.files.read_once import ReadOnce
 
 
 class Known:

@@ -26,7 +26,7 @@
 
 A folder appears complete or not at all. A key is the digest of everything that determines the content, so that work
 that was done once is done for every run that needs it. Documents and folders have digests of their content
-(:mod:`workbench.files.checksummed`). Reading something damaged is an error, and a run makes it again (:mod:`.damage`).
+(:mod:`.checksummed`). Reading something damaged is an error, and a run makes it again (:mod:`.damage`).
 """
 
 from __future__ import annotations

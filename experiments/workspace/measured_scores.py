@@ -12,9 +12,9 @@ class MeasuredScore:
     """The validation score of an adapter that was measured here, and not where it was trained.
 
     Attributes:
-        identity: of the adapter that was measured (:attr:`workbench.adapters.manifest.Manifest.identity`).
+        identity: of the adapter that was measured (:attr:`Manifest.identity`).
         validation: the score of the task's main metric.
-        measure: what it is a score of (:func:`workbench.adapters.validation_scores.measure_of`).
+        measure: what it is a score of (:func:`adapter_workbench.workbench.adapters.validation_scores.measure_of`).
         examples: the same in words.
         when: the time, UTC, in ISO format.
         test: the key of its evaluation on the test split; None where an earlier version wrote it.

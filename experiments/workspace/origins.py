@@ -16,22 +16,22 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from experiments.workspace.records import FILE as RECORD
-from workbench.errors import InputError, IntegrityError
-from workbench.files import atomic, checksummed
-from workbench.files.ordinary import contents
+from adapter_workbench.experiments.workspace.records import FILE as RECORD
+from adapter_workbench.workbench.errors import InputError, IntegrityError
+from adapter_workbench.workbench.files import atomic, checksummed
+from adapter_workbench.workbench.files.ordinary import contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from experiments.workspace.champions import Champions
-    from experiments.workspace.documents import Documents
-    from experiments.workspace.known import Known
-    from experiments.workspace.records import RecordDocument, Records
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.workspace.champions import Champions
+    from adapter_workbench.experiments.workspace.documents import Documents
+    from adapter_workbench.experiments.workspace.known import Known
+    from adapter_workbench.experiments.workspace.records import RecordDocument, Records
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 FOLDER = "asked"  # of the documents in a workspace
 RUN, IMPORT, REGISTER = "run", "import", "register"
@@ -123,7 +123,7 @@ class Origins:
 
         Raises:
             IntegrityError: a document of ``asked`` or the file with the champions is damaged.
-            TrackingError: as :meth:`experiments.workspace.champions.Champions.names`.
+            TrackingError: as :meth:`adapter_workbench.experiments.workspace.champions.Champions.names`.
         """
         experiments = cache(lambda: [*self._experiments()])  # read once, and only if something has to be derived
         origins = {}

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from experiments.workspace.documents import form_of
-from experiments.workspace.example_scores import FILE, require_readable
-from workbench.errors import IntegrityError
-from workbench.files import atomic, checksummed
+from adapter_workbench.experiments.workspace.documents import form_of
+from adapter_workbench.experiments.workspace.example_scores import FILE, require_readable
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import atomic, checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-    from experiments.workspace.access import Access
-    from experiments.workspace.known import Known
+    from adapter_workbench.experiments.workspace.access import Access
+    from adapter_workbench.experiments.workspace.known import Known
 
 T = TypeVar("T")
 

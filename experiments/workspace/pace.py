@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.files.ordinary import append_text
+from adapter_workbench.workbench.files.ordinary import append_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from workbench.machine.earlier_names import renamed
+from adapter_workbench.workbench.machine.earlier_names import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from experiments.workspace.documents import Documents
-    from experiments.workspace.folder import Workspace
-    from experiments.workspace.records import RecordDocument
+    from adapter_workbench.experiments.workspace.documents import Documents
+    from adapter_workbench.experiments.workspace.folder import Workspace
+    from adapter_workbench.experiments.workspace.records import RecordDocument
 
 T = TypeVar("T")
 

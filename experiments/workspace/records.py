@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from experiments.workspace.access import Access
-from experiments.workspace.damage import needed_by
-from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.files import checksummed
-from workbench.machine.earlier_names import renamed
+from adapter_workbench.experiments.workspace.access import Access
+from adapter_workbench.experiments.workspace.damage import needed_by
+from adapter_workbench.workbench.errors import InputError, IntegrityError, UnknownNameError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.machine.earlier_names import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from workbench.mlflow.alias import Succession
-from workbench.mlflow.registration import Entry, RegisteredModel, Version, matching
+from adapter_workbench.workbench.mlflow.alias import Succession
+from adapter_workbench.workbench.mlflow.registration import Entry, RegisteredModel, Version, matching
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from experiments.workspace.damage import DamagePolicy
-from fusion.routing.rejection import Rejection, floors
-from fusion.routing.route import RoutingState, fit_part, load_part, part_key, reader_for, save_part, scores_key
-from fusion.routing.routed_texts import adapters_for_texts
-from fusion.routing.routers import ROUTERS
-from workbench.errors import UnwritableError
+from adapter_workbench.experiments.workspace.damage import DamagePolicy
+from adapter_workbench.fusion.routing.rejection import Rejection, floors
+from adapter_workbench.fusion.routing.route import (
+    RoutingState,
+    fit_part,
+    load_part,
+    part_key,
+    reader_for,
+    save_part,
+    scores_key,
+)
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.workbench.errors import UnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,12 +29,12 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from experiments.workspace import Workspace
-    from fusion.routing.routers import Part, RouterSettings
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.routing.routers import Part, RouterSettings
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
 
 
 def part_folders(

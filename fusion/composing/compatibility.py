@@ -6,18 +6,18 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InputError
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import adaptation_of, require_described
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import adaptation_of, require_described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from transformers import PretrainedConfig
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.settings.base import MethodSettings
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.settings.base import MethodSettings
 
 
 def require_compatible(sources: Sequence[StoredAdapter], backbone: Backbone) -> None:
@@ -55,7 +55,9 @@ def likeness(source: StoredAdapter) -> tuple[str, ...]:
     manifest = source.manifest
     if manifest.library != "adapters":
         return (manifest.library,)
-    from fusion.target.bottleneck import architecture  # imports torch, which is not needed to report mistakes
+    from adapter_workbench.fusion.target.bottleneck import (
+        architecture,  # imports torch, which is not needed to report mistakes
+    )
 
     return manifest.library, manifest.method, json.dumps(architecture(source), sort_keys=True)
 
@@ -66,8 +68,8 @@ def why_unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -
     Nothing has to be trained for this. Of adapters of other libraries than these two, a composition says itself
     whether it takes them.
     """
-    from fusion.target import bottleneck  # imports torch, which is not needed to report mistakes
-    from fusion.updates import lora  # imports torch, which is not needed to report mistakes
+    from adapter_workbench.fusion.target import bottleneck  # imports torch, which is not needed to report mistakes
+    from adapter_workbench.fusion.updates import lora  # imports torch, which is not needed to report mistakes
 
     card = METHODS.get(method)
     if card.library == "adapters":
@@ -101,7 +103,7 @@ def _complaints(source: StoredAdapter, first: StoredAdapter, backbone: Backbone)
 
 def _other_architecture(source: StoredAdapter, first: StoredAdapter) -> Iterator[str]:
     """Yield in what a bottleneck is another than the first one: where it sits, how wide it is, what it computes."""
-    from fusion.target.bottleneck import architecture
+    from adapter_workbench.fusion.target.bottleneck import architecture
 
     own, like = architecture(source), architecture(first)
     differing = sorted(key for key in own.keys() | like.keys() if own.get(key) != like.get(key))
@@ -123,7 +125,7 @@ def _number(factor: Any) -> str:
 
 def _why_unreadable(source: StoredAdapter) -> Iterator[str]:
     """Yield why a LoRA cannot be read as low-rank updates, if it cannot."""
-    from fusion.updates import lora
+    from adapter_workbench.fusion.updates import lora
 
     try:
         lora.read(source.folder)

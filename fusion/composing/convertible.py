@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.adapters.adapter_folder import read_config
-from workbench.errors import InputError
+from adapter_workbench.workbench.adapters.adapter_folder import read_config
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 LIBRARY = "peft"
 BESIDE = {  # key of peft's config → what is trained beside the matrices' updates, in words

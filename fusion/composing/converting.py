@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion.composing.convertible import require_updates_alone
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank
-from workbench.errors import InputError
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import open_adapter
+from adapter_workbench.fusion.composing.convertible import require_updates_alone
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.methods.lora import Settings
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.methods.lora import Settings
 
 
 def as_lora(stored: StoredAdapter, backbone: Backbone, rank: int) -> tuple[TaskModel, Settings]:

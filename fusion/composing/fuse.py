@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from fusion.composing.compatibility import require_compatible
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import HEAD_REVISION, Composed, Purpose
-from fusion.target.source_tasks import task_of
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.manifest import ChoiceReference, CompositionReference
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import evaluate_split
-from workbench.errors import InputError
-from workbench.files.digest import key
-from workbench.machine import processes
-from workbench.machine.memory import PeakMemory
-from workbench.machine.package_versions import versions
-from workbench.machine.stopwatch import Stopwatch, sum_counts
-from workbench.methods.kind import GENERATED
-from workbench.methods.stored_model import describe, keep
+from adapter_workbench.fusion.composing.compatibility import require_compatible
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import HEAD_REVISION, Composed, Purpose
+from adapter_workbench.fusion.target.source_tasks import task_of
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.manifest import ChoiceReference, CompositionReference
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import evaluate_split
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.memory import PeakMemory
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.machine.stopwatch import Stopwatch, sum_counts
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.stored_model import describe, keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.target.composition import CompositionSettings, Request
-    from workbench.adapters.store import AdapterStore
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import MethodSettings, Settings
+    from adapter_workbench.fusion.target.composition import CompositionSettings, Request
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import MethodSettings, Settings
 
 FUSED = ("classification", *GENERATED)  # a logistic regression is the head, or the backbone has its own
 OF_ONE_TARGET = ("inverse_regularisation", "validation_log_likelihood")  # facts about a head, and not about the body
@@ -116,8 +116,8 @@ def from_scratch(request: Request, method: str, settings: MethodSettings) -> Com
         InputError: no target, or a method that cannot work on the backbone.
         TrainingError: a fit failed.
     """
-    from fusion.target.target import begin, needs_head, train
-    from workbench.methods.adaptation import Adaptation
+    from adapter_workbench.fusion.target.target import begin, needs_head, train
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
 
     target, adaptation = _target(request), Adaptation(request.backbone, method, settings, request.precision)
     with PeakMemory() as memory, Stopwatch() as clock:
@@ -155,7 +155,7 @@ def require_composable(
 
 def with_head(composed: Composed, request: Request) -> ComposedModel:
     """Return the model of a composed body, with a head fitted where none was trained along."""
-    from fusion.target.target import fitted_head, model_on, needs_head
+    from adapter_workbench.fusion.target.target import fitted_head, model_on, needs_head
 
     target = _target(request)
     model = model_on(request, composed.body, composed.head)
@@ -256,7 +256,7 @@ def keep_composition(
         InputError: it is larger than an adapter may be, so that nothing would read it again; nothing is stored.
         IntegrityError: the composition changed the backbone.
     """
-    from workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
 
     composed = fused.composed
     _require_readable(composed)
@@ -286,7 +286,7 @@ def keep_uncomposed(
     Raises:
         IntegrityError: it changed the backbone, although its method does not train it.
     """
-    from workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
 
     composed = tried.composed
     if composed.fit is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.measures.statistics import finite
+from adapter_workbench.workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

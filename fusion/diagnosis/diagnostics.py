@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from fusion.diagnosis.chance import Chance, against_chance
-from fusion.diagnosis.interference import module_sums
-from fusion.updates.lowrank import aligned, spectrum, stack
-from workbench.errors import InputError
-from workbench.measures.statistics import finite
+from adapter_workbench.fusion.diagnosis.chance import Chance, against_chance
+from adapter_workbench.fusion.diagnosis.interference import module_sums
+from adapter_workbench.fusion.updates.lowrank import aligned, spectrum, stack
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
-    from fusion.diagnosis.interference import Sums
-    from fusion.updates.lowrank import LowRank, Update
+    from adapter_workbench.fusion.diagnosis.interference import Sums
+    from adapter_workbench.fusion.updates.lowrank import LowRank, Update
 
 PERMUTATIONS = 200
 ERROR = 0.05  # ε of SAR: what of the sum's norm its subspace may miss

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from fusion.updates.lowrank import spectrum
+from adapter_workbench.fusion.updates.lowrank import spectrum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from torch import Tensor
 
-    from fusion.updates.lowrank import LowRank, Spectrum
+    from adapter_workbench.fusion.updates.lowrank import LowRank, Spectrum
 
 BLOCK = 512
 CHUNK = 25  # draws whose singular vectors are in memory at a time

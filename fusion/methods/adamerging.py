@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.mixing import Per, halves_apart, mixture
-from fusion.target.target import model_on, require_target, with_fitted_head
-from workbench.backbone.batching import to_device_of
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
-from workbench.settings.bounds import LearningRate, Size
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.fusion.target.mixing import Per, halves_apart, mixture
+from adapter_workbench.fusion.target.target import model_on, require_target, with_fitted_head
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fusion.target.composition import Purpose, Request
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.fusion.target.composition import Purpose, Request
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 
 class Settings(CompositionSettings):

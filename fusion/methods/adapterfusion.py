@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.target import begin, require_target, train
-from workbench.answering.evaluation import BATCH_SIZE
-from workbench.backbone.batching import to_device_of
-from workbench.errors import InputError
-from workbench.methods.libraries.adapterfusion import FUSION, LIBRARY
-from workbench.methods.methods.adapterfusion import Settings as LayerSettings
-from workbench.methods.methods.adapterfusion import configure, penalty
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.fusion.target.target import begin, require_target, train
+from adapter_workbench.workbench.answering.evaluation import BATCH_SIZE
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.libraries.adapterfusion import FUSION, LIBRARY
+from adapter_workbench.workbench.methods.methods.adapterfusion import Settings as LayerSettings
+from adapter_workbench.workbench.methods.methods.adapterfusion import configure, penalty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fusion.target.composition import Request
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 
 class Settings(LayerSettings, CompositionSettings):

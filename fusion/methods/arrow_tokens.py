@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from workbench.errors import InputError
-from workbench.methods.libraries.arrow import LIBRARY
-from workbench.methods.methods.arrow_tokens import METHOD, configure
-from workbench.methods.methods.arrow_tokens import Settings as RoutingSettings
-from workbench.settings.bounds import Factor, Size
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.libraries.arrow import LIBRARY
+from adapter_workbench.workbench.methods.methods.arrow_tokens import METHOD, configure
+from adapter_workbench.workbench.methods.methods.arrow_tokens import Settings as RoutingSettings
+from adapter_workbench.workbench.settings.bounds import Factor, Size
 
 if TYPE_CHECKING:
-    from fusion.target.composition import Request
+    from adapter_workbench.fusion.target.composition import Request
 
 
 class Settings(CompositionSettings):

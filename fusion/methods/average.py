@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion.target import bottleneck
-from fusion.target.composition import Composition, MergeSettings, arithmetic, uniform, weights_for
-from fusion.updates.lowrank import weighted_sum
-from workbench.errors import InputError
+from adapter_workbench.fusion.target import bottleneck
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic, uniform, weights_for
+from adapter_workbench.fusion.updates.lowrank import weighted_sum
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.target.composition import Composed, Purpose, Request
-    from fusion.updates.lowrank import Merged, Update
+    from adapter_workbench.fusion.target.composition import Composed, Purpose, Request
+    from adapter_workbench.fusion.updates.lowrank import Merged, Update
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSettings, seed: int) -> Merged:
@@ -33,7 +33,7 @@ def compose(request: Request, settings: MergeSettings) -> Composed:
     """Return the mean of LoRA updates or of bottleneck parameters, whichever the sources are.
 
     Raises:
-        InputError: ``rank`` is given for bottlenecks, or as :func:`fusion.target.bottleneck.average` and
+        InputError: ``rank`` is given for bottlenecks, or as :func:`average` and
         ``arithmetic``.
     """
     if request.sources[0].manifest.library == "peft":

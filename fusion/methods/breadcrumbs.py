@@ -12,11 +12,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.dense import Rule, densely
-from fusion.updates.lowrank import LowRank, Merged, Update
-from fusion.updates.pruning import band, trim_tails_, weighted_total
-from workbench.settings.bounds import Scale
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.dense import Rule, densely
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update
+from adapter_workbench.fusion.updates.pruning import band, trim_tails_, weighted_total
+from adapter_workbench.workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fusion.target.composition import Composition, WeightSettings, arithmetic
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, norm, stack
+from adapter_workbench.fusion.target.composition import Composition, WeightSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, norm, stack
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: WeightSettings, seed: int) -> Merged:

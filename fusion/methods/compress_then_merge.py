@@ -23,11 +23,21 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.methods.core_space import as_factors, basis
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, largest_rank, scaled, spectrum, stack
-from fusion.updates.pruning import drop_, elected, floor
-from workbench.settings.bounds import Density, Scale, Share
+from adapter_workbench.fusion.methods.core_space import as_factors, basis
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Truncated,
+    Update,
+    by_module,
+    largest_rank,
+    scaled,
+    spectrum,
+    stack,
+)
+from adapter_workbench.fusion.updates.pruning import drop_, elected, floor
+from adapter_workbench.workbench.settings.bounds import Density, Scale, Share
 
 PASSES, TOLERANCE = 1000, 1e-6  # of HOOI: it ends where the relative error changes by less
 

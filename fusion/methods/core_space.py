@@ -26,12 +26,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.methods.iso_c import flattened
-from fusion.methods.tsv import orthogonal_sum
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
-from fusion.updates.pruning import elected, floor, total
-from workbench.settings.bounds import Density, Scale
+from adapter_workbench.fusion.methods.iso_c import flattened
+from adapter_workbench.fusion.methods.tsv import orthogonal_sum
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
+from adapter_workbench.fusion.updates.pruning import elected, floor, total
+from adapter_workbench.workbench.settings.bounds import Density, Scale
 
 
 class Settings(MergeSettings):

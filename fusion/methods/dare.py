@@ -13,11 +13,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.dense import densely
-from fusion.updates.lowrank import Merged, Update
-from fusion.updates.pruning import drop_, weighted_total
-from workbench.settings.bounds import Scale
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.dense import densely
+from adapter_workbench.fusion.updates.lowrank import Merged, Update
+from adapter_workbench.fusion.updates.pruning import drop_, weighted_total
+from adapter_workbench.workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

@@ -13,11 +13,11 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from fusion.methods.dare import Settings
-from fusion.target.composition import Composition, arithmetic
-from fusion.updates.dense import densely
-from fusion.updates.lowrank import Merged, Update
-from fusion.updates.pruning import drop_, elect
+from adapter_workbench.fusion.methods.dare import Settings
+from adapter_workbench.fusion.target.composition import Composition, arithmetic
+from adapter_workbench.fusion.updates.dense import densely
+from adapter_workbench.fusion.updates.lowrank import Merged, Update
+from adapter_workbench.fusion.updates.pruning import drop_, elect
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

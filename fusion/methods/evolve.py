@@ -21,17 +21,17 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.mixing import halves_apart, mixture
-from fusion.target.searching import minimise, target_loss
-from fusion.target.target import model_on, require_target
-from workbench.settings.bounds import Size, Whole
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.fusion.target.mixing import halves_apart, mixture
+from adapter_workbench.fusion.target.searching import minimise, target_loss
+from adapter_workbench.fusion.target.target import model_on, require_target
+from adapter_workbench.workbench.settings.bounds import Size, Whole
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fusion.target.composition import Request
-    from fusion.target.searching import Vector
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.fusion.target.searching import Vector
 
 SPREAD = 1 / 6  # first standard deviation of the search
 

@@ -24,28 +24,28 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.mixing import Mixture, mixture
-from fusion.target.target import require_target
-from fusion.updates import lora
-from fusion.updates.dense import randomised_svd
-from fusion.updates.lowrank import collect, largest_rank
-from workbench.backbone.batching import to_device_of
-from workbench.errors import InputError, TrainingError
-from workbench.methods.adaptation import HEAD_FILE
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import adaptation_of
-from workbench.settings.bounds import Count, Size
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.fusion.target.mixing import Mixture, mixture
+from adapter_workbench.fusion.target.target import require_target
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.dense import randomised_svd
+from adapter_workbench.fusion.updates.lowrank import collect, largest_rank
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.errors import InputError, TrainingError
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import adaptation_of
+from adapter_workbench.workbench.settings.bounds import Count, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor
 
-    from fusion.target.composition import Purpose, Request
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.fusion.target.composition import Purpose, Request
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 BATCH = 16  # each example's gradient of each module is in memory at once
 SHARING = "albert"  # the architecture whose layers share their modules

@@ -18,9 +18,18 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum, stack
-from workbench.settings.bounds import Scale
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Spectrum,
+    Truncated,
+    Update,
+    by_module,
+    spectrum,
+    stack,
+)
+from adapter_workbench.workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

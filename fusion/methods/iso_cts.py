@@ -19,10 +19,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.methods.iso_c import even
-from fusion.methods.tsv import orthogonal
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import (
+from adapter_workbench.fusion.methods.iso_c import even
+from adapter_workbench.fusion.methods.tsv import orthogonal
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import (
     LowRank,
     Merged,
     Spectrum,
@@ -34,7 +34,7 @@ from fusion.updates.lowrank import (
     spectrum,
     stack,
 )
-from workbench.settings.bounds import Scale, Share
+from adapter_workbench.workbench.settings.bounds import Scale, Share
 
 
 class Settings(MergeSettings):

@@ -21,10 +21,20 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, aligned, collect, spectrum, stack, triangle
-from fusion.updates.pruning import elected, floor, floor_across, total
-from workbench.settings.bounds import Density, Scale
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Truncated,
+    Update,
+    aligned,
+    collect,
+    spectrum,
+    stack,
+    triangle,
+)
+from adapter_workbench.fusion.updates.pruning import elected, floor, floor_across, total
+from adapter_workbench.workbench.settings.bounds import Density, Scale
 
 
 class Settings(MergeSettings):

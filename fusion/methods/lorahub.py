@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusion.target.composition import Composed, Composition
-from fusion.target.searching import SearchSettings, search, target_loss
-from fusion.target.target import model_on, require_target
-from fusion.updates import lora
-from fusion.updates.lowrank import Truncated, collect, norm, summed_factors
-from workbench.errors import InputError
+from adapter_workbench.fusion.target.composition import Composed, Composition
+from adapter_workbench.fusion.target.searching import SearchSettings, search, target_loss
+from adapter_workbench.fusion.target.target import model_on, require_target
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import Truncated, collect, norm, summed_factors
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.target.composition import Request
-    from fusion.target.searching import Vector
-    from fusion.updates.lowrank import Update
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.fusion.target.searching import Vector
+    from adapter_workbench.fusion.updates.lowrank import Update
 
 
 class Settings(SearchSettings):

@@ -14,10 +14,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.dense import Rule, densely
-from fusion.updates.lowrank import LowRank, Merged, Update
-from workbench.settings.bounds import Scale
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.dense import Rule, densely
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update
+from adapter_workbench.workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

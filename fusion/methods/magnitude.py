@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.dense import Rule, densely
-from fusion.updates.lowrank import LowRank, Merged, Update
-from fusion.updates.pruning import floor, trim_, weighted_total
-from workbench.settings.bounds import Density, Scale
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.dense import Rule, densely
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update
+from adapter_workbench.fusion.updates.pruning import floor, trim_, weighted_total
+from adapter_workbench.workbench.settings.bounds import Density, Scale
 
 
 class Settings(MergeSettings):

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.mixing import Per, halves_apart, mixture
-from fusion.target.target import begin, require_target, train
-from workbench.settings.bounds import LearningRate, Size
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.fusion.target.mixing import Per, halves_apart, mixture
+from adapter_workbench.fusion.target.target import begin, require_target, train
+from adapter_workbench.workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
-    from fusion.target.composition import Request
+    from adapter_workbench.fusion.target.composition import Request
 
 
 class Settings(CompositionSettings):

@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from fusion.target.composition import Composed, Composition
-from fusion.target.mixing import mixture
-from fusion.target.searching import SearchSettings, search, target_loss
-from fusion.target.target import model_on, require_target
-from fusion.updates import lora
-from workbench.settings.bounds import Size
+from adapter_workbench.fusion.target.composition import Composed, Composition
+from adapter_workbench.fusion.target.mixing import mixture
+from adapter_workbench.fusion.target.searching import SearchSettings, search, target_loss
+from adapter_workbench.fusion.target.target import model_on, require_target
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
-    from fusion.target.composition import Request
-    from fusion.target.searching import Vector
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.fusion.target.searching import Vector
 
 
 class Settings(SearchSettings):

@@ -12,8 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic, at_least, uniform
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, inner, norm, spectrum, stack
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic, at_least, uniform
+from adapter_workbench.fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Truncated,
+    Update,
+    by_module,
+    inner,
+    norm,
+    spectrum,
+    stack,
+)
 
 require_two = at_least(2, "model-stock measures the angle between two or more sources")
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import Merged, Update, weighted_sum
-from workbench.errors import InputError
-from workbench.settings.bounds import Scale
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import Merged, Update, weighted_sum
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

@@ -20,8 +20,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic, exactly, uniform
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic, exactly, uniform
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
 
 
 class Settings(MergeSettings):

@@ -23,8 +23,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import (
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import (
     LowRank,
     Merged,
     Update,
@@ -36,7 +36,7 @@ from fusion.updates.lowrank import (
     spectrum,
     times,
 )
-from workbench.settings.bounds import Scale
+from adapter_workbench.workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

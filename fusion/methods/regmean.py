@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.mixing import Mixture, mixture
-from fusion.target.target import model_on, require_target
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank, Truncated, collect, norm, spectrum
-from workbench.backbone.batching import in_batches
-from workbench.settings.bounds import Size
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.fusion.target.mixing import Mixture, mixture
+from adapter_workbench.fusion.target.target import model_on, require_target
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank, Truncated, collect, norm, spectrum
+from adapter_workbench.workbench.backbone.batching import in_batches
+from adapter_workbench.workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
-    from fusion.target.composition import Request
+    from adapter_workbench.fusion.target.composition import Request
 
 
 class Settings(CompositionSettings):

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.scaled_outputs import sources_side_by_side
-from fusion.target.target import begin, require_target, train
-from workbench.settings.bounds import Dropout, Factor, LearningRate
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.fusion.target.scaled_outputs import sources_side_by_side
+from adapter_workbench.fusion.target.target import begin, require_target, train
+from adapter_workbench.workbench.settings.bounds import Dropout, Factor, LearningRate
 
 if TYPE_CHECKING:
-    from fusion.target.composition import Request
+    from adapter_workbench.fusion.target.composition import Request
 
 
 class Settings(CompositionSettings):

@@ -18,10 +18,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.dense import Rule, blocks, densely
-from fusion.updates.lowrank import LowRank, Merged, Update, scaled
-from workbench.settings.bounds import Density
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.dense import Rule, blocks, densely
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update, scaled
+from adapter_workbench.workbench.settings.bounds import Density
 
 
 class Settings(MergeSettings):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion.target.composition import Composed, Composition, CompositionSettings, exactly
-from workbench.methods.stored_model import adaptation_of, open_adapter
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings, exactly
+from adapter_workbench.workbench.methods.stored_model import adaptation_of, open_adapter
 
 if TYPE_CHECKING:
-    from fusion.target.composition import Request
+    from adapter_workbench.fusion.target.composition import Request
 
 
 require_one = exactly(1, "single takes one source")

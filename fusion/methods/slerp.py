@@ -10,9 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic, exactly, uniform
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, inner, norm, spectrum, stack
-from workbench.errors import InputError
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic, exactly, uniform
+from adapter_workbench.fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Truncated,
+    Update,
+    by_module,
+    inner,
+    norm,
+    spectrum,
+    stack,
+)
+from adapter_workbench.workbench.errors import InputError
 
 require_two = exactly(
     2,

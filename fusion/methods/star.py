@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import torch
 from pydantic import Field
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic, uniform
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum, stack
-from workbench.settings.bounds import Density
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic, uniform
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum, stack
+from adapter_workbench.workbench.settings.bounds import Density
 
 
 class Settings(MergeSettings):

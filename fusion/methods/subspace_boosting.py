@@ -20,9 +20,18 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum, stack
-from workbench.settings.bounds import Scale, Share
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Spectrum,
+    Truncated,
+    Update,
+    by_module,
+    spectrum,
+    stack,
+)
+from adapter_workbench.workbench.settings.bounds import Scale, Share
 
 
 class Settings(MergeSettings):

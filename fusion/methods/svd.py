@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import Merged, Update, largest_rank, weighted_sum
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import Merged, Update, largest_rank, weighted_sum
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSettings, seed: int) -> Merged:

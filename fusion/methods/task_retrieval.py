@@ -19,24 +19,24 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from fusion.target.composition import Composed, Composition, CompositionSettings, at_least
-from fusion.target.source_tasks import tasks_of
-from workbench.backbone.batching import in_batches
-from workbench.backbone.prompt_embeddings import embedding
-from workbench.methods.kinds import KINDS
-from workbench.methods.libraries.retrieval import LIBRARY
-from workbench.methods.methods.task_retrieval import METHOD, configure
-from workbench.methods.methods.task_retrieval import Settings as RetrievalSettings
-from workbench.methods.model import TaskModel
-from workbench.methods.sampling import stratified_sample
-from workbench.settings.bounds import Count, Factor, Size
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings, at_least
+from adapter_workbench.fusion.target.source_tasks import tasks_of
+from adapter_workbench.workbench.backbone.batching import in_batches
+from adapter_workbench.workbench.backbone.prompt_embeddings import embedding
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.libraries.retrieval import LIBRARY
+from adapter_workbench.workbench.methods.methods.task_retrieval import METHOD, configure
+from adapter_workbench.workbench.methods.methods.task_retrieval import Settings as RetrievalSettings
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.sampling import stratified_sample
+from adapter_workbench.workbench.settings.bounds import Count, Factor, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fusion.target.composition import Request
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 
 require_two = at_least(2, "task-retrieval chooses among two or more LoRAs")

@@ -21,10 +21,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum
-from workbench.errors import InputError
-from workbench.settings.bounds import Scale
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

@@ -6,7 +6,7 @@ a lower rank, as of one source that has it, is not filled up: it trains fewer we
 control, which lacks the sources alone, is ``start: fresh``: a LoRA drawn from the seed, as the first source began, with
 all of these. What differs: SPoT, whose idea this is, begins soft prompts so, from another prompt or an average of the
 most similar ones. ``start: reptile`` takes the sources as they were learned, one after another: see
-:mod:`fusion.updates.reptile`.
+:mod:`adapter_workbench.fusion.updates.reptile`.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.target import UntrainedModel, begin, require_target, train
-from fusion.updates import lora
-from fusion.updates.lowrank import Merged, collect, spectrum
-from fusion.updates.reptile import initialisation, shares
-from workbench.errors import InputError
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.methods.lora import Settings as LoraSettings
-from workbench.settings.bounds import LearningRate, Size
+from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
+from adapter_workbench.fusion.target.target import UntrainedModel, begin, require_target, train
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import Merged, collect, spectrum
+from adapter_workbench.fusion.updates.reptile import initialisation, shares
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.methods.lora import Settings as LoraSettings
+from adapter_workbench.workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fusion.target.composition import Purpose, Request
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.fusion.target.composition import Purpose, Request
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
     Start = tuple[UntrainedModel, LoraSettings, Merged, tuple[float, ...] | None]
 
@@ -86,7 +86,7 @@ def compose(request: Request, settings: Settings) -> Composed:
 
 def require_number(sources: int, settings: Settings) -> None:
     """Make sure that each composed start can be made of so many sources; ``single`` takes one after another."""
-    from fusion.methods import COMPOSITIONS
+    from adapter_workbench.fusion.methods import COMPOSITIONS
 
     for name in settings.start:
         if name not in {FRESH, REPTILE, SINGLE}:
@@ -96,7 +96,7 @@ def require_number(sources: int, settings: Settings) -> None:
 
 def require_suited(purpose: Purpose, settings: Settings) -> None:
     """Make sure that each composed start gives a LoRA for such a target; raises InputError."""
-    from fusion.methods import COMPOSITIONS
+    from adapter_workbench.fusion.methods import COMPOSITIONS
 
     for name in settings.start:
         if name not in {FRESH, REPTILE}:
@@ -108,7 +108,7 @@ def require_suited(purpose: Purpose, settings: Settings) -> None:
 
 def _may_give_lora(name: str) -> bool:
     """Return whether a composition, which has the name of the method of its result where that is composed, may."""
-    from fusion.methods import COMPOSITIONS
+    from adapter_workbench.fusion.methods import COMPOSITIONS
 
     card = COMPOSITIONS.get(name)
     composed = name in METHODS.names() and METHODS.get(name).composed
@@ -143,7 +143,7 @@ def _starts(name: str, request: Request, rank: int) -> Iterator[Start]:
 
 
 def _start_composed(name: str, request: Request, rank: int) -> Start:
-    from fusion.methods import COMPOSITIONS
+    from adapter_workbench.fusion.methods import COMPOSITIONS
 
     card = COMPOSITIONS.get(name, "start")
     if not _may_give_lora(name):

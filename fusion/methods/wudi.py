@@ -25,9 +25,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.dense import Rule, densely
-from fusion.updates.lowrank import (
+from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
+from adapter_workbench.fusion.updates.dense import Rule, densely
+from adapter_workbench.fusion.updates.lowrank import (
     LowRank,
     Merged,
     Truncated,
@@ -39,7 +39,7 @@ from fusion.updates.lowrank import (
     spectrum,
     stack,
 )
-from workbench.settings.bounds import LearningRate, Whole
+from adapter_workbench.workbench.settings.bounds import LearningRate, Whole
 
 
 class Settings(MergeSettings):

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.answering.evaluation import features
-from workbench.errors import InputError
-from workbench.methods.stored_model import open_adapter
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.answering.evaluation import features
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from fusion.target.fitted_head import Features
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.target.fitted_head import Features
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.task import Task
 
 NOT_FINITE = "its features of the target's texts are not all finite"
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusion.ranking import Ranking, RankingRequest, Score, score_each
+from adapter_workbench.fusion.ranking import Ranking, RankingRequest, Score, score_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.target.fitted_head import Features
+    from adapter_workbench.fusion.target.fitted_head import Features
 
 TOLERANCE, STEPS = 1e-6, 1000
 RANGE = 1e-10, 1e10  # of α ÷ β, in units of the mean squared singular value: beyond, the evidence does not change

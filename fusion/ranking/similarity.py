@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusion.ranking import Ranking, RankingRequest, Score
-from fusion.target.reader import Reader
+from adapter_workbench.fusion.ranking import Ranking, RankingRequest, Score
+from adapter_workbench.fusion.target.reader import Reader
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from fusion.target.fitted_head import Features
+    from adapter_workbench.fusion.target.fitted_head import Features
 
 NO_TEXTS = "its training texts are not available"
 

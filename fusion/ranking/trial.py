@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusion.ranking import Ranking, RankingRequest, Score, score_each
-from fusion.target.fitted_by_folds import FOLDS, assign_folds
-from fusion.target.fitted_head import GRID, fit, score
+from adapter_workbench.fusion.ranking import Ranking, RankingRequest, Score, score_each
+from adapter_workbench.fusion.target.fitted_by_folds import FOLDS, assign_folds
+from adapter_workbench.fusion.target.fitted_head import GRID, fit, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fusion.target.fitted_head import Features
+    from adapter_workbench.fusion.target.fitted_head import Features
 
 
 def rank(request: RankingRequest) -> dict[str, Score]:
-    """Return each candidate's mean held-out log-likelihood, at the best C of :data:`fusion.target.fitted_head.GRID`.
+    """Return each candidate's mean held-out log-likelihood, at the best C of :data:`GRID`.
 
     All candidates are tried on the same folds. Raises as :attr:`RankingRequest.labels`.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

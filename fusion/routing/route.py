@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from fusion.routing.routers import ROUTERS, Query
-from fusion.target.reader import KIND, Reader
-from workbench.errors import InputError, IntegrityError, reason
-from workbench.files import checksummed
-from workbench.files.atomic import written_whole
-from workbench.files.digest import key
-from workbench.machine.package_versions import versions
+from adapter_workbench.fusion.routing.routers import ROUTERS, Query
+from adapter_workbench.fusion.target.reader import KIND, Reader
+from adapter_workbench.workbench.errors import InputError, IntegrityError, reason
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.atomic import written_whole
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.package_versions import versions
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from fusion.routing.routers import Part, RouterSettings
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.routing.routers import Part, RouterSettings
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.task import Task
 
 ARRAYS, CARD = "part.safetensors", "part.json"
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusion.routing.route import route
-from fusion.routing.routers import ProbabilitySettings
-from workbench.answering import serving
-from workbench.backbone.batching import require_scores
+from adapter_workbench.fusion.routing.route import route
+from adapter_workbench.fusion.routing.routers import ProbabilitySettings
+from adapter_workbench.workbench.answering import serving
+from adapter_workbench.workbench.backbone.batching import require_scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from fusion.routing.route import RoutingState
+    from adapter_workbench.fusion.routing.route import RoutingState
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class RoutedTexts:
 
 
 def adapters_for_texts(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> RoutedTexts:
-    """Return the adapter of each text; for ``truth`` see :func:`fusion.routing.route.route`.
+    """Return the adapter of each text; for ``truth`` see :func:`adapter_workbench.fusion.routing.route.route`.
 
     That is the one with the highest score. Where the router gives probabilities and its settings say that k adapters
     are asked, it is the one of the k most probable whose answer is the most probable pair of task and label:
     argmax p(adapter | text) · max over its labels of p(label | text, adapter). Labels of different tasks are different.
     If the settings say so, each adapter's probabilities are those at its own temperature
-    (:mod:`fusion.routing.temperature`). Where the router has floors, a lower score is a rejection
-    (:mod:`fusion.routing.rejection`).
+    (:mod:`adapter_workbench.fusion.routing.temperature`). Where the router has floors, a lower score is a rejection
+    (:mod:`adapter_workbench.fusion.routing.rejection`).
     """
     scores = route(state, rows, truth)  # (texts, adapters)
     require_scores(scores)
@@ -76,7 +76,7 @@ def _confidence(state: RoutingState, rows: Dataset, columns: NDArray[np.int64]) 
 
 def _at_temperatures(state: RoutingState, rows: Dataset, columns: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the same at each adapter's own temperature."""
-    from fusion.routing.temperature import confidence
+    from adapter_workbench.fusion.routing.temperature import confidence
 
     confidences = np.empty(len(columns))
     for column in np.unique(columns):

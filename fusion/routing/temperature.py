@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.answering.evaluation import predict
-from workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 BOUNDS = (-5.0, 5.0)  # of ln T
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from fusion.target.composition import Composed
-from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, read_config
-from workbench.errors import InputError
-from workbench.files.scratch import scratch_folder
-from workbench.methods.libraries.adapters import computing
-from workbench.methods.stored_model import adaptation_of
+from adapter_workbench.fusion.target.composition import Composed
+from adapter_workbench.workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, read_config
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.methods.libraries.adapters import computing
+from adapter_workbench.workbench.methods.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from adapters import AdapterConfig
     from torch import Tensor, nn
 
-    from fusion.target.composition import Request
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.adaptation import Adaptation
-    from workbench.settings.base import MethodSettings
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.settings.base import MethodSettings
 
 DOWN, UP = ".adapter_down.0", ".adapter_up"
 PLAIN = {"ln_before": False, "ln_after": False, "use_gating": False, "phm_layer": False}  # its output is linear in UP
@@ -56,7 +56,7 @@ class WideBottleneck:
 
     Attributes:
         body: the backbone with it.
-        method, settings, described: what it is, as in :class:`fusion.target.composition.Composed`.
+        method, settings, described: what it is, as in :class:`adapter_workbench.fusion.target.composition.Composed`.
         owners: which source each hidden unit belongs to, (Σ dₙ,).
         biases: position (a module of the body) → the bias of each source's output, (sources, h).
     """

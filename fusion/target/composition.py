@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
 
-from workbench.errors import InputError
-from workbench.settings.base import Settings
-from workbench.settings.bounds import Scale, Size
-from workbench.settings.revisions import last_revision
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import Scale, Size
+from adapter_workbench.workbench.settings.revisions import last_revision
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
-    from fusion.updates.lowrank import Merged, Update
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget, MethodSettings
+    from adapter_workbench.fusion.updates.lowrank import Merged, Update
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget, MethodSettings
 
 
 HeadStart = Literal["fitted", "random"]
@@ -69,7 +69,7 @@ class Request:
         head: what a head that is trained along begins as: ``fitted`` on the frozen features, or ``random``, drawn from
             the seed.
         source_tasks: the tasks that the sources were trained on, whole, as far as they are at hand, as
-            :func:`fusion.target.source_tasks.by_data` returns them.
+            :func:`adapter_workbench.fusion.target.source_tasks.by_data` returns them.
     """
 
     sources: tuple[StoredAdapter, ...]
@@ -91,8 +91,8 @@ class Request:
 
     @cached_property
     def updates(self) -> tuple[Update, ...]:
-        """The weight updates of LoRA sources, in order; raises as :func:`fusion.updates.lora.read`."""
-        from fusion.updates import lora  # imports torch, which is not needed to report mistakes
+        """The weight updates of LoRA sources, in order; raises as :func:`read`."""
+        from adapter_workbench.fusion.updates import lora  # imports torch, which is not needed to report mistakes
 
         return tuple(lora.read(source.folder) for source in self.sources)
 
@@ -279,8 +279,8 @@ class Arithmetic:
     of_equals: Callable[[Sequence[float]], float] = math.fsum
 
     def __call__(self, request: Request, settings: WeightSettings) -> Composed:
-        """Compose; raises InputError as :func:`weights_for`, :func:`fusion.updates.lora.read` and the merge do."""
-        from fusion.updates import lora
+        """Compose; raises InputError as :func:`weights_for`, :func:`read` and the merge do."""
+        from adapter_workbench.fusion.updates import lora
 
         chosen = weights_for(settings.weights, len(request.sources), self.weights)
         merged = self.merge(request.updates, chosen, settings, request.seed)

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.target.fitted_head import GRID, FittedHead, checked_split, fit, layer, score
+from adapter_workbench.fusion.target.fitted_head import GRID, FittedHead, checked_split, fit, layer, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.target.fitted_head import Features
+    from adapter_workbench.fusion.target.fitted_head import Features
 
 FOLDS = 5
 
 
 def fit_head_by_folds(features: Features, given: Sequence[int], labels: int) -> FittedHead:
-    """Return the logistic regression of :func:`fusion.target.fitted_head.fit_head`, without a validation split.
+    """Return the logistic regression of :func:`fit_head`, without a validation split.
 
     Each C of its grid is fitted five times, each time without a fifth of the rows, which it then answers. The C with
     the most right answers, all folds together, is fitted on all rows; of equal ones the higher likelihood wins, then

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from workbench.errors import InputError, TrainingError
+from adapter_workbench.workbench.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

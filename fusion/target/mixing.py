@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from fusion.target.composition import Composed
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank, Merged, Truncated, aligned, collect, norm, spectrum, stack
+from adapter_workbench.fusion.target.composition import Composed
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Truncated, aligned, collect, norm, spectrum, stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fusion.target.composition import Request
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.methods.lora import Settings
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.methods.lora import Settings
 
 Per = Literal["source", "layer", "module"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, PEFT_WEIGHTS
-from workbench.adapters.manifest import MANIFEST
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.errors import InputError
-from workbench.files import checksummed
-from workbench.files.digest import key
+from adapter_workbench.workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, PEFT_WEIGHTS
+from adapter_workbench.workbench.adapters.manifest import MANIFEST
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ def random_like(source: StoredAdapter, seed: int, folder: Path) -> StoredAdapter
 
 def random_tensors(tensors: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
     """Return random tensors of the same names, shapes and norms; where two are factors, their product has its norm."""
-    from fusion.updates.lowrank import LowRank, norm
+    from adapter_workbench.fusion.updates.lowrank import LowRank, norm
 
     drawn = {name: _with_norm(tensors[name], generator) for name in sorted(tensors)}
     for of_b in drawn:

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.answering.evaluation import features
-from workbench.backbone.frozen_features import features_kept
-from workbench.errors import InputError
-from workbench.methods.kinds import KINDS
-from workbench.methods.model import TaskModel
+from adapter_workbench.workbench.answering.evaluation import features
+from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.model import TaskModel
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from workbench.backbone.pretrained import Backbone, Pooling
-    from workbench.machine.device import Precision
+    from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
+    from adapter_workbench.workbench.machine.device import Precision
 
 KIND = "classification"
 READS_FEATURES = "Routers that read features take all of them: prototype, mahalanobis, ranpac, learned."

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear
 
-from fusion.target import bottleneck
-from fusion.target.mixing import side_by_side
-from fusion.updates import lora
+from adapter_workbench.fusion.target import bottleneck
+from adapter_workbench.fusion.target.mixing import side_by_side
+from adapter_workbench.fusion.updates import lora
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fusion.target.composition import Request
-    from workbench.settings.base import MethodSettings
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.workbench.settings.base import MethodSettings
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SideBySide:
 
     Attributes:
         body: the backbone with that adapter.
-        method, settings, described: what the adapter is, as in :class:`fusion.target.composition.Composed`.
+        method, settings, described: what the adapter is, as in :class:`Composed`.
         outputs: position (the name of a module of the body) → where its outputs are.
         sources: how many there are.
     """
@@ -154,7 +154,7 @@ def sources_side_by_side(request: Request) -> SideBySide:
     """Return the sources of ``request``, LoRAs or bottlenecks, as one adapter.
 
     Raises:
-        InputError: sources that are no plain LoRAs, or as :func:`fusion.target.bottleneck.side_by_side`.
+        InputError: sources that are no plain LoRAs, or as :func:`side_by_side`.
     """
     if request.sources[0].manifest.library == "peft":
         return _loras(request)

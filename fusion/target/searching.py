@@ -9,21 +9,21 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from fusion.target import fitted_head
-from fusion.target.composition import CompositionSettings
-from fusion.target.target import needs_head, require_target
-from workbench.answering.evaluation import features
-from workbench.backbone.batching import BATCH_SIZE, to_device_of
-from workbench.errors import TrainingError
-from workbench.settings.bounds import Factor, Weight, Whole
+from adapter_workbench.fusion.target import fitted_head
+from adapter_workbench.fusion.target.composition import CompositionSettings
+from adapter_workbench.fusion.target.target import needs_head, require_target
+from adapter_workbench.workbench.answering.evaluation import features
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE, to_device_of
+from adapter_workbench.workbench.errors import TrainingError
+from adapter_workbench.workbench.settings.bounds import Factor, Weight, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from fusion.target.composition import Request
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.workbench.methods.model import TaskModel
 
     Vector = NDArray[np.float64]
 

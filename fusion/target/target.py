@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fusion.target.fitted_head import fit_head
-from workbench.adapters.fit_record import Epoch
-from workbench.answering.evaluation import evaluate_split, features
-from workbench.errors import InputError
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.model import TaskModel
-from workbench.training import fit
+from adapter_workbench.fusion.target.fitted_head import fit_head
+from adapter_workbench.workbench.adapters.fit_record import Epoch
+from adapter_workbench.workbench.answering.evaluation import evaluate_split, features
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.training import fit
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from fusion.target.composition import Request
-    from fusion.target.fitted_head import Criterion, FittedHead
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import Penalty
-    from workbench.methods.task import Task
-    from workbench.settings.base import MethodSettings
+    from adapter_workbench.fusion.target.composition import Request
+    from adapter_workbench.fusion.target.fitted_head import Criterion, FittedHead
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import Penalty
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import MethodSettings
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, aligned, collect, largest_rank, spectrum
+from adapter_workbench.fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Truncated,
+    Update,
+    aligned,
+    collect,
+    largest_rank,
+    spectrum,
+)
 
 OVERSAMPLING, ITERATIONS = 48, 4
 ENTRIES = 2**16  # of a block: 256 KiB in float32

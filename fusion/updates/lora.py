@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from fusion.updates.lowrank import LowRank, Update
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config
-from workbench.backbone.architecture import UNREAD
-from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.module_patterns import require_bounded_patterns
-from workbench.errors import InputError, opening
-from workbench.methods.methods.lora import Settings
+from adapter_workbench.fusion.updates.lowrank import LowRank, Update
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config
+from adapter_workbench.workbench.backbone.architecture import UNREAD
+from adapter_workbench.workbench.backbone.finite_weights import require_finite
+from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.methods.methods.lora import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 PREFIX = "base_model.model."
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fusion.updates.dense import blocks, blockwise
-from fusion.updates.lowrank import LowRank, Update
+from adapter_workbench.fusion.updates.dense import blocks, blockwise
+from adapter_workbench.fusion.updates.lowrank import LowRank, Update
 
 
 def floor(pair: LowRank, density: float) -> float:

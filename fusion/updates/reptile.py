@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion.updates.lowrank import summed_factors
-from workbench.errors import InputError
+from adapter_workbench.fusion.updates.lowrank import summed_factors
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.updates.lowrank import Update
+    from adapter_workbench.fusion.updates.lowrank import Update
 
 STEP = 0.1
 

@@ -6,13 +6,13 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from tasks.rows.duplicates import text_keys
-from tasks.rows.fingerprint import LISTS
-from tasks.rows.hidden_characters import hidden_in
-from tasks.rows.label_spellings import spellings_of_one
-from tasks.rows.odd_texts import odd_texts
-from tasks.rows.sufficiency import too_small
-from workbench.methods.kind import GENERATED
+from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.fingerprint import LISTS
+from adapter_workbench.tasks.rows.hidden_characters import hidden_in
+from adapter_workbench.tasks.rows.label_spellings import spellings_of_one
+from adapter_workbench.tasks.rows.odd_texts import odd_texts
+from adapter_workbench.tasks.rows.sufficiency import too_small
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 SHOWN = 5
 MEASURED = 20_000
@@ -61,7 +61,7 @@ def check(
         ``hidden``: label → the characters in it that are not seen;
         ``majority``: score on test of always giving the most frequent label or answer of train.
     """
-    from workbench.methods.kinds import KINDS
+    from adapter_workbench.workbench.methods.kinds import KINDS
 
     kind = KINDS.get(task.kind)
     rows = {split: data.to_pandas() for split, data in task.splits.items()}
@@ -163,7 +163,7 @@ def _tokens(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from workbench.methods.kinds import KINDS
+    from adapter_workbench.workbench.methods.kinds import KINDS
 
     chosen = np.unique(np.linspace(0, len(data) - 1, min(len(data), MEASURED)).astype(int))
     rows = data.select(chosen)
@@ -182,7 +182,7 @@ def _tokens(
 
 def _unknown(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> float:
     """Return the share of the tokens of texts and answers that are the tokenizer's token for anything unknown."""
-    from workbench.backbone.tokenizing import tokenise
+    from adapter_workbench.workbench.backbone.tokenizing import tokenise
 
     unknown = getattr(tokenizer, "unk_token_id", None)
     texts = [text for name in READ if name in rows.column_names for text in rows[name]]

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.drafting.findings import Findings, findings
-from tasks.drafting.found_data import RawData
-from tasks.drafting.guess import GivenColumns, Guess, guess_columns
-from tasks.drafting.template import template
-from tasks.loading import registry
-from tasks.loading.version_folders import folder_in, version_folders
-from tasks.reading.shown_rows import shown_rows
-from tasks.reading.text_files import exists
-from tasks.task_file.task_file import LONGEST_NAME, NAME, NAME_RULE
-from workbench.errors import InputError
-from workbench.files.atomic import write_whole
-from workbench.settings.yaml_text import require_characters
+from adapter_workbench.tasks.drafting.findings import Findings, findings
+from adapter_workbench.tasks.drafting.found_data import RawData
+from adapter_workbench.tasks.drafting.guess import GivenColumns, Guess, guess_columns
+from adapter_workbench.tasks.drafting.template import template
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.version_folders import folder_in, version_folders
+from adapter_workbench.tasks.reading.shown_rows import shown_rows
+from adapter_workbench.tasks.reading.text_files import exists
+from adapter_workbench.tasks.task_file.task_file import LONGEST_NAME, NAME, NAME_RULE
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.atomic import write_whole
+from adapter_workbench.workbench.settings.yaml_text import require_characters
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def draft(name: str, data: RawData, given: GivenColumns, description: str | None
 
     Raises:
         InputError: a name or a description that is not allowed, or columns that cannot be told
-        (:func:`tasks.drafting.guess.guess_columns`).
+        (:func:`adapter_workbench.tasks.drafting.guess.guess_columns`).
     """
     check_name(name)
     require_characters(description or "", "--description")

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.drafting.guess import Guess
-from tasks.reading.formats import lines_of
-from tasks.reading.raw_values import raw
-from tasks.rows.column_traits import is_blank
-from tasks.rows.duplicates import text_keys
-from tasks.rows.label_sets import FALSE, SEPARATOR, is_list, labels_of, tags_of
-from tasks.rows.odd_texts import OddTexts, odd_texts
-from workbench.methods.kinds import KINDS
+from adapter_workbench.tasks.drafting.guess import Guess
+from adapter_workbench.tasks.reading.formats import lines_of
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.tasks.rows.column_traits import is_blank
+from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.label_sets import FALSE, SEPARATOR, is_list, labels_of, tags_of
+from adapter_workbench.tasks.rows.odd_texts import OddTexts, odd_texts
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

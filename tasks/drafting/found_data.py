@@ -9,21 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.drafting.template import quote
-from tasks.reading import formats, label_folders
-from tasks.reading.dialect import USUAL, DialectSettings, in_words, unusual
-from tasks.reading.known_dialect import KnownDialect, dialect_of
-from tasks.reading.sniffing import is_ascii
-from tasks.reading.text_files import exists, path_of, require_readable
-from tasks.rows.normalise import frame_of
-from tasks.sources import hub
-from workbench.errors import InputError, no_such_file
-from workbench.files.utf_8_names import require_utf_8
+from adapter_workbench.tasks.drafting.template import quote
+from adapter_workbench.tasks.reading import formats, label_folders
+from adapter_workbench.tasks.reading.dialect import USUAL, DialectSettings, in_words, unusual
+from adapter_workbench.tasks.reading.known_dialect import KnownDialect, dialect_of
+from adapter_workbench.tasks.reading.sniffing import is_ascii
+from adapter_workbench.tasks.reading.text_files import exists, path_of, require_readable
+from adapter_workbench.tasks.rows.normalise import frame_of
+from adapter_workbench.tasks.sources import hub
+from adapter_workbench.workbench.errors import InputError, no_such_file
+from adapter_workbench.workbench.files.utf_8_names import require_utf_8
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.sources import Table
+    from adapter_workbench.tasks.sources import Table
 
 SPLIT_NAMES = {"train": "train", "training": "train", "dev": "validation", "valid": "validation", "val": "validation"}
 SPLIT_NAMES |= {"validation": "validation", "eval": "validation", "test": "test", "testing": "test", "data": "data"}

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.rows.column_traits import Traits, traits_of
-from tasks.rows.targets import Target, free_answers, plain_name, target_of_columns, targets
-from workbench.errors import InputError, suggest
-from workbench.errors.printable import printable
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
+from adapter_workbench.tasks.rows.column_traits import Traits, traits_of
+from adapter_workbench.tasks.rows.targets import Target, free_answers, plain_name, target_of_columns, targets
+from adapter_workbench.workbench.errors import InputError, suggest
+from adapter_workbench.workbench.errors.printable import printable
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.reading.raw_values import are_whole, by_size
-from tasks.rows.label_sets import SEPARATOR
-from tasks.task_file.task_file import METRIC, NEW_TOKENS
-from workbench.errors.printable import printable
-from workbench.measures.text_scores import last_number
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
-from workbench.settings import yaml_text
+from adapter_workbench.tasks.reading.raw_values import are_whole, by_size
+from adapter_workbench.tasks.rows.label_sets import SEPARATOR
+from adapter_workbench.tasks.task_file.task_file import METRIC, NEW_TOKENS
+from adapter_workbench.workbench.errors.printable import printable
+from adapter_workbench.workbench.measures.text_scores import last_number
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.settings import yaml_text
 
 if TYPE_CHECKING:
-    from tasks.drafting.guess import Guess
+    from adapter_workbench.tasks.drafting.guess import Guess
 
 SENTENCE_WORDS = 8  # half of the answers have more: sentences
 NUMBER_WORDS = 3  # "about 12 km" is a number, a sum worked out in words is not

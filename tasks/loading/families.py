@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workbench.errors import InputError, Problem, SettingsError
-from workbench.settings.base import Document
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError
+from adapter_workbench.workbench.settings.base import Document
 
 
 def members(document: Document, stem: str) -> dict[str, Document]:

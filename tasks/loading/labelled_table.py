@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tasks.loading.stored_rows import dataset, table_of
-from tasks.reading.dialect import DialectSettings
-from tasks.rows import normalise
-from tasks.rows.fingerprint import LISTS
-from tasks.rows.label_sets import is_list
-from tasks.rows.table_form import label_columns, text_form
-from tasks.task_file.spec import TaskSpec
-from tasks.task_file.task_file import METRIC, NEW_TOKENS, TaskFile
-from workbench.errors import InputError
-from workbench.methods.kinds import KINDS
-from workbench.settings.base import Document
+from adapter_workbench.tasks.loading.stored_rows import dataset, table_of
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.rows import normalise
+from adapter_workbench.tasks.rows.fingerprint import LISTS
+from adapter_workbench.tasks.rows.label_sets import is_list
+from adapter_workbench.tasks.rows.table_form import label_columns, text_form
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.tasks.task_file.task_file import METRIC, NEW_TOKENS, TaskFile
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
-    from tasks.reading.dialect import Decimal
-    from tasks.rows.table_form import NamedColumns, TextForm
-    from workbench.adapters.manifest import TaskReference
+    from adapter_workbench.tasks.reading.dialect import Decimal
+    from adapter_workbench.tasks.rows.table_form import NamedColumns, TextForm
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
 
 NAME = "file"  # rows are called file-0, file-1, … in messages
 SHOWN = 10

@@ -8,24 +8,24 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from tasks.loading.stored_rows import Content, dataset, is_cached, load_or_make, table_of
-from tasks.reading import formats
-from tasks.rows import cutting, label_sets, labels, normalise, sufficiency, values
-from tasks.rows.answers import with_metrics
-from tasks.rows.fingerprint import LISTS, fingerprint
-from tasks.rows.pairs import same_label_pairs
-from tasks.sources import SOURCES
-from tasks.task_file.spec import TaskSpec
-from tasks.task_file.task_file import SAME_OR_NOT
-from workbench.errors import DataError, InputError, suggest
-from workbench.machine.availability import Availability
-from workbench.methods.kinds import KINDS
-from workbench.methods.task import SPLITS, Task
+from adapter_workbench.tasks.loading.stored_rows import Content, dataset, is_cached, load_or_make, table_of
+from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.rows import cutting, label_sets, labels, normalise, sufficiency, values
+from adapter_workbench.tasks.rows.answers import with_metrics
+from adapter_workbench.tasks.rows.fingerprint import LISTS, fingerprint
+from adapter_workbench.tasks.rows.pairs import same_label_pairs
+from adapter_workbench.tasks.sources import SOURCES
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.tasks.task_file.task_file import SAME_OR_NOT
+from adapter_workbench.workbench.errors import DataError, InputError, suggest
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.sources import Table
+    from adapter_workbench.tasks.sources import Table
 
 VERSION = 5  # of the rows that a task file gives; another version makes old cached rows unused
 CUT = {"test": 0.2, "validation": 0.1}  # what is cut from train, in this order, where a file does not say

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.loading.union import pool_tasks
-from workbench.files.digest import key
+from adapter_workbench.tasks.loading.union import pool_tasks
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 SEED = 0  # the stream's data are the same for all seeds of a recipe
 

@@ -8,18 +8,24 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tasks.loading.families import members
-from tasks.loading.version_folders import TASK_FILE, chosen_version, has_versions, split_name, version_folders
-from tasks.reading.text_files import path_of
-from tasks.task_file.spec import TaskSpec, parse
-from workbench.errors import InputError, UnknownNameError, opening
-from workbench.files.ordinary import contents
-from workbench.settings import base
+from adapter_workbench.tasks.loading.families import members
+from adapter_workbench.tasks.loading.version_folders import (
+    TASK_FILE,
+    chosen_version,
+    has_versions,
+    split_name,
+    version_folders,
+)
+from adapter_workbench.tasks.reading.text_files import path_of
+from adapter_workbench.tasks.task_file.spec import TaskSpec, parse
+from adapter_workbench.workbench.errors import InputError, UnknownNameError, opening
+from adapter_workbench.workbench.files.ordinary import contents
+from adapter_workbench.workbench.settings import base
 
 if TYPE_CHECKING:
-    from workbench.machine.availability import Availability
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document
+    from adapter_workbench.workbench.machine.availability import Availability
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document
 
 FoundT = TypeVar("FoundT")
 
@@ -150,15 +156,15 @@ def _version_document(path: Path, _changed: int, _size: int) -> Document:
 
 
 def load(spec: TaskSpec) -> Task:
-    """Return the task with its data; see :func:`tasks.loading.loading.load`."""
-    from tasks.loading.loading import load as load_rows
+    """Return the task with its data; see :func:`adapter_workbench.tasks.loading.loading.load`."""
+    from adapter_workbench.tasks.loading.loading import load as load_rows
 
     return load_rows(spec)
 
 
 def available(spec: TaskSpec) -> Availability:
-    """Say whether a task's rows are on this machine; see :func:`tasks.loading.loading.available`."""
-    from tasks.loading.loading import available as rows_available
+    """Say whether a task's rows are on this machine; see :func:`adapter_workbench.tasks.loading.loading.available`."""
+    from adapter_workbench.tasks.loading.loading import available as rows_available
 
     return rows_available(spec)
 

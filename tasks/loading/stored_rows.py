@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from tasks.reading import verification
-from tasks.reading.mapped import map_file
-from tasks.rows.fingerprint import INTEGERS, LISTS, NUMBERS
-from workbench.files import checksummed
-from workbench.files.atomic import remove_whole, sweep, written_whole
-from workbench.files.cache import cache_folder, writing_cache
-from workbench.methods.task import SPLITS
+from adapter_workbench.tasks.reading import verification
+from adapter_workbench.tasks.reading.mapped import map_file
+from adapter_workbench.tasks.rows.fingerprint import INTEGERS, LISTS, NUMBERS
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.atomic import remove_whole, sweep, written_whole
+from adapter_workbench.workbench.files.cache import cache_folder, writing_cache
+from adapter_workbench.workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.errors import InputError
-from workbench.files.digest import key
-from workbench.methods.kind import GENERATED
-from workbench.methods.task import SPLITS, Task
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 ENDING = ".versions"  # of the folder with all versions of a task
 TASK_FILE = "task.yaml"  # of one version

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tasks.problems.skill import Words
+from adapter_workbench.tasks.problems.skill import Words
 
 
 @dataclass(frozen=True)

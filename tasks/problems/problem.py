@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.problems.words import ANIMALS, THINGS
-from workbench.errors import DataError
+from adapter_workbench.tasks.problems.words import ANIMALS, THINGS
+from adapter_workbench.workbench.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from tasks.problems.convention import Convention
-    from tasks.problems.skill import Skill, Words
+    from adapter_workbench.tasks.problems.convention import Convention
+    from adapter_workbench.tasks.problems.skill import Skill, Words
 
 TRIES = 1000  # lists that are drawn before a problem is given up
 SORTS = (sorted(ANIMALS), sorted(THINGS))  # sorted, since the order of a set differs between processes

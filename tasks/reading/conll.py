@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tasks.reading.table_size import require_bounded
-from tasks.reading.text_files import Lines, opened_text
-from workbench.errors import DataError
+from adapter_workbench.tasks.reading.table_size import require_bounded
+from adapter_workbench.tasks.reading.text_files import Lines, opened_text
+from adapter_workbench.workbench.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

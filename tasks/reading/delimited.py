@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.reading import dialect as dialects
-from tasks.reading.dialect import Dialect
-from tasks.reading.table_size import require_bounded
-from tasks.reading.text_files import Lines, opened_text
-from workbench.errors import DataError
+from adapter_workbench.tasks.reading import dialect as dialects
+from adapter_workbench.tasks.reading.dialect import Dialect
+from adapter_workbench.tasks.reading.table_size import require_bounded
+from adapter_workbench.tasks.reading.text_files import Lines, opened_text
+from adapter_workbench.workbench.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from tasks.reading.text_files import LONGEST_LINE
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.reading.text_files import LONGEST_LINE
+from adapter_workbench.workbench.settings.base import Settings
 
 Decimal = Literal[".", ","]
 

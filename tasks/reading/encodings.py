@@ -6,7 +6,7 @@ import codecs
 from collections import Counter
 from collections.abc import Iterator
 
-from tasks.reading.language_letters import COMPARED, LETTERS, is_letter, likelihood, script
+from adapter_workbench.tasks.reading.language_letters import COMPARED, LETTERS, is_letter, likelihood, script
 
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
 MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # after utf-32, whose mark begins alike

@@ -8,11 +8,11 @@ from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tasks.reading import conll, delimited, json_documents, label_folders, labelled_lines, sheets
-from tasks.reading.dialect import KEYS, USUAL, Dialect, DialectSettings
-from tasks.reading.raw_values import restore_whole_numbers
-from tasks.reading.table_size import require_bounded
-from tasks.reading.text_files import (
+from adapter_workbench.tasks.reading import conll, delimited, json_documents, label_folders, labelled_lines, sheets
+from adapter_workbench.tasks.reading.dialect import KEYS, USUAL, Dialect, DialectSettings
+from adapter_workbench.tasks.reading.raw_values import restore_whole_numbers
+from adapter_workbench.tasks.reading.table_size import require_bounded
+from adapter_workbench.tasks.reading.text_files import (
     UNPACKED,
     Lines,
     is_packed,
@@ -20,7 +20,7 @@ from tasks.reading.text_files import (
     require_readable,
     suffix_of,
 )
-from workbench.errors import DataError, InputError, opening, suggest
+from adapter_workbench.workbench.errors import DataError, InputError, opening, suggest
 
 if TYPE_CHECKING:
     import pandas as pd

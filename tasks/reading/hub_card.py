@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.label_folders import link_error
-from workbench.errors import InputError, opening
-from workbench.files.ordinary import foreign_links
-from workbench.settings.yaml_text import MOST_VALUES
+from adapter_workbench.tasks.reading.label_folders import link_error
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.files.ordinary import foreign_links
+from adapter_workbench.workbench.settings.yaml_text import MOST_VALUES
 
 if TYPE_CHECKING:
     from pathlib import Path

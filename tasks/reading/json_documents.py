@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.text_files import opened_text
-from workbench.errors import DataError
+from adapter_workbench.tasks.reading.text_files import opened_text
+from adapter_workbench.workbench.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.reading import delimited, formats, sheets
-from tasks.reading.dialect import USUAL, Dialect, DialectSettings
-from tasks.reading.sniffing import encoding_in, sniff
-from tasks.reading.text_files import suffix_of
+from adapter_workbench.tasks.reading import delimited, formats, sheets
+from adapter_workbench.tasks.reading.dialect import USUAL, Dialect, DialectSettings
+from adapter_workbench.tasks.reading.sniffing import encoding_in, sniff
+from adapter_workbench.tasks.reading.text_files import suffix_of
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class KnownDialect:
     """How the files of a task are written.
 
     Attributes:
-        format: see :mod:`tasks.reading.formats`.
+        format: see :mod:`adapter_workbench.tasks.reading.formats`.
         dialect: what the task file says of them; what it leaves out is usual.
     """
 

@@ -6,11 +6,11 @@ import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.reading.encodings import SAMPLE, encoding_of, is_utf_8
-from tasks.reading.text_files import LONGEST_LINE, opened_bytes
-from workbench.errors import DataError, InputError
-from workbench.files.digest import below
-from workbench.files.utf_8_names import readable, require_utf_8
+from adapter_workbench.tasks.reading.encodings import SAMPLE, encoding_of, is_utf_8
+from adapter_workbench.tasks.reading.text_files import LONGEST_LINE, opened_bytes
+from adapter_workbench.workbench.errors import DataError, InputError
+from adapter_workbench.workbench.files.digest import below
+from adapter_workbench.workbench.files.utf_8_names import readable, require_utf_8
 
 if TYPE_CHECKING:
     import pandas as pd

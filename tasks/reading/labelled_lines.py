@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.reading.text_files import Lines, opened_text
-from workbench.errors import DataError
+from adapter_workbench.tasks.reading.text_files import Lines, opened_text
+from adapter_workbench.workbench.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

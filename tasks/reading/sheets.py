@@ -10,11 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.delimited import column_names
-from tasks.reading.raw_values import raw
-from tasks.reading.table_size import filled_enough
-from tasks.reading.text_files import require_readable
-from workbench.errors import DataError, InputError, opening
+from adapter_workbench.tasks.reading.delimited import column_names
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.tasks.reading.table_size import filled_enough
+from adapter_workbench.tasks.reading.text_files import require_readable
+from adapter_workbench.workbench.errors import DataError, InputError, opening
 
 if TYPE_CHECKING:
     import pandas as pd

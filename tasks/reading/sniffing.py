@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks.reading.dialect import USUAL, Decimal, Dialect, DialectSettings, fields
-from tasks.reading.encodings import encoding_of
-from tasks.reading.raw_values import COMMA_NUMBER
-from tasks.reading.text_files import Lines, opened_bytes
-from workbench.errors import DataError
+from adapter_workbench.tasks.reading.dialect import USUAL, Decimal, Dialect, DialectSettings, fields
+from adapter_workbench.tasks.reading.encodings import encoding_of
+from adapter_workbench.tasks.reading.raw_values import COMMA_NUMBER
+from adapter_workbench.tasks.reading.text_files import Lines, opened_bytes
+from adapter_workbench.workbench.errors import DataError
 
 SAMPLE = 1 << 24  # bytes that quotes are looked for in
 LINES = 2000  # lines that decide delimiter, header and decimal sign

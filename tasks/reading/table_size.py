@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from workbench.errors import DataError
+from adapter_workbench.workbench.errors import DataError
 
 MOST_COLUMNS = 5_000
 MOST_CELLS = 1 << 28  # rows × columns: 2 GB of references alone

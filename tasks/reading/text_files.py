@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
-from workbench.errors import DataError, InputError, no_such_file, opening
+from adapter_workbench.workbench.errors import DataError, InputError, no_such_file, opening
 
 LONGEST_LINE = 1 << 26  # characters
 BUFFER = 1 << 16  # bytes

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from workbench.errors import IntegrityError
-from workbench.files import checksummed
-from workbench.files.atomic import write_whole
-from workbench.files.digest import digest
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.atomic import write_whole
+from adapter_workbench.workbench.files.digest import digest
 
 Stamp = tuple[int, int, int, int]  # size, times of modification and change, inode
 DIGESTS, SEEN = "digests.json", "verified.json"

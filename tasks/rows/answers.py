@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.raw_values import raw, with_point
-from tasks.task_file.spec import TaskSpec
-from tasks.task_file.task_file import METRIC, NEW_TOKENS
-from workbench.errors import DataError
-from workbench.measures.text_scores import last_number
+from adapter_workbench.tasks.reading.raw_values import raw, with_point
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.tasks.task_file.task_file import METRIC, NEW_TOKENS
+from adapter_workbench.workbench.errors import DataError
+from adapter_workbench.workbench.measures.text_scores import last_number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.raw_values import has_comma, raw, with_point
-from tasks.rows.label_sets import is_list, is_missing
+from adapter_workbench.tasks.reading.raw_values import has_comma, raw, with_point
+from adapter_workbench.tasks.rows.label_sets import is_list, is_missing
 
 if TYPE_CHECKING:
     import pandas as pd

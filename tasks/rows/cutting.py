@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.duplicates import text_keys
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.methods.kinds import KINDS
-from workbench.methods.task import SPLITS
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from workbench.errors.printable import HIDDEN
+from adapter_workbench.workbench.errors.printable import HIDDEN
 
 BLANK = {  # shown as nothing too, and of other categories: joiners and fillers, blank Braille, variation selectors
     *"\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0",

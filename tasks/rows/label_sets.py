@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.raw_values import raw
-from tasks.task_file.spec import TaskSpec
-from workbench.errors import DataError
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.workbench.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from tasks.rows.hidden_characters import look
-from workbench.settings import yaml_text
+from adapter_workbench.tasks.rows.hidden_characters import look
+from adapter_workbench.workbench.settings import yaml_text
 
 Spellings = tuple[str, ...]
 
 
 def spellings_of_one(counts: Mapping[str, int]) -> list[Spellings]:
-    """Return the groups of labels that look alike (:func:`tasks.rows.hidden_characters.look`).
+    """Return the groups of labels that look alike (:func:`adapter_workbench.tasks.rows.hidden_characters.look`).
 
     Args:
         counts: label → how often it stands.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.reading.raw_values import by_size, raw
-from tasks.rows.column_traits import is_blank
-from tasks.rows.label_sets import UNKNOWN_HINTS, unknown_in
-from tasks.rows.values import numbers
-from tasks.task_file.spec import TaskSpec
-from workbench.errors import DataError
+from adapter_workbench.tasks.reading.raw_values import by_size, raw
+from adapter_workbench.tasks.rows.column_traits import is_blank
+from adapter_workbench.tasks.rows.label_sets import UNKNOWN_HINTS, unknown_in
+from adapter_workbench.tasks.rows.values import numbers
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.workbench.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.raw_values import raw, restore_whole_numbers
-from tasks.rows import label_sets
-from tasks.rows.answers import free_answers
-from tasks.rows.column_traits import is_blank
-from tasks.rows.duplicates import without_duplicates
-from tasks.rows.labels import raw_labels
-from tasks.rows.values import numbers, parsed_numbers
-from tasks.task_file.spec import TaskSpec
-from tasks.task_file.task_file import PLACEHOLDER, Bounds
-from workbench.errors import DataError, suggest
-from workbench.methods.kinds import KINDS
-from workbench.methods.task import SPLITS
+from adapter_workbench.tasks.reading.raw_values import raw, restore_whole_numbers
+from adapter_workbench.tasks.rows import label_sets
+from adapter_workbench.tasks.rows.answers import free_answers
+from adapter_workbench.tasks.rows.column_traits import is_blank
+from adapter_workbench.tasks.rows.duplicates import without_duplicates
+from adapter_workbench.tasks.rows.labels import raw_labels
+from adapter_workbench.tasks.rows.values import numbers, parsed_numbers
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.tasks.task_file.task_file import PLACEHOLDER, Bounds
+from adapter_workbench.workbench.errors import DataError, suggest
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.sources import Table
+    from adapter_workbench.tasks.sources import Table
 
 SHOWN = 5
 

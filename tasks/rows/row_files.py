@@ -12,14 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading import formats
-from tasks.reading.dialect import DialectSettings
-from tasks.reading.formulas import literal
-from tasks.reading.known_dialect import KnownDialect, dialect_of
-from tasks.reading.table_size import require_bounded
-from tasks.reading.text_files import require_readable
-from tasks.rows.label_sets import is_list
-from workbench.errors import InputError
+from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.reading.formulas import literal
+from adapter_workbench.tasks.reading.known_dialect import KnownDialect, dialect_of
+from adapter_workbench.tasks.reading.table_size import require_bounded
+from adapter_workbench.tasks.reading.text_files import require_readable
+from adapter_workbench.tasks.rows.label_sets import is_list
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +92,7 @@ class FileRows(Rows):
         """Go through ``path`` once, so that everything wrong with it is reported before any work is done.
 
         Args:
-            path: of a format that :mod:`tasks.reading.formats` knows by its name.
+            path: of a format that :mod:`adapter_workbench.tasks.reading.formats` knows by its name.
             expected: columns that are asked for: a first row with one of them is a header.
             known: how the files of the task are written that the rows come to; None where that is not known.
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.raw_values import raw
-from tasks.rows.column_traits import is_blank
-from tasks.rows.label_sets import is_list, is_missing
-from tasks.task_file.task_file import PLACEHOLDER
-from workbench.errors import InputError
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.tasks.rows.column_traits import is_blank
+from adapter_workbench.tasks.rows.label_sets import is_list, is_missing
+from adapter_workbench.tasks.task_file.task_file import PLACEHOLDER
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from tasks.task_file.task_file import TaskFile
+    from adapter_workbench.tasks.task_file.task_file import TaskFile
 
 TEXT, PAIR = "text", "text_pair"  # where neither a person nor a task file says more
 
@@ -101,7 +101,7 @@ def label_columns(
 
     Args:
         file: the task's; None where it is not to be seen from here.
-        target: what the kind calls it, see :class:`workbench.methods.kind.Kind`.
+        target: what the kind calls it, see :class:`adapter_workbench.workbench.methods.kind.Kind`.
         existing: the table's columns.
         named: what a person calls them.
         where: the table, for messages.

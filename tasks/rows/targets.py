@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tasks.rows.column_traits import MOST_LABELS, Traits
-from tasks.rows.label_sets import is_list
-from workbench.methods.kind import GENERATED
+from adapter_workbench.tasks.rows.column_traits import MOST_LABELS, Traits
+from adapter_workbench.tasks.rows.label_sets import is_list
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.raw_values import COMMA_NUMBER, with_point
-from tasks.task_file.spec import TaskSpec
-from workbench.errors import DataError
+from adapter_workbench.tasks.reading.raw_values import COMMA_NUMBER, with_point
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.workbench.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from workbench.machine.availability import Availability
-from workbench.settings.base import Settings
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
-    from tasks.reading.known_dialect import KnownDialect
+    from adapter_workbench.tasks.reading.known_dialect import KnownDialect
 
     Table: TypeAlias = pd.DataFrame | Dataset
 
@@ -49,4 +49,4 @@ class Source:
     known_dialect: Callable[[Any, Path], KnownDialect | None] = lambda settings, folder: None
 
 
-SOURCES: Modules[Source] = Modules("source", "tasks.sources", "SOURCE", Source)
+SOURCES: Modules[Source] = Modules("source", "adapter_workbench.tasks.sources", "SOURCE", Source)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from tasks.reading import formats, label_folders
-from tasks.reading.dialect import DialectSettings
-from tasks.reading.known_dialect import KnownDialect
-from tasks.reading.text_files import exists, path_of, require_readable
-from tasks.sources import Source
-from tasks.sources._splits import given_files, identity_of, require_data_or_train
-from workbench.files.digest import digest
-from workbench.machine.availability import Availability
+from adapter_workbench.tasks.reading import formats, label_folders
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.reading.known_dialect import KnownDialect
+from adapter_workbench.tasks.reading.text_files import exists, path_of, require_readable
+from adapter_workbench.tasks.sources import Source
+from adapter_workbench.tasks.sources._splits import given_files, identity_of, require_data_or_train
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.machine.availability import Availability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ class FilesSettings(DialectSettings):
 
 
 def read(settings: FilesSettings, folder: Path) -> dict[str, pd.DataFrame]:
-    """Return one frame for each file; raises as :func:`tasks.reading.formats.read`."""
+    """Return one frame for each file; raises as :func:`adapter_workbench.tasks.reading.formats.read`."""
     return {split: formats.read(path, settings.format, settings) for split, path in settings.paths(folder).items()}
 
 

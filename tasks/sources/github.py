@@ -8,15 +8,15 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.reading import formats
-from tasks.reading.dialect import DialectSettings
-from tasks.sources import Source
-from tasks.sources._splits import given_files, identity_of, require_data_or_train
-from workbench.errors import AssetError
-from workbench.files.cache import cache_folder
-from workbench.files.fetched import fetched
-from workbench.machine.availability import Availability
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.sources import Source
+from adapter_workbench.tasks.sources._splits import given_files, identity_of, require_data_or_train
+from adapter_workbench.workbench.errors import AssetError
+from adapter_workbench.workbench.files.cache import cache_folder
+from adapter_workbench.workbench.files.fetched import fetched
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

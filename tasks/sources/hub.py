@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from tasks.reading.hub_card import require_data_inside
-from tasks.reading.text_files import exists, path_of
-from tasks.sources import Source
-from workbench.errors import AssetError, InputError, opening, reason
-from workbench.files.digest import digest
-from workbench.files.hub_files import hub_silence
-from workbench.machine.availability import Availability
-from workbench.machine.quiet import quiet
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.reading.hub_card import require_data_inside
+from adapter_workbench.tasks.reading.text_files import exists, path_of
+from adapter_workbench.tasks.sources import Source
+from adapter_workbench.workbench.errors import AssetError, InputError, opening, reason
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.files.hub_files import hub_silence
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.machine.quiet import quiet
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tasks.sources import Source
-from workbench.errors import DataError, InputError, reason, suggest
-from workbench.machine.availability import Availability
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.sources import Source
+from adapter_workbench.workbench.errors import DataError, InputError, reason, suggest
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
-    from tasks.sources import Table
+    from adapter_workbench.tasks.sources import Table
 
 GROUP = "adapter_workbench.rows"
 

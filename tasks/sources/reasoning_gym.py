@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from tasks.sources import Source
-from tasks.sources._generate import UNKNOWN
-from workbench.errors import DataError, InputError, suggest
-from workbench.files.digest import key
-from workbench.files.wheel import wheel_available, wheel_member
-from workbench.machine.availability import Availability
-from workbench.machine.interpreter import PYTHON, SAFE_PATH
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.sources import Source
+from adapter_workbench.tasks.sources._generate import UNKNOWN
+from adapter_workbench.workbench.errors import DataError, InputError, suggest
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.files.wheel import wheel_available, wheel_member
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.machine.interpreter import PYTHON, SAFE_PATH
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from tasks.reading.dialect import DialectSettings
-from tasks.reading.formats import Format
-from tasks.reading.known_dialect import KnownDialect
-from tasks.reading.text_files import exists, require_readable
-from tasks.sources import Source
-from tasks.sources._splits import identity_of
-from workbench.errors import IntegrityError
-from workbench.files.ordinary import contents
-from workbench.machine.availability import Availability
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.reading.formats import Format
+from adapter_workbench.tasks.reading.known_dialect import KnownDialect
+from adapter_workbench.tasks.reading.text_files import exists, require_readable
+from adapter_workbench.tasks.sources import Source
+from adapter_workbench.tasks.sources._splits import identity_of
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files.ordinary import contents
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from tasks.reading import formats
-from tasks.reading.dialect import DialectSettings
-from tasks.sources import Source
-from tasks.sources._splits import given_files, identity_of, require_data_or_train
-from workbench.files.wheel import wheel_available, wheel_member
-from workbench.machine.availability import Availability
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.sources import Source
+from adapter_workbench.tasks.sources._splits import given_files, identity_of, require_data_or_train
+from adapter_workbench.workbench.files.wheel import wheel_available, wheel_member
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,9 @@ class Member(Settings):
     """One file or folder inside the wheel."""
 
     member: str = Field(description="path inside the wheel")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the result of workbench.files.digest.digest for it")
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="the result of adapter_workbench.workbench.files.digest.digest for it"
+    )
 
 
 class WheelSettings(DialectSettings):

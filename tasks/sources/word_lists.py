@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.problems.conventions import CONVENTIONS
-from tasks.problems.problem import draw_problem
-from tasks.problems.skills import SKILLS
-from tasks.sources import Source
-from workbench.errors import suggest
-from workbench.files.digest import key
-from workbench.machine.availability import Availability
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.problems.conventions import CONVENTIONS
+from adapter_workbench.tasks.problems.problem import draw_problem
+from adapter_workbench.tasks.problems.skills import SKILLS
+from adapter_workbench.tasks.sources import Source
+from adapter_workbench.workbench.errors import suggest
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

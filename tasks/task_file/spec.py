@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.reading.dialect import DialectSettings
-from tasks.reading.known_dialect import KnownDialect
-from tasks.sources import SOURCES
-from tasks.task_file.task_file import LONGEST_NAME, TaskFile
-from workbench.adapters.ids import ID
-from workbench.errors import Problem, SettingsError
-from workbench.settings.base import Document, Settings
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.reading.known_dialect import KnownDialect
+from adapter_workbench.tasks.sources import SOURCES
+from adapter_workbench.tasks.task_file.task_file import LONGEST_NAME, TaskFile
+from adapter_workbench.workbench.adapters.ids import ID
+from adapter_workbench.workbench.errors import Problem, SettingsError
+from adapter_workbench.workbench.settings.base import Document, Settings
 
 
 @dataclass(frozen=True)

@@ -90,11 +90,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from tasks.reading.raw_values import raw
-from workbench.errors import suggest
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
-from workbench.settings.base import Settings
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.workbench.errors import suggest
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.settings.base import Settings
 
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 LONGEST_NAME = 100  # characters; it becomes part of file names

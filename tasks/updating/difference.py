@@ -8,17 +8,17 @@ from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
-from tasks.loading import registry
-from tasks.loading.version_folders import split_name
-from tasks.updating.rows import by_split
-from tasks.updating.state import State, stored_state
-from tasks.updating.version import labels_between
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.version_folders import split_name
+from adapter_workbench.tasks.updating.rows import by_split
+from adapter_workbench.tasks.updating.state import State, stored_state
+from adapter_workbench.tasks.updating.version import labels_between
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from tasks.task_file.spec import TaskSpec
-    from tasks.updating.label_map import LabelMap
-    from tasks.updating.rows import Row
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.tasks.updating.rows import Row
 
 SHOWN = 5
 

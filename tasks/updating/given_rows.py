@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.reading.dialect import DialectSettings
-from tasks.reading.raw_values import raw
-from tasks.rows import normalise
-from tasks.rows.duplicates import text_keys
-from tasks.task_file.spec import TaskSpec, parse
-from tasks.updating.label_map import LabelMap
-from tasks.updating.rows import GivenRow, text_digest
-from tasks.updating.state import State, kept_text, numbered
-from workbench.errors import DataError
-from workbench.methods.task import SPLITS
-from workbench.settings.base import Document
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.tasks.rows import normalise
+from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.task_file.spec import TaskSpec, parse
+from adapter_workbench.tasks.updating.label_map import LabelMap
+from adapter_workbench.tasks.updating.rows import GivenRow, text_digest
+from adapter_workbench.tasks.updating.state import State, kept_text, numbered
+from adapter_workbench.workbench.errors import DataError
+from adapter_workbench.workbench.methods.task import SPLITS
+from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from tasks.sources import Table
+    from adapter_workbench.tasks.sources import Table
 
 SHOWN = 5
 

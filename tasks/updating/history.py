@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.loading import registry
-from tasks.loading.version_folders import split_name
-from tasks.updating.state import require_updatable
-from tasks.updating.version import facts_of
-from workbench.errors import InputError
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.version_folders import split_name
+from adapter_workbench.tasks.updating.state import require_updatable
+from adapter_workbench.tasks.updating.version import facts_of
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from tasks.updating.version import Version
+    from adapter_workbench.tasks.updating.version import Version
 
 
 def history(name: str, folders: Sequence[Path]) -> list[dict[str, Any]]:

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field, field_validator
 
-from tasks.reading.raw_values import raw
-from tasks.task_file.task_file import Scalar
-from tasks.updating.label_map import LabelMap
-from workbench.errors import Problem, SettingsError, suggest
-from workbench.settings.base import Document, Settings
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.tasks.task_file.task_file import Scalar
+from adapter_workbench.tasks.updating.label_map import LabelMap
+from adapter_workbench.workbench.errors import Problem, SettingsError, suggest
+from adapter_workbench.workbench.settings.base import Document, Settings
 
 
 class LabelChanges(Settings):

@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.loading.loading import make_content
-from tasks.reading.dialect import unusual
-from tasks.sources.version import read_table, sha256
-from tasks.updating.given_rows import label_names
-from tasks.updating.label_map import LabelMap, unchanged
-from tasks.updating.next_rows import NextRows, RowChanges
-from tasks.updating.rows import by_split
-from tasks.updating.state import State, spec_of
-from tasks.updating.version import Version, forgotten_bytes, split_bytes
-from workbench.errors import DataError
-from workbench.settings import yaml_text
+from adapter_workbench.tasks.loading.loading import make_content
+from adapter_workbench.tasks.reading.dialect import unusual
+from adapter_workbench.tasks.sources.version import read_table, sha256
+from adapter_workbench.tasks.updating.given_rows import label_names
+from adapter_workbench.tasks.updating.label_map import LabelMap, unchanged
+from adapter_workbench.tasks.updating.next_rows import NextRows, RowChanges
+from adapter_workbench.tasks.updating.rows import by_split
+from adapter_workbench.tasks.updating.state import State, spec_of
+from adapter_workbench.tasks.updating.version import Version, forgotten_bytes, split_bytes
+from adapter_workbench.workbench.errors import DataError
+from adapter_workbench.workbench.settings import yaml_text
 
 if TYPE_CHECKING:
-    from tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
 
 SOURCE = "version"  # the key of a version's task file
 COUNTED = ("new", "relabelled", "changed", "gone", "left_out")

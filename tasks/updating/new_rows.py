@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.updating.state import has_rows, stored_rows
-from workbench.methods.task import SPLITS
+from adapter_workbench.tasks.updating.state import has_rows, stored_rows
+from adapter_workbench.workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.task_file.spec import TaskSpec
-    from tasks.updating.label_map import LabelMap
-    from tasks.updating.rows import Row
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.tasks.updating.rows import Row
 
 
 def new_train_rows(older: TaskSpec, newer: TaskSpec, labels: LabelMap, *, without_old: bool = False) -> frozenset[str]:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tasks.updating.label_map import LabelMap
-from tasks.updating.rows import GivenRow, Row, id_of_new, split_of
-from workbench.methods.task import SPLITS
+from adapter_workbench.tasks.updating.label_map import LabelMap
+from adapter_workbench.tasks.updating.rows import GivenRow, Row, id_of_new, split_of
+from adapter_workbench.workbench.methods.task import SPLITS
 
 STRICT = {split: rank for rank, split in enumerate(SPLITS)}  # a text of two splits belongs to the later one
 

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tasks.updating.new_files import COUNTED
-from tasks.updating.rows import by_split
+from adapter_workbench.tasks.updating.new_files import COUNTED
+from adapter_workbench.tasks.updating.rows import by_split
 
 if TYPE_CHECKING:
-    from tasks.updating.update import Update
+    from adapter_workbench.tasks.updating.update import Update
 
 
 def report(made: Update, *, dry_run: bool) -> dict[str, Any]:

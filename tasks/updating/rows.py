@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from workbench.methods.task import SPLITS
+from adapter_workbench.workbench.methods.task import SPLITS
 
 SIZE = 16  # bytes of a text's digest
 
@@ -43,7 +43,7 @@ class GivenRow:
 
 
 def text_digest(key: str) -> str:
-    """Return a digest of a text as :func:`tasks.rows.duplicates.text_keys` gives it: without case and white space."""
+    """Return a digest of a text as :func:`text_keys` gives it: without case and white space."""
     return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=SIZE).hexdigest()
 
 

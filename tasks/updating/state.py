@@ -8,27 +8,27 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.loading.loading import CUT, make_content
-from tasks.loading.version_folders import TASK_FILE
-from tasks.reading.known_dialect import KnownDialect
-from tasks.reading.raw_values import raw, with_point
-from tasks.rows import normalise
-from tasks.rows.duplicates import text_keys
-from tasks.sources import SOURCES
-from tasks.sources.version import file_of, read_split
-from tasks.task_file.spec import TaskSpec, parse
-from tasks.task_file.task_file import Bounds
-from tasks.updating.rows import Row, text_digest
-from tasks.updating.version import facts_of, forgotten_in
-from workbench.errors import InputError
-from workbench.methods.task import SPLITS
-from workbench.settings.base import Document
+from adapter_workbench.tasks.loading.loading import CUT, make_content
+from adapter_workbench.tasks.loading.version_folders import TASK_FILE
+from adapter_workbench.tasks.reading.known_dialect import KnownDialect
+from adapter_workbench.tasks.reading.raw_values import raw, with_point
+from adapter_workbench.tasks.rows import normalise
+from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.sources import SOURCES
+from adapter_workbench.tasks.sources.version import file_of, read_split
+from adapter_workbench.tasks.task_file.spec import TaskSpec, parse
+from adapter_workbench.tasks.task_file.task_file import Bounds
+from adapter_workbench.tasks.updating.rows import Row, text_digest
+from adapter_workbench.tasks.updating.version import facts_of, forgotten_in
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.task import SPLITS
+from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.loading.stored_rows import Content
-    from tasks.sources import Table
+    from adapter_workbench.tasks.loading.stored_rows import Content
+    from adapter_workbench.tasks.sources import Table
 
 OWN_ID = "row id"  # the column of ids where the task's own file names none
 

@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.drafting.found_data import data_at
-from tasks.loading import registry
-from tasks.loading.version_folders import folder_in, split_name
-from tasks.rows.table_form import NamedColumns, expected_columns
-from tasks.updating.given_rows import GivenRows, given_rows
-from tasks.updating.label_changes import LabelChanges, label_map
-from tasks.updating.label_map import LabelMap, unchanged
-from tasks.updating.new_files import SOURCE, NewFiles, first_files, next_files
-from tasks.updating.next_rows import NextRows, RowChanges, next_rows
-from tasks.updating.rows import by_split
-from tasks.updating.state import State, first_state, require_updatable, stored_state
-from tasks.updating.version import facts_of, write_version
-from workbench.errors import DataError, InputError, IntegrityError
-from workbench.files.atomic import sweep
-from workbench.files.locks import hold
-from workbench.methods.task import SPLITS
-from workbench.settings.base import Document
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.version_folders import folder_in, split_name
+from adapter_workbench.tasks.rows.table_form import NamedColumns, expected_columns
+from adapter_workbench.tasks.updating.given_rows import GivenRows, given_rows
+from adapter_workbench.tasks.updating.label_changes import LabelChanges, label_map
+from adapter_workbench.tasks.updating.label_map import LabelMap, unchanged
+from adapter_workbench.tasks.updating.new_files import SOURCE, NewFiles, first_files, next_files
+from adapter_workbench.tasks.updating.next_rows import NextRows, RowChanges, next_rows
+from adapter_workbench.tasks.updating.rows import by_split
+from adapter_workbench.tasks.updating.state import State, first_state, require_updatable, stored_state
+from adapter_workbench.tasks.updating.version import facts_of, write_version
+from adapter_workbench.workbench.errors import DataError, InputError, IntegrityError
+from adapter_workbench.workbench.files.atomic import sweep
+from adapter_workbench.workbench.files.locks import hold
+from adapter_workbench.workbench.methods.task import SPLITS
+from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from tasks.sources import Table
-    from tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.sources import Table
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
 
 SHOWN = 5
 LOCK = ".lock"

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from tasks.loading.version_folders import TASK_FILE
-from tasks.sources.version import checked_bytes, file_of, read_table
-from tasks.updating.label_map import LabelMap, composed, unchanged
-from workbench.errors import InputError
-from workbench.files import checksummed
-from workbench.files.atomic import written_whole
-from workbench.methods.task import SPLITS
-from workbench.settings import yaml_text
+from adapter_workbench.tasks.loading.version_folders import TASK_FILE
+from adapter_workbench.tasks.sources.version import checked_bytes, file_of, read_table
+from adapter_workbench.tasks.updating.label_map import LabelMap, composed, unchanged
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.atomic import written_whole
+from adapter_workbench.workbench.methods.task import SPLITS
+from adapter_workbench.workbench.settings import yaml_text
 
 if TYPE_CHECKING:
-    from tasks.task_file.spec import TaskSpec
-    from tasks.updating.rows import Row
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.updating.rows import Row
 
 FACTS, FORGOTTEN = "version.json", "forgotten.parquet"
 
@@ -40,7 +40,7 @@ class Version:
         fingerprint: of the task's data, as adapters have it.
         before: the labels of the version before; of the first one its own.
         labels: in the order of the classes.
-        sources: of the labels, as :class:`tasks.updating.label_map.LabelMap` has them.
+        sources: of the labels, as :class:`adapter_workbench.tasks.updating.label_map.LabelMap` has them.
         examples: split → rows.
         changes: how many rows are new, relabelled, changed, gone and left out against the version before.
         shares: of new texts, for ``test`` and ``validation``.

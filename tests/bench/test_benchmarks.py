@@ -14,13 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.fusion.ranking import Score
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.base import read
 from bench import efficiency, few_shot_rates, first_look, first_look_designs, growth, ranking
 from bench.chosen_rates import choose
-from experiments.engine.recipes import RECIPES
-from fusion.ranking import Score
-from tasks.loading import registry
-from workbench.errors import InputError
-from workbench.settings.base import read
 
 TASK_SEEDS = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 

@@ -10,16 +10,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.studies.core.checklist import CONTROL, ONE_THING, QUESTIONS
+from adapter_workbench.workbench.settings.base import Document
 from bench import checklist
 from bench.checklist_exceptions import KNOWN
 from bench.recipe_plans import answers, plans
-from experiments.engine.recipes import RECIPES
-from experiments.studies.core.checklist import CONTROL, ONE_THING, QUESTIONS
 from tests.experiments.report.finished import FINISHED
-from workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from experiments.studies.core.checklist import Answer, Checked
+    from adapter_workbench.experiments.studies.core.checklist import Answer, Checked
 
 PAGE = Path(__file__).parents[2] / "docs" / "for-readers.md"
 REPORTS: dict[str, Checked] = dict(checklist.stored())

@@ -12,9 +12,9 @@ from scipy.special import polygamma
 from typer import Typer
 from typer.testing import CliRunner
 
+from adapter_workbench.workbench.measures.looks import LEVELS
+from adapter_workbench.workbench.measures.statistics import holm
 from bench import declared_tests, error_rates, looks_simulated, simulated_scores, variance_choices
-from workbench.measures.looks import LEVELS
-from workbench.measures.statistics import holm
 
 MOST_ERRORS = 0.055
 

@@ -15,12 +15,12 @@ from transformers import AutoModel, AutoTokenizer
 from typer import Typer
 from typer.testing import CliRunner
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.cli.examine import examine
+from adapter_workbench.experiments.studies.stream.plan.examination import ROWS
 from bench import examine_errors, examine_rates, examined_models
 from bench.examine_rates import Population, chance, false_alarms, readings, rows_that_find
 from bench.small_sample_rules import RULES
-from experiments.api import Workbench
-from experiments.cli.examine import examine
-from experiments.studies.stream.plan.examination import ROWS
 from tests.streams import write_tasks
 
 TINY = ["--tasks", "animals,halves", "--trained-on", "fruits", "--sizes", "16,24", "--max-length", "16", "--draws", "5"]

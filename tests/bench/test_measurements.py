@@ -11,17 +11,17 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from bench import frozen_features, learning_rates, precision, single_task, upper_layers
 from bench.copied_adapters import copy_adapter
 from tests.streams import write_recipe
-from workbench.adapters.store import AdapterStore
-from workbench.backbone.names import open_backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 
 @pytest.fixture

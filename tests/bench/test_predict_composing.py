@@ -14,12 +14,12 @@ from scipy.stats import spearmanr
 from typer import Typer
 from typer.testing import CliRunner
 
+from adapter_workbench.workbench.errors import InputError
 from bench import predict_composing, store_composing_cases
 from bench.composing_cases import Case, cases, read, stored
 from bench.composing_inputs import INPUTS, OF_PAIR, KnownBefore, Validated, known_before
 from bench.composing_judged import Judgement, Predicted, judge
 from bench.composing_prediction import answers, fit, sentence
-from workbench.errors import InputError
 
 MARGIN = 0.02
 FEW_DRAWS = 100

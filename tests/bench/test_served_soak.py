@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 from bench import cold_adapters, served_soak
 from bench.bounded_load import BoundedLoad, Served
 from bench.checked_answers import CheckedAnswers, OwnAnswer, alike, own_answers
@@ -19,9 +21,7 @@ from bench.copied_adapters import copy_adapter
 from bench.memory_trend import sample, slope
 from bench.served_adapters import serving
 from bench.served_soak import Settings, soaked
-from experiments.api import Workbench
 from tests.streams import write_tasks
-from workbench.adapters.stored_adapter import StoredAdapter
 
 SECONDS = Settings(
     adapters=5, minutes=0.1, rate=30, texts=3, clients=2, replace_every=2.0, lora_memory=0, max_batch=64, settling=0.02

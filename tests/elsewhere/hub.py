@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.files.digest import digest
+from adapter_workbench.workbench.files.digest import digest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -67,5 +67,5 @@ def hub(folder: Path, patch: pytest.MonkeyPatch) -> Hub:
     """Return a hub below ``folder`` that is asked in place of the real one."""
     made = Hub(folder / "hub", folder / "cache")
     patch.setattr("huggingface_hub.snapshot_download", made.snapshot)
-    patch.setattr("workbench.files.hub_files.hub_silence", lambda: "")
+    patch.setattr("adapter_workbench.workbench.files.hub_files.hub_silence", lambda: "")
     return made

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.elsewhere.senders import TEXTS, answers, drawn
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import open_backbone
-from workbench.backbone.tokenizing import tokenise
-from workbench.methods.stored_model import open_adapter
 
 LABELS = {0: "x", 1: "y", 2: "z"}
 

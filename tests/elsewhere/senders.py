@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.names import open_backbone
-from workbench.backbone.network import completed
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.network import completed
 
 if TYPE_CHECKING:
-    from workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
 
 TEXTS = ["the cat often", "a plum very", "some dog", "this one that quite really"]
 
@@ -73,14 +73,14 @@ def imported(
     base: Path, folder: Path, workspace: Path, labels: tuple[str, ...] = ("x", "y", "z"), **options: Any
 ) -> Any:
     """Return what a sender wrote as a stored adapter of a new workspace."""
-    from experiments.api import Workbench
+    from adapter_workbench.experiments.api import Workbench
 
     return Workbench(workspace, []).exchange.import_adapter(folder, str(base), labels=labels, **options)
 
 
 def answers_here(stored: Any, base: Path) -> Tensor:
     """Return the logits of a stored adapter of all texts, padded to one batch."""
-    from workbench.methods.stored_model import open_adapter
+    from adapter_workbench.workbench.methods.stored_model import open_adapter
 
     backbone = open_backbone(str(base))
     return logits_of(open_adapter(stored, backbone), backbone)

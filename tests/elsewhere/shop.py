@@ -10,11 +10,11 @@ from pathlib import Path
 from peft import LoraConfig, TaskType
 from torch import Tensor
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import Call
 from tests.elsewhere.senders import sent_by_peft
 from tests.streams import write_tasks
-from workbench.machine.listener import Silent
 
 SEQ = TaskType.SEQ_CLS
 BUDGET = {"epochs": 2, "batch_size": 16, "max_length": 16, "precision": "fp32"}

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from experiments.strategies._heads import save_heads
-from tasks.loading import registry
+from adapter_workbench.experiments.strategies._heads import save_heads
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.prompts import prompts
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import FRUITS, SUBJECTS
 from tests.elsewhere.trainings import COPYING, QUICK
-from workbench.adapters.fit_record import FitRecord
-from workbench.backbone.names import open_backbone
-from workbench.backbone.prompts import prompts
-from workbench.methods.task import Task
 
 LABELS = ("second", "first")  # as the checkpoints number them: not in the order of the tasks
 TARGETS = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")  # of a LLaMA

@@ -14,15 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import backbone_of, open_adapter
 from tests.conftest import Call
 from tests.elsewhere.senders import drawn
 from tests.messages import lacks
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
-from workbench.methods.stored_model import backbone_of, open_adapter
 
 ADDED = ["<a>", "<b>"]
 TEXTS = ["the cat often <a>", "a plum <b> very", "some dog", "<a> <b> this one"]

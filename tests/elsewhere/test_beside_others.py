@@ -8,24 +8,24 @@ from dataclasses import replace
 import pytest
 import torch
 
-from experiments.api import Workbench
-from experiments.engine.piece import Site
-from experiments.studies.compositions.tables import trained_elsewhere
-from fusion.composing.fuse import fuse, keep_composition
-from fusion.methods import COMPOSITIONS
-from tasks.loading import registry
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.piece import Site
+from adapter_workbench.experiments.studies.compositions.tables import trained_elsewhere
+from adapter_workbench.fusion.composing.fuse import fuse, keep_composition
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.answering import serving
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.stored_model import under_head_of
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import Call
 from tests.elsewhere.senders import TEXTS
 from tests.elsewhere.shop import Shop, done, one_line
 from tests.fusion_sources import request_for
 from tests.messages import lacks
-from workbench.answering import serving
-from workbench.answering.predictor import rows_of
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.stored_model import under_head_of
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 FEW = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
 

@@ -13,22 +13,22 @@ import pytest
 import torch
 from datasets import Dataset
 
-from experiments.api import Workbench
-from fusion.composing.compatibility import reasons
-from fusion.composing.fuse import fuse, keep_composition
-from fusion.methods import COMPOSITIONS
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.fusion.composing.compatibility import reasons
+from adapter_workbench.fusion.composing.fuse import fuse, keep_composition
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.serving import Serving, answers
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import NOT_INSTALLED, Call
 from tests.elsewhere.package_adapters import sent_by_adapters
 from tests.elsewhere.senders import TEXTS
 from tests.fusion_sources import BUDGET, request_for
 from tests.streams import write_tasks
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.serving import Serving, answers
-from workbench.backbone.names import open_backbone
-from workbench.machine.extras import installed_version
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
 
 if not installed_version("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)

@@ -15,18 +15,18 @@ import torch
 from transformers import TrainerCallback
 
 from adapter_workbench import ForgettingCallback
-from experiments.history.recipe_settings import differing_settings
-from experiments.studies import present, report_of
-from experiments.studies.watched.record import WatchedStage
-from experiments.watching.measuring import Size, answered
-from experiments.watching.recording import Recording
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.history.recipe_settings import differing_settings
+from adapter_workbench.experiments.studies import present, report_of
+from adapter_workbench.experiments.studies.watched.record import WatchedStage
+from adapter_workbench.experiments.watching.measuring import Size, answered
+from adapter_workbench.experiments.watching.recording import Recording
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.live_model import LiveParts, undisturbed
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError, SettingsError
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.elsewhere.trainings import assert_equal_trainings, classifier, losses, trained, write_answers
 from tests.streams import write_tasks
-from workbench.answering.live_model import LiveParts, undisturbed
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError, SettingsError
 
 TASKS = ["animals", "halves"]
 

@@ -12,13 +12,13 @@ import torch
 from datasets import Dataset
 
 from adapter_workbench import ForgettingCallback
-from experiments.studies import report_of
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.studies import report_of
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError, SettingsError
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.elsewhere.trainings import QUICK, assert_equal_trainings, classifier, write_copying
 from tests.streams import write_tasks
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError, SettingsError
 
 
 def watching(folder: Path, **options: Any) -> ForgettingCallback:

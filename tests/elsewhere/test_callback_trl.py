@@ -13,12 +13,12 @@ import torch
 from datasets import Dataset
 
 from adapter_workbench import ForgettingCallback
-from experiments.studies import report_of
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.studies import report_of
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.backbone.names import open_backbone
 from tests.conftest import SUBJECTS
 from tests.elsewhere.trainings import QUICK, assert_equal_trainings, write_copying
 from tests.streams import write_tasks
-from workbench.backbone.names import open_backbone
 
 pytestmark = pytest.mark.skipif(find_spec("trl") is None, reason="TRL is not installed")
 PROMPTS = [f"the {word}" for word in SUBJECTS]
@@ -89,9 +89,9 @@ def test_a_training_by_trl(train: Any, llama: Path, tmp_path: Path) -> None:
 def test_generated_answers_and_the_loss_on_text_are_those_of_the_model_itself(
     llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from experiments.watching import text_loss
-    from tasks.loading import registry
-    from workbench.backbone.prompts import prompts
+    from adapter_workbench.experiments.watching import text_loss
+    from adapter_workbench.tasks.loading import registry
+    from adapter_workbench.workbench.backbone.prompts import prompts
 
     folders, texts = [write_copying(tmp_path)], ("the cat very often a dog", "apple pear")
     monkeypatch.setattr(text_loss, "read_text", lambda: texts)
@@ -122,7 +122,7 @@ def test_generated_answers_and_the_loss_on_text_are_those_of_the_model_itself(
 def test_a_loss_that_is_no_number_is_said_and_not_stored(
     llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from experiments.watching import text_loss
+    from adapter_workbench.experiments.watching import text_loss
 
     monkeypatch.setattr(text_loss, "read_text", lambda: ("apple pear",))
     monkeypatch.setattr(text_loss.TextLoss, "measure", lambda self, parts: math.nan)

@@ -10,17 +10,17 @@ import pytest
 import torch
 from peft import LoraConfig
 
-from experiments.api import Workbench
-from fusion.updates import lora
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
+from adapter_workbench.workbench.answering.adapter_set import AdapterSet, Question
+from adapter_workbench.workbench.answering.elsewhere.form import CLOSE
+from adapter_workbench.workbench.answering.elsewhere.head_form import difference
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.elsewhere.senders import TEXTS, answers, answers_here, imported, sent_by_peft, trained_by_peft
-from workbench.adapters.adapter_folder import CONFIG
-from workbench.answering.adapter_set import AdapterSet, Question
-from workbench.answering.elsewhere.form import CLOSE
-from workbench.answering.elsewhere.head_form import difference
-from workbench.answering.predictor import rows_of
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError, UnsafeConfigError
-from workbench.methods.stored_model import open_adapter
 
 SEQ: dict[str, Any] = {"task_type": "SEQ_CLS"}
 BIAS = "base_model.model.embeddings.LayerNorm.bias"

@@ -10,15 +10,15 @@ import pytest
 import torch
 from peft import LoraConfig
 
-from experiments.api import Workbench
-from fusion.updates import lora
-from fusion.updates.lowrank import weighted_sum
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import weighted_sum
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.answering.serving import Serving, sharing
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.elsewhere.senders import TEXTS, answers_here, sent_by_peft
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.predictor import rows_of
-from workbench.answering.serving import Serving, sharing
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.stored_model import open_adapter
 
 SEQ: dict[str, Any] = {"task_type": "SEQ_CLS"}
 SENT: dict[str, LoraConfig] = {

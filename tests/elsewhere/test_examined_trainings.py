@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.workbench.backbone.names import open_backbone
 from tests.elsewhere.stream_trainings import (
     LABELS,
     LENGTH,
@@ -28,7 +29,6 @@ from tests.elsewhere.stream_trainings import (
 )
 from tests.runs import stream_of
 from tests.streams import write_tasks
-from workbench.backbone.names import open_backbone
 
 ONE_SEED = ("seeds=[0]", "reference=theirs")
 NEEDS_TRL = pytest.mark.skipif(find_spec("trl") is None, reason="TRL is not installed")

@@ -9,13 +9,13 @@ import pytest
 import torch
 from peft import LoraConfig
 
+from adapter_workbench.workbench.answering.adapter_set import AdapterSet, Question
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter, rows_of
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import adaptation_of, open_adapter
 from tests.elsewhere.senders import TEXTS, answers_here, imported, sent_by_peft
 from tests.tiny_models import SIZES, write_model
-from workbench.answering.adapter_set import AdapterSet, Question
-from workbench.answering.predictor import OpenedAdapter, rows_of
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
-from workbench.methods.stored_model import adaptation_of, open_adapter
 
 EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
 CASES: dict[str, dict[str, Any]] = {

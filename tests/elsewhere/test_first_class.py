@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.answers import adapter_test
+from adapter_workbench.experiments.answers import adapter_test
 from tests.conftest import Call
 from tests.elsewhere.shop import Shop, done, one_line
 from tests.messages import lacks

@@ -21,17 +21,17 @@ import torch
 from peft import LoraConfig, PeftModel, TaskType
 from transformers import AutoModelForSequenceClassification
 
+from adapter_workbench.experiments.answers.found_order import LEVEL, Answers, best_orders, of_sets, of_words
+from adapter_workbench.experiments.answers.renamed_labels import renamed_since, version_with
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.tasks.loading.registry import versions
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.files import checksummed
 from bench.label_orders import setting
-from experiments.answers.found_order import LEVEL, Answers, best_orders, of_sets, of_words
-from experiments.answers.renamed_labels import renamed_since, version_with
-from experiments.api import Workbench
-from tasks.loading.registry import versions
 from tests.conftest import Call
 from tests.elsewhere.senders import trained_by_peft
 from tests.messages import lacks
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS
-from workbench.backbone.names import open_backbone
-from workbench.files import checksummed
 
 NAMES = ("ham", "spam", "eggs")  # in the order of the task
 HIDDEN = ("eggs", "ham", "spam")  # in the order of the outputs

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import torch
 
+from adapter_workbench.workbench.answering.elsewhere.adapters_config import OF_PACKAGE
+from adapter_workbench.workbench.answering.elsewhere.form import CLOSE
+from adapter_workbench.workbench.answering.elsewhere.head_form import difference
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.methods.methods import METHODS
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import classified, config_of, edited, sent_by_adapters, taken
 from tests.messages import naming
-from workbench.answering.elsewhere.adapters_config import OF_PACKAGE
-from workbench.answering.elsewhere.form import CLOSE
-from workbench.answering.elsewhere.head_form import difference
-from workbench.errors import InputError, UnsafeConfigError
-from workbench.machine.extras import installed_version
-from workbench.methods.methods import METHODS
 
 if not installed_version("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)

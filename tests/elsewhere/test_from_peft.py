@@ -34,11 +34,11 @@ from peft import (
     WaveFTConfig,
 )
 
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_TYPES
+from adapter_workbench.workbench.answering.elsewhere.peft_config import BY_TYPE
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.methods.stored_model import adaptation_of, open_adapter
 from tests.elsewhere.senders import TEXTS, answers, answers_here, imported, logits_of, sent_by_peft, trained_by_peft
-from workbench.adapters.adapter_folder import PEFT_TYPES
-from workbench.answering.elsewhere.peft_config import BY_TYPE
-from workbench.backbone.names import open_backbone
-from workbench.methods.stored_model import adaptation_of, open_adapter
 
 QV = ["query", "value"]
 ON_QV: dict[str, Any] = {"task_type": "SEQ_CLS", "target_modules": QV}

@@ -11,11 +11,11 @@ import pytest
 import torch
 from peft import AdaLoraConfig, IA3Config, LoraConfig, PromptTuningConfig, TaskType
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import answers, sent_by_peft
 from tests.neighbours.reads_exports import opened
-from workbench.adapters.adapter_folder import CONFIG
 
 CLM, S2S, SEQ, TOKEN = TaskType.CAUSAL_LM, TaskType.SEQ_2_SEQ_LM, TaskType.SEQ_CLS, TaskType.TOKEN_CLS
 CLASSES = {

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from adapter_workbench.workbench.answering.elsewhere.form import CLOSE
+from adapter_workbench.workbench.answering.elsewhere.head_form import difference, difference_of_batches
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import installed_version
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import LABELS, classified, config_of, sent_by_adapters, sent_from_class, taken
 from tests.elsewhere.senders import TEXTS, answers
-from workbench.answering.elsewhere.form import CLOSE
-from workbench.answering.elsewhere.head_form import difference, difference_of_batches
-from workbench.errors import InputError
-from workbench.machine.extras import installed_version
 
 if not installed_version("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)

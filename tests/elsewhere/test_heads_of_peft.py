@@ -10,14 +10,14 @@ import pytest
 import torch
 from peft import LoraConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import TEXTS, agree, answers, answers_here, drawn, imported, sent_by_peft, trained_by_peft
 from tests.elsewhere.test_without_head import write_task
 from tests.messages import naming
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
-from workbench.methods.stored_model import open_adapter
 
 SEQ, TAG = TaskType.SEQ_CLS, TaskType.TOKEN_CLS
 LOADERS = {

@@ -16,11 +16,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from adapter_workbench.workbench.machine.extras import installed_version
 from tests.conftest import Call
 from tests.fuzzing.promises import CANARY, content, write_canaries
 from tests.fuzzing.senders import WRITERS, sent_folder
 from tests.tokenizer_parts import FIRST, SPECIAL, change_tokenizer, doubling, normalizers, split, template
-from workbench.machine.extras import installed_version
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 EXPONENTIAL = r"(\w+\.?)+!"
@@ -49,7 +49,7 @@ def sent(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Ca
 @pytest.fixture
 def refused(call: Call, sent: Callable[[str, Path], Path], bases: dict[str, Path], monkeypatch: pytest.MonkeyPatch):
     """Return what `adapters import` says of a folder that was changed, after making sure that it did nothing else."""
-    monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
+    monkeypatch.setattr("adapter_workbench.workbench.backbone.module_patterns.SECONDS", 0.1)
     write_canaries(Path())
     monkeypatch.syspath_prepend(str(Path().resolve()))
 
@@ -292,7 +292,7 @@ MODEL: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("case", MODEL)
 def test_a_whole_model_is_refused(case: str, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.backbone.tokenizer_bounds.SECONDS", 2.0)
+    monkeypatch.setattr("adapter_workbench.workbench.backbone.tokenizer_bounds.SECONDS", 2.0)
     change, message = MODEL[case]
     assert message in refused("whole", change, ["--backbone", "itself"])
 
@@ -324,11 +324,11 @@ IN_BOUNDS = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
 sys.argv = ["workbench", "adapters", "import", "sent", "--backbone", "itself"]
-from adapter_workbench import main
+from adapter_workbench.__main__ import main
 try:
     main()
 finally:
-    from workbench.backbone.confined import process
+    from adapter_workbench.workbench.backbone.confined import process
     process._child(os.getpid()).end()  # what a process took counts when it has ended
     peaks = [resource.getrusage(who).ru_maxrss >> 10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(*peaks, file=sys.stderr)
@@ -418,7 +418,7 @@ def test_a_name_is_a_hint_and_opens_nothing(
     call: Call, sent: Callable[[str, Path], Path], bases: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("workbench.files.hub_files.hub_folder", lambda name, *_: asked.append(name))
+    monkeypatch.setattr("adapter_workbench.workbench.files.hub_files.hub_folder", lambda name, *_: asked.append(name))
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda name, *_, **__: asked.append(name))
     folder = sent("lora", Path("sent"))
     for name in (str(bases["bert"]), "owner/name", "google-bert/bert-base-uncased"):

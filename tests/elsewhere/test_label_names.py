@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
 from tests.conftest import Call
 from tests.elsewhere.senders import sent_by_peft
 from tests.runs import stream_of
 from tests.streams import write_tasks
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
 
 NAMED = {"id2label": {0: "second", 1: "first"}, "label2id": {"second": 0, "first": 1}}
 ONE_SEED = ("seeds=[0]", "reference=mine", "learned=before", "tasks=[animals]")

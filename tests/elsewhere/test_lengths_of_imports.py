@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from peft import LoraConfig, PromptTuningConfig, TaskType
 
-from experiments.answers.import_options import ImportOptions, Source
-from experiments.api import Workbench
+from adapter_workbench.experiments.answers.import_options import ImportOptions, Source
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.errors import InputError, SettingsError
 from tests.conftest import Call
 from tests.elsewhere.senders import imported, sent_by_peft
 from tests.messages import lacks
-from workbench.errors import InputError, SettingsError
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ import torch
 from peft import LoraConfig, TaskType
 from safetensors.torch import save_file
 
+from adapter_workbench.workbench.adapters.manifest import Manifest, read_manifest
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.elsewhere import taking_in
+from adapter_workbench.workbench.answering.elsewhere.identity import key_of
+from adapter_workbench.workbench.files import checksummed
 from tests.conftest import Call
 from tests.elsewhere.hub import COMMIT, hub
 from tests.elsewhere.senders import sent_by_peft
 from tests.elsewhere.shop import Shop
-from workbench.adapters.manifest import Manifest, read_manifest
-from workbench.adapters.store import AdapterStore
-from workbench.answering.elsewhere import taking_in
-from workbench.answering.elsewhere.identity import key_of
-from workbench.files import checksummed
 
 LABELS = ("--labels", "joy,anger,fear")
 
@@ -58,7 +58,7 @@ def test_manifests_of_adapters_here_are_read_once(shop: Shop, call: Call, monkey
         reads[folder.name] += 1
         return read_manifest(folder)
 
-    monkeypatch.setattr("workbench.adapters.store.read_manifest", counted)
+    monkeypatch.setattr("adapter_workbench.workbench.adapters.store.read_manifest", counted)
     said = ("--task", "animals", "--labels", "second,first", "--tasks", "tasks")  # no --backbone: adapters here tell
     code, _, err = call("adapters", "import", "few", *said)
     assert code == 0, err
@@ -68,7 +68,7 @@ def test_manifests_of_adapters_here_are_read_once(shop: Shop, call: Call, monkey
 def test_the_same_command_goes_on(call: Call, bert: Path, sent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ("adapters", "import", str(sent / "emotion"), str(sent / "moods"), "--backbone", str(bert), *LABELS)
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.terminal.progress.Messages.say", _killed)
+        patch.setattr("adapter_workbench.experiments.terminal.progress.Messages.say", _killed)
         code, _, err = call(*command)
     assert code == 130
     assert "the same command" in err

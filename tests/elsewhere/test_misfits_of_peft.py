@@ -14,14 +14,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel
 
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.elsewhere.beside_tokenizer import SPECIMENS
+from adapter_workbench.workbench.errors import InputError
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import answers_here, imported, sent_by_peft
 from tests.messages import lacks
 from tests.tiny_models import WORDS, write_model
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.adapters.store import AdapterStore
-from workbench.answering.elsewhere.beside_tokenizer import SPECIMENS
-from workbench.errors import InputError
 
 SEQ: dict[str, Any] = {"task_type": "SEQ_CLS"}
 QUERY = "bert.encoder.layer.0.attention.self.query"

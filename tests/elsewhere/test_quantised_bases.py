@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.quantisation import keep_as_packed
 from tests.elsewhere.senders import drawn
 from tests.neighbours.language_models import largest, said_by, said_here
 from tests.tiny_models import write_llama
-from workbench.backbone.names import open_backbone
-from workbench.backbone.quantisation import keep_as_packed
 
 pytestmark = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
 PACKED: dict[str, dict[str, Any]] = {

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from peft import LoraConfig, TaskType
 
+from adapter_workbench.workbench.backbone import pretrained
+from adapter_workbench.workbench.backbone.fingerprints import of_files
+from adapter_workbench.workbench.backbone.names import open_backbone, registered_here
 from tests.conftest import Call
 from tests.elsewhere.senders import sent_by_peft
-from workbench.backbone import pretrained
-from workbench.backbone.fingerprints import of_files
-from workbench.backbone.names import open_backbone, registered_here
 
 QUERY = LoraConfig(task_type=TaskType.SEQ_CLS, r=2, target_modules=["query"])
 VALUE = LoraConfig(task_type=TaskType.SEQ_CLS, r=2, target_modules=["value"])
@@ -60,7 +60,7 @@ def test_a_base_that_adapters_here_have_is_recognised_by_its_weights(
 def test_a_folder_that_several_senders_name_is_read_once(
     sent: list[Path], bert: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.answers.known_here.registered_here", lambda: [str(bert)])
+    monkeypatch.setattr("adapter_workbench.experiments.answers.known_here.registered_here", lambda: [str(bert)])
     read: list[Path] = []
     monkeypatch.setattr(pretrained, "of_files", lambda folder, config: read.append(folder) or of_files(folder, config))
     code, _, err = call("adapters", "import", *map(str, sent), *LABELS)
@@ -73,7 +73,7 @@ def test_a_registered_base_is_recognised_too(
 ) -> None:
     """The tiny BERT stands in for MiniLM."""
     opened = open_backbone(str(bert))
-    monkeypatch.setattr("experiments.answers.known_here.registered_here", lambda: [str(bert)])
+    monkeypatch.setattr("adapter_workbench.experiments.answers.known_here.registered_here", lambda: [str(bert)])
     code, out, err = call("adapters", "import", str(sent[0]), *LABELS, "--json")
     assert code == 0, err
     assert json.loads(out)["backbone"] == opened.name
@@ -82,9 +82,9 @@ def test_a_registered_base_is_recognised_too(
 def test_other_weights_files_and_paths_are_not_a_base(
     sent: list[Path], llama: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.answers.known_here.registered_here", lambda: [str(llama)])
+    monkeypatch.setattr("adapter_workbench.experiments.answers.known_here.registered_here", lambda: [str(llama)])
     fetched: list[str] = []
-    monkeypatch.setattr("workbench.files.hub_files.hub_folder", lambda name, _: fetched.append(name))
+    monkeypatch.setattr("adapter_workbench.workbench.files.hub_files.hub_folder", lambda name, _: fetched.append(name))
     os.mkfifo(tmp_path / "pipe")
     broken = shutil.copytree(tmp_path / "their-base", tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"\0" * 9)
@@ -100,6 +100,6 @@ def test_what_lies_here_of_registered_models_is_told_without_fetching(monkeypatc
     def refuse(*_: object) -> None:
         raise AssertionError("fetched")
 
-    monkeypatch.setattr("workbench.files.wheel._download", refuse)
-    monkeypatch.setattr("workbench.files.wheel.cache_folder", lambda: Path("no-such-cache"))
+    monkeypatch.setattr("adapter_workbench.workbench.files.wheel._download", refuse)
+    monkeypatch.setattr("adapter_workbench.workbench.files.wheel.cache_folder", lambda: Path("no-such-cache"))
     assert registered_here() == []

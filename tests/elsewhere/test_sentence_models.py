@@ -11,18 +11,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from experiments.api import Workbench
-from fusion.target.fitted_head import fit_head
-from tasks.loading import registry
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.fusion.target.fitted_head import fit_head
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 from tests.elsewhere.package_adapters import edited
 from tests.elsewhere.senders import TEXTS
 from tests.elsewhere.test_whole_models import LABELS, SEQUENCES, THREE, here, sent
 from tests.messages import lacks
 from tests.streams import write_tasks
-from workbench.backbone.model_folder import ITSELF
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError, UnsafeConfigError
-from workbench.methods.stored_model import backbone_of
 
 MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
 

@@ -11,13 +11,13 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.methods.stored_model import backbone_of, open_adapter
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.elsewhere.test_whole_models import LABELS, THREE, here
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.model_folder import ITSELF
-from workbench.backbone.names import open_backbone
-from workbench.methods.stored_model import backbone_of, open_adapter
 
 STEP: dict[str, Any] = {
     "max_steps": 1,

@@ -14,22 +14,22 @@ import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from experiments.api import Workbench
-from experiments.studies.compositions.entry import Source, alternatives
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.studies.compositions.entry import Source, alternatives
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.elsewhere.identity import key_of
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.network import completed
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import backbone_of, open_adapter
 from tests.checkpoints import BART, LLAMA, T5, saved
 from tests.elsewhere.senders import TEXTS, agree, drawn
 from tests.messages import naming
 from tests.streams import write_tasks
 from tests.tiny_models import WORDS, write_model
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.elsewhere.identity import key_of
-from workbench.backbone.model_folder import ITSELF
-from workbench.backbone.names import open_backbone
-from workbench.backbone.network import completed
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError, UnsafeConfigError
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import backbone_of, open_adapter
 
 SEQUENCES, TOKENS = "AutoModelForSequenceClassification", "AutoModelForTokenClassification"
 LABELS = {0: "fruit", 1: "animal", 2: "other"}
@@ -169,7 +169,7 @@ def test_heads_of_other_classes_are_repeated(model_class: str, llama: Path, tmp_
 def test_weights_on_a_base_model_may_be_several_files(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.answering.elsewhere.body_weights.SHARD", 20_000)
+    monkeypatch.setattr("adapter_workbench.workbench.answering.elsewhere.body_weights.SHARD", 20_000)
     wanted = sent(bert, tmp_path / "sent", SEQUENCES, **THREE)
     stored = taken_in(tmp_path / "sent", tmp_path / "ws", bert)
     files = sorted(stored.folder.glob("model-*.safetensors"))
@@ -397,7 +397,9 @@ def test_the_base_that_a_card_names_is_taken_where_it_is_known(
     three: Path, llama: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = {"owner/bert": str(bert), "owner/llama": str(llama)}
-    monkeypatch.setattr("experiments.answers.known_here.KnownHere.named_on_hub", lambda self, name: known.get(name))
+    monkeypatch.setattr(
+        "adapter_workbench.experiments.answers.known_here.KnownHere.named_on_hub", lambda self, name: known.get(name)
+    )
     folder = shutil.copytree(three, tmp_path / "sent")
     (folder / "README.md").write_text("---\nbase_model: owner/bert\n---\n")
     assert taken_in(folder, tmp_path / "ws").manifest.backbone.name == str(bert)
@@ -462,7 +464,7 @@ def test_a_model_that_was_copied_is_not_linked_in_silence(three: Path, tmp_path:
 def test_a_model_is_written_back_as_it_came(
     backbone: str, form: str | None, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.answering.elsewhere.body_weights.SHARD", 20_000 if form else 2**31)
+    monkeypatch.setattr("adapter_workbench.workbench.answering.elsewhere.body_weights.SHARD", 20_000 if form else 2**31)
     names = {0: "second", 1: "first"}  # the task has them in the other order
     sent(bert, tmp_path / "sent", SEQUENCES, dtype=torch.bfloat16, num_labels=2, id2label=names)
     bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])

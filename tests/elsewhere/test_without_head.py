@@ -9,19 +9,19 @@ import torch
 from peft import LoraConfig, TaskType, get_peft_model
 from torch import Tensor
 
-from experiments.answers import head_fitting
-from experiments.api import Workbench
-from fusion.target.fitted_head import fit_head
-from tasks.loading import registry
+from adapter_workbench.experiments.answers import head_fitting
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.fusion.target.fitted_head import fit_head
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.streams import write_tasks
-from workbench.backbone.names import open_backbone
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError
-from workbench.methods.adaptation import HEAD_FILE
-from workbench.methods.stored_model import open_adapter
-from workbench.settings.base import Budget
 
 
 def sent_without_head(base: Path, folder: Path) -> torch.nn.Module:

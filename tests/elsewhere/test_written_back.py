@@ -13,16 +13,16 @@ import torch
 from peft import IA3Config, LNTuningConfig, LoHaConfig, LoraConfig, PromptTuningConfig
 from safetensors.torch import load_file, save_file
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.answering import serving
+from adapter_workbench.workbench.answering.elsewhere.original import ORIGINAL, give_back
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError, IntegrityError
 from tests.conftest import Call
 from tests.elsewhere.senders import TEXTS, answers, imported, sent_by_peft
 from tests.elsewhere.shop import SEQ, Shop, done
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.answering import serving
-from workbench.answering.elsewhere.original import ORIGINAL, give_back
-from workbench.answering.predictor import rows_of
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError, IntegrityError
 
 
 def require_same_tensors(came: Path, back: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from datasets import Dataset
 
+from adapter_workbench.workbench.backbone.names import open_backbone
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
-from workbench.backbone.names import open_backbone
 
 QUICK: dict[str, Any] = {
     "learning_rate": 3e-3,

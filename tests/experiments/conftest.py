@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
 from tests.ear import Ear
 from tests.streams import write_recipe, write_tasks
 
@@ -31,7 +31,7 @@ def rough_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         if request.path.parent.name != "report":
-            patch.setattr("experiments.reporting.figures.image", rough)
+            patch.setattr("adapter_workbench.experiments.reporting.figures.image", rough)
         yield
 
 

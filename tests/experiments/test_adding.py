@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
 from tests.conftest import Call
 from tests.streams import write_tasks
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.gating.takeover import BESIDE
-from experiments.workspace import evaluating
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.gating.takeover import BESIDE
+from adapter_workbench.experiments.workspace import evaluating
 from tests.conftest import Call, toy
 from tests.damage import flip
 from tests.read_only import read_only
@@ -64,7 +64,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         splits.append(split)
         return evaluate(model, task, split, *rest)
 
-    for module in ("experiments.workspace.evaluating", "workbench.answering.evaluation"):
+    for module in (
+        "adapter_workbench.experiments.workspace.evaluating",
+        "adapter_workbench.workbench.answering.evaluation",
+    ):
         monkeypatch.setattr(f"{module}.evaluate_split", seen)
 
     def since() -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.terminal import drafting
-from tasks.drafting.guess import Doubt
+from adapter_workbench.experiments.terminal import drafting
+from adapter_workbench.tasks.drafting.guess import Doubt
 
 NAMES = ("[red]team[/]", " message ", ":cat:", "a\x1b[2Jb")
 

@@ -7,19 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from experiments.answers.known_here import KnownHere
+from adapter_workbench.experiments.answers.known_here import KnownHere
+from adapter_workbench.workbench.adapters.manifest import (
+    BackboneReference,
+    Manifest,
+    read_sent_manifest,
+    write_manifest,
+)
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone.names import BACKBONES, BackboneCard, open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.settings.base import Quantization, read
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.scored_adapters import ScoredAdapters
 from tests.workbench.test_store import manifest
-from workbench.adapters.manifest import BackboneReference, Manifest, read_sent_manifest, write_manifest
-from workbench.adapters.store import AdapterStore
-from workbench.backbone.names import BACKBONES, BackboneCard, open_backbone
-from workbench.errors import InputError
-from workbench.machine.availability import Availability
-from workbench.machine.listener import Silent
-from workbench.methods.stored_model import open_adapter
-from workbench.settings.base import Quantization, read
 
 
 def on(name: str, hub_id: str, bits: Quantization | None = None) -> Manifest:
@@ -63,7 +68,8 @@ def test_a_registered_name_is_compared_where_its_weights_are_here(
         write_manifest(exported.model_copy(update={"backbone": reference}), sent)
         availability = Availability(state, "")  # type: ignore[arg-type]  # one of the states
         monkeypatch.setattr(
-            "experiments.answers.exported_folders.backbone_available", lambda *_, found=availability: found
+            "adapter_workbench.experiments.answers.exported_folders.backbone_available",
+            lambda *_, found=availability: found,
         )
         done, _, err = call("adapters", "import", "sent", "--workspace", f"{state}{code}")
         assert done == code, err

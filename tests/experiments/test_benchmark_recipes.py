@@ -11,12 +11,12 @@ from pathlib import Path
 import datasets
 import pytest
 
-from experiments.api import Workbench
-from experiments.engine.recipes import RECIPES
-from tasks.loading import registry
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.settings.base import read
 from tests.conftest import Call
 from tests.hub_folders import loader, natural_instructions, prompts_and_answers, with_intents, write
-from workbench.settings.base import read
 
 CLINC = [f"clinc150-{number}" for number in range(1, 16)]
 BANKING = [f"banking77-{number}" for number in range(1, 8)]
@@ -59,8 +59,11 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         patch.setenv("HOME", str(folder / "home"))
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder / "datasets"))
         patch.setattr(datasets, "load_dataset", loader(folder / "sets", noted))
-        patch.setattr("tasks.sources.hub.hub_silence", lambda: "")
-        patch.setattr("tasks.sources.github.fetch", lambda _, file: natural_instructions(folder / "github" / file.path))
+        patch.setattr("adapter_workbench.tasks.sources.hub.hub_silence", lambda: "")
+        patch.setattr(
+            "adapter_workbench.tasks.sources.github.fetch",
+            lambda _, file: natural_instructions(folder / "github" / file.path),
+        )
         yield noted
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.toy_pieces import log
@@ -43,9 +43,9 @@ def add_blind_node(hidden, cores, size="100m"):
 """
 
 LISTEN = """
-from experiments.engine.workers.cluster import join_cluster
-from experiments.engine.workers.ray import RayWorkers
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.cluster import join_cluster
+from adapter_workbench.experiments.engine.workers.ray import RayWorkers
+from adapter_workbench.experiments.workspace import Workspace
 from tests.ear import Printer
 from tests.toy_pieces import ToyPiece, nothing
 
@@ -87,7 +87,7 @@ node.terminate()
 """
 
 COMMAND = """
-from experiments.cli import main
+from adapter_workbench.experiments.cli import main
 
 node, place = add_blind_node(sys.argv[1], 2)
 sys.argv = ["workbench", *sys.argv[2:], "--cluster", cluster.address]

@@ -10,22 +10,28 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from experiments.gating.candidate.bounds import CandidateBounds, check_candidate
-from experiments.gating.candidate.by_label import compare_labels
-from experiments.gating.candidate.changed_answers import LONGEST, flips_of
-from experiments.gating.candidate.comparison import compare, named
-from experiments.gating.candidate.judged_rows import JudgedRows
-from experiments.gating.candidate.mapped_answers import NONE, Answers, answers_in, known_classes, told_apart
-from experiments.gating.candidate.sentences import verdict
-from experiments.gating.candidate.tables import groups as groups_table
-from experiments.gating.candidate.versions import VersionPair
-from experiments.gating.gate import refusal
-from experiments.reporting.cells import one_line
-from tasks.updating.label_map import LabelMap, unchanged
-from workbench.errors import InputError
-from workbench.measures.paired_scores import chance_of_none
-from workbench.measures.statistics import holm
-from workbench.methods.task import Task
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds, check_candidate
+from adapter_workbench.experiments.gating.candidate.by_label import compare_labels
+from adapter_workbench.experiments.gating.candidate.changed_answers import LONGEST, flips_of
+from adapter_workbench.experiments.gating.candidate.comparison import compare, named
+from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
+from adapter_workbench.experiments.gating.candidate.mapped_answers import (
+    NONE,
+    Answers,
+    answers_in,
+    known_classes,
+    told_apart,
+)
+from adapter_workbench.experiments.gating.candidate.sentences import verdict
+from adapter_workbench.experiments.gating.candidate.tables import groups as groups_table
+from adapter_workbench.experiments.gating.candidate.versions import VersionPair
+from adapter_workbench.experiments.gating.gate import refusal
+from adapter_workbench.experiments.reporting.cells import one_line
+from adapter_workbench.tasks.updating.label_map import LabelMap, unchanged
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.paired_scores import chance_of_none
+from adapter_workbench.workbench.measures.statistics import holm
+from adapter_workbench.workbench.methods.task import Task
 
 KEPT = unchanged("abc")
 SWAPPED = LabelMap(("a", "b"), ("b", "a"), ((0,), (1,)))

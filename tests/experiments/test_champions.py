@@ -12,23 +12,23 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.http_server.selection import select
-from experiments.answers.naming import source_ids
-from experiments.gating.adapter_bounds import AdapterBounds
-from experiments.gating.takeover import Takeover, compared_with
-from experiments.workspace import Workspace
-from experiments.workspace.champions import FILE, LOCK
-from experiments.workspace.registered_names import RegisteredName
+from adapter_workbench.experiments.answers.http_server.selection import select
+from adapter_workbench.experiments.answers.naming import source_ids
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+from adapter_workbench.experiments.gating.takeover import Takeover, compared_with
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.champions import FILE, LOCK
+from adapter_workbench.experiments.workspace.registered_names import RegisteredName
+from adapter_workbench.workbench.files.locks import hold
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.mlflow.registration import RegisteredModel, Version
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks
 from tests.read_only import with_modes
 from tests.scored_adapters import BUDGET, ScoredAdapters
 from tests.workbench.test_foreign_adapters import sealed
-from workbench.files.locks import hold
-from workbench.machine.listener import Silent
-from workbench.mlflow.registration import RegisteredModel, Version
-from workbench.mlflow.tracker import Tracker
 
 NOBODY = "http://127.0.0.1:9"  # nothing listens there
 NAME = "animals.lora"
@@ -307,7 +307,7 @@ def test_the_champion_of_the_registry_is_compared_before_anything_is_locked_and_
             unlocked.append(acquired)
         return compared_with(*given)
 
-    monkeypatch.setattr("experiments.gating.contest.compared_with", seen)
+    monkeypatch.setattr("adapter_workbench.experiments.gating.contest.compared_with", seen)
     registered = job.bench.release.register(adapter, accepted=True)
     assert (registered.champion, registered.decision.endswith("; accepted with --accept-loss")) == (True, True)
     assert unlocked == [True]
@@ -371,7 +371,7 @@ def test_an_adapter_that_is_promoted_is_compared_once(
         compared.append(given)
         return compared_with(*given)
 
-    monkeypatch.setattr("experiments.gating.contest.compared_with", seen)
+    monkeypatch.setattr("adapter_workbench.experiments.gating.contest.compared_with", seen)
     change = copy.bench.release.promote(adapter, None)
     assert (change.was and change.was.adapter, change.now.adapter, len(compared)) == (copy.ids[1], adapter, 1)
     assert "on 16 validation rows whose label both know, version 4 has 75.0 %, version 2 75.0 %" in change.compared

@@ -16,11 +16,13 @@ from huggingface_hub import ModelCard
 from safetensors import SafetensorError
 
 import adapter_workbench
-from experiments.cli import COMMANDS
-from experiments.engine import diagnosis
-from experiments.terminal.experiment import command_given
-from experiments.workspace import Workspace, find_workspace
-from tasks.loading.registry import writable_folder
+from adapter_workbench.__main__ import main
+from adapter_workbench._platform import POSIX
+from adapter_workbench.experiments.cli import COMMANDS
+from adapter_workbench.experiments.engine import diagnosis
+from adapter_workbench.experiments.terminal.experiment import command_given
+from adapter_workbench.experiments.workspace import Workspace, find_workspace
+from adapter_workbench.tasks.loading.registry import writable_folder
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.runs import RECOMPUTE
@@ -35,7 +37,7 @@ def files(folder: Path) -> set[str]:
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
     program = (
         "import sys; sys.argv = ['workbench', '--help']\n"
-        "from experiments.cli import main\n"
+        "from adapter_workbench.experiments.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'transformers', 'pandas', 'mlflow', 'datasets'} & set(sys.modules)))"
@@ -52,7 +54,10 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
 
 
 def test_what_computes_nothing_does_not_wait_for_torch() -> None:
-    program = "import sys, experiments.api; print({'torch', 'transformers', 'peft', 'adapters'} & set(sys.modules))"
+    program = (
+        "import sys, adapter_workbench.experiments.api\n"
+        "print({'torch', 'transformers', 'peft', 'adapters'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
@@ -389,7 +394,7 @@ def test_full_disk_is_one_message(by: str, recipe: Path, call: Call, monkeypatch
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
         Path("/dev/full").write_text("x")
 
-    monkeypatch.setattr("experiments.workspace.evaluations.Evaluations.save", full)
+    monkeypatch.setattr("adapter_workbench.experiments.workspace.evaluations.Evaluations.save", full)
     code, _, err = call("run", str(recipe))
     assert code == 1
     assert "no space left" in err
@@ -400,7 +405,7 @@ def test_ctrl_c_is_one_message(recipe: Path, call: Call, monkeypatch: pytest.Mon
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.workspace.evaluations.Evaluations.save", interrupt)
+    monkeypatch.setattr("adapter_workbench.experiments.workspace.evaluations.Evaluations.save", interrupt)
     code, _, err = call("run", str(recipe))
     assert code == 130
     assert "the same command" in err
@@ -411,7 +416,7 @@ def test_ctrl_c_promises_nothing_where_nothing_is_continued(call: Call, monkeypa
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.loading.registry.user_folders", interrupt)
+    monkeypatch.setattr("adapter_workbench.tasks.loading.registry.user_folders", interrupt)
     code, out, err = call("tasks", "list")
     assert (code, out, err.strip()) == (130, "", "Stopped.")
 
@@ -422,22 +427,21 @@ def test_ctrl_c_during_the_imports_is_one_word(
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.cli.main", interrupt)
+    monkeypatch.setattr("adapter_workbench.experiments.cli.main", interrupt)
     with pytest.raises(SystemExit) as leaving:
-        adapter_workbench.main()
+        main()
     assert (leaving.value.code, capsys.readouterr().err) == (130, "Stopped.\n")
 
 
 def test_windows_is_refused_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(adapter_workbench, "ON_WINDOWS", True)
+    monkeypatch.setattr("adapter_workbench._platform.ON_WINDOWS", True)
     with pytest.raises(SystemExit) as leaving:
-        adapter_workbench.main()
-    assert (leaving.value.code, capsys.readouterr().err) == (2, f"Error: {adapter_workbench.POSIX}\n")
+        main()
+    assert (leaving.value.code, capsys.readouterr().err) == (2, f"Error: {POSIX}\n")
     with pytest.raises(ImportError, match="Linux and macOS"):
-        adapter_workbench.Beside.find_spec("workbench")
-    assert adapter_workbench.Beside.find_spec("json") is None
+        _ = adapter_workbench.Workbench
 
 
 @pytest.mark.parametrize(
@@ -500,7 +504,7 @@ def test_doctor_finds_what_is_needed(call: Call) -> None:
 
 
 def test_doctor_says_where_a_disk_is_nearly_full(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.engine.diagnosis.free_bytes", lambda folder: 1_900_000_000)
+    monkeypatch.setattr("adapter_workbench.experiments.engine.diagnosis.free_bytes", lambda folder: 1_900_000_000)
     code, out, _ = call("doctor", "--offline", "--json")
     (disk,) = [finding for finding in json.loads(out) if finding["name"] == "disk"]
     assert (code, disk["works"], disk["needed"], disk["detail"][:11]) == (1, False, True, "1.9 GB free")
@@ -525,7 +529,7 @@ def test_doctor_keeps_the_tracking_server_s_password_to_itself(
     form: list[str], call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    monkeypatch.setattr("workbench.mlflow.tracker.Tracker.ping", lambda tracker: None)
+    monkeypatch.setattr("adapter_workbench.workbench.mlflow.tracker.Tracker.ping", lambda tracker: None)
     _, out, err = call("doctor", "--offline", *form)
     assert "http://127.0.0.1:9 answers" in re.sub(r"\s+", " ", out)
     assert "secret" not in out + err
@@ -559,7 +563,10 @@ def test_doctor_knows_whether_something_was_logged(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("1", False), (None, True)])
 def test_no_color_is_respected(no_color: str | None, coloured: bool) -> None:
-    program = "from experiments.terminal.output import stdout; stdout.print('cell', style='white on #00224e')"
+    program = (
+        "from adapter_workbench.experiments.terminal.output import stdout\n"
+        "stdout.print('cell', style='white on #00224e')"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     environment |= {"FORCE_COLOR": "1", "TERM": "xterm-256color", **({"NO_COLOR": no_color} if no_color else {})}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)

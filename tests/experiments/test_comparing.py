@@ -16,30 +16,30 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from experiments.api import Workbench
-from experiments.engine.run import new_record
-from experiments.engine.work import work_of
-from experiments.reporting.equality import Inequality, inequalities
-from experiments.reporting.mlflow_run import run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.power import enough_seeds
-from experiments.studies import STUDIES
-from experiments.studies.core.tune import SPREAD, LearningRateTrial, choose, learning_rates
-from experiments.studies.core.widening import OUTWARD, is_enclosed
-from experiments.studies.methods.circumstances import circumstances
-from experiments.studies.methods.figures import score_by_parameters
-from experiments.studies.methods.present import present
-from experiments.studies.methods.record import ComparisonRecord, Entry
-from experiments.studies.methods.row import Row
-from experiments.studies.methods.tables import tuned
-from experiments.workspace import Workspace
-from experiments.workspace.fitted_adapter import FittedAdapter
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.run import new_record
+from adapter_workbench.experiments.engine.work import work_of
+from adapter_workbench.experiments.reporting.equality import Inequality, inequalities
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.power import enough_seeds
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.experiments.studies.core.tune import SPREAD, LearningRateTrial, choose, learning_rates
+from adapter_workbench.experiments.studies.core.widening import OUTWARD, is_enclosed
+from adapter_workbench.experiments.studies.methods.circumstances import circumstances
+from adapter_workbench.experiments.studies.methods.figures import score_by_parameters
+from adapter_workbench.experiments.studies.methods.present import present
+from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Entry
+from adapter_workbench.experiments.studies.methods.row import Row
+from adapter_workbench.experiments.studies.methods.tables import tuned
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+from adapter_workbench.workbench.errors import InputError, SettingsError, TrainingError
+from adapter_workbench.workbench.measures.statistics import interval
+from adapter_workbench.workbench.training import best_epoch
+from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 from tests.messages import naming
 from tests.runs import assert_as_declared, pieces
-from workbench.errors import InputError, SettingsError, TrainingError
-from workbench.measures.statistics import interval
-from workbench.training import best_epoch
-from workbench.training.measured_cost import MeasuredCost
 
 RECIPE = """name: tiny-methods
 description: made in tests
@@ -101,9 +101,9 @@ class TestRun:
         def refuse(*_: object, **__: object) -> None:
             raise AssertionError("done a second time")
 
-        monkeypatch.setattr("workbench.training.lesson.fit", refuse)
-        monkeypatch.setattr("experiments.studies.methods.pieces.measure", refuse)
-        monkeypatch.setattr("experiments.workspace.evaluating.evaluate_model", refuse)
+        monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", refuse)
+        monkeypatch.setattr("adapter_workbench.experiments.studies.methods.pieces.measure", refuse)
+        monkeypatch.setattr("adapter_workbench.experiments.workspace.evaluating.evaluate_model", refuse)
         assert bench.pending(plan) == []
         assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
 
@@ -111,10 +111,12 @@ class TestRun:
         self, report, bench: Workbench, plan, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         taught = []
-        from workbench.training import lesson
+        from adapter_workbench.workbench.training import lesson
 
         fit = lesson.fit
-        monkeypatch.setattr("workbench.training.lesson.fit", lambda *given: taught.append(given[6]) or fit(*given))
+        monkeypatch.setattr(
+            "adapter_workbench.workbench.training.lesson.fit", lambda *given: taught.append(given[6]) or fit(*given)
+        )
         lost = report.record.cells[-1]
         bench.workspace.adapters.remove(lost.adapter)
         waiting = [piece.label for piece in bench.pending(plan)]
@@ -168,7 +170,7 @@ class TestTuning:
             seen.append(given[4])
             raise TrainingError("the loss is not a number")
 
-        monkeypatch.setattr("workbench.training.lesson.fit", diverge)
+        monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", diverge)
         for _ in range(2):
             with pytest.raises(TrainingError, match="no learning rate worked"):
                 bench.run(plan)
@@ -289,7 +291,7 @@ class TestViews:
         assert (f"score/{cell.task}", cell.score, 0) in child.metrics
 
     def test_a_part_of_it_is_called_that(self, report) -> None:
-        from experiments.studies.methods.summary import summarise
+        from adapter_workbench.experiments.studies.methods.summary import summarise
 
         part = replace(report.record, cells=report.record.cells[:1], costs={})
         unfinished = summarise(part, lambda key: Path(key))
@@ -384,7 +386,7 @@ class TestCommand:
 
     @pytest.fixture
     def call(self, study_folder: Path, bert: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-        from experiments.cli import main
+        from adapter_workbench.experiments.cli import main
 
         monkeypatch.chdir(study_folder)
         monkeypatch.setenv("COLUMNS", "80")

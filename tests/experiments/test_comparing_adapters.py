@@ -11,22 +11,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
-from experiments.gating.candidate.judged_rows import judged_rows, logits_of
-from experiments.gating.candidate.present import present
-from experiments.gating.candidate.tracking import EXPERIMENT
-from experiments.gating.candidate.versions import VersionPair, between, version_pair
-from experiments.reporting.files import files
-from tasks.loading import registry
-from tasks.updating.update import UpdateRequest, update
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.gating.candidate.judged_rows import judged_rows, logits_of
+from adapter_workbench.experiments.gating.candidate.present import present
+from adapter_workbench.experiments.gating.candidate.tracking import EXPERIMENT
+from adapter_workbench.experiments.gating.candidate.versions import VersionPair, between, version_pair
+from adapter_workbench.experiments.reporting.files import files
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.updating.update import UpdateRequest, update
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.stored_model import backbone_of, open_adapter
+from adapter_workbench.workbench.mlflow.address import tracking_uri
+from adapter_workbench.workbench.mlflow.tracker import Tracker
+from adapter_workbench.workbench.settings.base import Document
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.damage import flip
-from workbench.answering.evaluation import predict
-from workbench.machine.listener import Silent
-from workbench.methods.stored_model import backbone_of, open_adapter
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.tracker import Tracker
-from workbench.settings.base import Document
 
 LENGTH = 16
 BUDGET = {"epochs": 2, "batch_size": 8, "max_length": LENGTH, "precision": "fp32"}
@@ -167,7 +167,7 @@ def test_damaged_answers_are_asked_again_once(
 
     first = bench.release.compare(ids[0], ids[1])
     flip(next(bench.workspace.evaluations.root.iterdir()) / "outcomes.parquet")
-    monkeypatch.setattr("experiments.gating.candidate.judged_rows.logits_of", seen)
+    monkeypatch.setattr("adapter_workbench.experiments.gating.candidate.judged_rows.logits_of", seen)
     for _ in range(2):
         assert Workbench(bench.workspace.root, bench.task_folders).release.compare(ids[0], ids[1]) == first
         assert len(asked) == 1, "what was damaged is replaced"

@@ -12,7 +12,7 @@ import pytest
 from tests.streams import write_tasks
 from tests.workbench.test_store import manifest
 
-PROGRAM = [sys.executable, "-c", "from experiments.cli import main; main()"]
+PROGRAM = [sys.executable, "-c", "from adapter_workbench.experiments.cli import main; main()"]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     (tmp_path / ".workbench" / "experiments" / "trial" / "record.json").write_text("{}")
 
     def complete(line: str) -> list[str]:
-        from experiments.cli import main
+        from adapter_workbench.experiments.cli import main
 
         monkeypatch.setenv("_WORKBENCH_COMPLETE", "complete_bash")
         monkeypatch.setenv("COMP_WORDS", line)

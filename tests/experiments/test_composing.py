@@ -14,42 +14,42 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.gating.takeover import Takeover
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.studies.compositions import tables
+from adapter_workbench.experiments.studies.compositions.entry import Source, alternatives
+from adapter_workbench.experiments.studies.compositions.few_shot import few_shot_budget
+from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
+from adapter_workbench.experiments.studies.compositions.keeping import keepable
+from adapter_workbench.experiments.studies.compositions.pieces import trial_piece
+from adapter_workbench.experiments.studies.compositions.present import present
+from adapter_workbench.experiments.studies.compositions.record import CONTROLS, PICKS
+from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
+from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+from adapter_workbench.experiments.studies.compositions.result import Result
+from adapter_workbench.experiments.studies.compositions.result import results_in as results_of
+from adapter_workbench.experiments.studies.compositions.summary import summarise
+from adapter_workbench.experiments.studies.compositions.tracking import tracking
+from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
+from adapter_workbench.experiments.studies.compositions.verdict import headline, of_each
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.workbench.adapters.name_resolution import readable_adapters
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.errors import InputError, SettingsError
+from adapter_workbench.workbench.machine import package_versions
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.measures.paired_scores import drop
+from adapter_workbench.workbench.measures.statistics import interval
+from adapter_workbench.workbench.methods.methods.lora import Settings as Lora
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
 from bench.composing_cases import cases
-from experiments.api import Workbench
-from experiments.gating.takeover import Takeover
-from experiments.reporting.differences import Difference
-from experiments.reporting.mlflow_run import run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.studies.compositions import tables
-from experiments.studies.compositions.entry import Source, alternatives
-from experiments.studies.compositions.few_shot import few_shot_budget
-from experiments.studies.compositions.figures import scores_by_shots
-from experiments.studies.compositions.keeping import keepable
-from experiments.studies.compositions.pieces import trial_piece
-from experiments.studies.compositions.present import present
-from experiments.studies.compositions.record import CONTROLS, PICKS
-from experiments.studies.compositions.report import FusionReport, Row
-from experiments.studies.compositions.resolved import FusionPlan
-from experiments.studies.compositions.result import Result
-from experiments.studies.compositions.result import results_in as results_of
-from experiments.studies.compositions.summary import summarise
-from experiments.studies.compositions.tracking import tracking
-from experiments.studies.compositions.trial import FewShotTrial
-from experiments.studies.compositions.verdict import headline, of_each
-from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
 from tests.messages import naming
 from tests.runs import ask_for_all, assert_as_declared, pieces
-from workbench.adapters.name_resolution import readable_adapters
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.errors import InputError, SettingsError
-from workbench.machine import package_versions
-from workbench.measures.markdown import escape
-from workbench.measures.paired_scores import drop
-from workbench.measures.statistics import interval
-from workbench.methods.methods.lora import Settings as Lora
-from workbench.mlflow.run_record import NOTE_TAG
 
 RECIPE = """name: tiny-fusion
 description: made in tests
@@ -257,7 +257,7 @@ def test_a_second_run_does_nothing_again(report, bench: Workbench, study_folder:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a trial was run again")
 
-    monkeypatch.setattr("experiments.studies.compositions.trial.FewShotTrial.fused", refuse)
+    monkeypatch.setattr("adapter_workbench.experiments.studies.compositions.trial.FewShotTrial.fused", refuse)
     again = bench.run(bench.plan(str(study_folder / "tiny.yaml")), "test")
     assert again.as_json()["contestants"] == report.as_json()["contestants"]
 
@@ -298,7 +298,9 @@ def test_the_revision_of_a_part_is_in_the_key_and_a_first_revision_is_in_none(
 ) -> None:
     started = "compositions={begun: {method: warm-start, start: sum}, one: {method: sum}}"
     get, digested = COMPOSITIONS.get, list[dict[str, Any]]()
-    monkeypatch.setattr("experiments.studies.compositions.pieces.key", lambda of: str(digested.append(of)))
+    monkeypatch.setattr(
+        "adapter_workbench.experiments.studies.compositions.pieces.key", lambda of: str(digested.append(of))
+    )
 
     def revisions(of_sum: int) -> dict[str, Any]:
         sum_, begun = replace(get("sum"), revision=of_sum), replace(get("warm-start"), revision=1)
@@ -548,10 +550,10 @@ class TestOneFuse:
         report = fused.report
         own = report.row("ties").scores["8"].score
         task = report.record.targets[0]
-        from experiments.workspace.evaluating import evaluate_model
-        from tasks.loading import registry
-        from workbench.backbone.names import open_backbone
-        from workbench.methods.stored_model import open_adapter
+        from adapter_workbench.experiments.workspace.evaluating import evaluate_model
+        from adapter_workbench.tasks.loading import registry
+        from adapter_workbench.workbench.backbone.names import open_backbone
+        from adapter_workbench.workbench.methods.stored_model import open_adapter
 
         backbone = open_backbone(report.record.backbone)
         whole = registry.load(registry.find(task, bench.task_folders))
@@ -620,7 +622,7 @@ class TestOneFuse:
             looked.append(store)
             return readable_adapters(store)
 
-        monkeypatch.setattr("experiments.studies.compositions.sources.readable_adapters", look)
+        monkeypatch.setattr("adapter_workbench.experiments.studies.compositions.sources.readable_adapters", look)
         few = ["budget.max_length=16", "budget.precision=fp32"]
         backbone = report.record.backbone
         plan = bench.fusion_plan("fruits", "auto:1", "single", 16, backbone=backbone, assignments=few)
@@ -638,7 +640,7 @@ class TestOneFuse:
             known = ((adapter, adapter.manifest) for adapter in readable_adapters(store))
             return [adapter for adapter, own in known if (own.task.name, own.method) != ("halves", lacking)]
 
-        monkeypatch.setattr("experiments.studies.compositions.sources.readable_adapters", some)
+        monkeypatch.setattr("adapter_workbench.experiments.studies.compositions.sources.readable_adapters", some)
         given = {"backbone": report.record.backbone, "assignments": ["budget.max_length=16", "budget.precision=fp32"]}
         plan = bench.fusion_plan("fruits", "auto:2", "average", 8, **given)
         assert {(own.manifest.task.name, own.manifest.method) for own in plan.stored} == {
@@ -688,12 +690,14 @@ class TestOneFuse:
             moved = first.manifest.backbone.model_copy(update={"name": "elsewhere", "fingerprint": "0" * 64})
             return [first, replace(first, manifest=first.manifest.model_copy(update={"backbone": moved})), *others]
 
-        monkeypatch.setattr("experiments.studies.compositions.sources.readable_adapters", with_another)
+        monkeypatch.setattr(
+            "adapter_workbench.experiments.studies.compositions.sources.readable_adapters", with_another
+        )
         with pytest.raises(InputError, match=r"several backbones: .*elsewhere"):
             bench.fusion_plan("fruits", "auto:1", "single", 16, assignments=few)
 
     def test_no_two_contestants_are_the_same_row(self, bench: Workbench, sources: str, monkeypatch) -> None:
-        monkeypatch.setattr("experiments.studies.compositions.entry.alone_label", lambda *_: "alone")
+        monkeypatch.setattr("adapter_workbench.experiments.studies.compositions.entry.alone_label", lambda *_: "alone")
         with pytest.raises(SettingsError, match=naming("--from: 'alone' and 'alone' ", "look the same")):
             bench.fusion_plan("fruits", sources, "ties", 8, assignments=["budget.max_length=16"])
 
@@ -772,7 +776,7 @@ class TestOneFuse:
         assert code == 0, err
         champion, worse = bench.chosen("fruits"), np.zeros(16)
         loses = Takeover(16, (1.0, 0.0), drop(worse, worse + 1), 0.02, 1.0, 0.03)
-        monkeypatch.setattr("experiments.gating.contest.compared_with", lambda *_: loses)
+        monkeypatch.setattr("adapter_workbench.experiments.gating.contest.compared_with", lambda *_: loses)
         code, _, err = call(*fuse, "sum")
         assert (code, bench.chosen("fruits")) == (3, champion), err
         assert f"{champion} stays champion: on 16 validation rows" in " ".join(err.split())

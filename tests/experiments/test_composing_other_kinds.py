@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
-from experiments.studies.compositions.result import results_in
-from experiments.workspace.evaluating import evaluate_stored
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.workspace.evaluating import evaluate_stored
 from tests.runs import SMALL_COMPARISON
 
 RECIPE = (

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.engine.recipes import RECIPES, find_recipe
-from experiments.studies import STUDIES
-from fusion.methods import COMPOSITIONS
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.recipes import RECIPES, find_recipe
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Document
 from tests.experiments.test_damage import FUSION
 from tests.messages import naming
 from tests.streams import write_tasks
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Document
 
 COMPOSED = {
     "begun": {"method": "warm-start"},

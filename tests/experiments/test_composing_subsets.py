@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.engine.recipes import RECIPES
-from experiments.studies.compositions.gallery import figures
-from experiments.studies.compositions.report import FusionReport
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Purpose
-from tasks.loading import registry
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.studies.compositions.gallery import figures
+from adapter_workbench.experiments.studies.compositions.report import FusionReport
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Purpose
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.document import read
 from tests.messages import naming
 from tests.runs import SMALL_COMPARISON, pieces
-from workbench.errors import InputError
-from workbench.settings.document import read
 
 RECIPE = (
     SMALL_COMPARISON

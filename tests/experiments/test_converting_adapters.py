@@ -9,13 +9,13 @@ import pytest
 import torch
 from peft import LoHaConfig, TaskType
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import Call
 from tests.elsewhere.senders import answers_here, imported, sent_by_peft
 from tests.messages import lacks
 from tests.streams import write_tasks
-from workbench.adapters.store import AdapterStore
-from workbench.machine.listener import Silent
 
 BUDGET = {"epochs": 2, "batch_size": 16, "max_length": 16, "precision": "fp32"}
 

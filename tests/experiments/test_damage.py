@@ -12,12 +12,16 @@ from typing import Any
 
 import pytest
 
-from experiments.engine.diagnosis import _leftovers
-from experiments.engine.system_metrics import points
-from experiments.studies import STUDIES, report_of, report_on
-from experiments.studies.stream.plan.plan import make_plan
-from experiments.workspace import Workspace
-from experiments.workspace.damage import READ_ONLY
+from adapter_workbench.experiments.engine.diagnosis import _leftovers
+from adapter_workbench.experiments.engine.system_metrics import points
+from adapter_workbench.experiments.studies import STUDIES, report_of, report_on
+from adapter_workbench.experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.damage import READ_ONLY
+from adapter_workbench.workbench.errors import IntegrityError, UnwritableError, WorkbenchError
+from adapter_workbench.workbench.files.checksummed import DIGEST, DIGESTS, UNDER
+from adapter_workbench.workbench.files.digest import digest, key
+from adapter_workbench.workbench.settings.base import Document, read
 from tests.conftest import Call
 from tests.damage import WAYS, flip, kinds, pipe, swap, way_of, within
 from tests.ear import Ear
@@ -27,10 +31,6 @@ from tests.read_only import read_only
 from tests.runs import ask_for_all, done, pending, stream_run
 from tests.sampled import waiting
 from tests.streams import write_recipe, write_tasks
-from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
-from workbench.files.checksummed import DIGEST, DIGESTS, UNDER
-from workbench.files.digest import digest, key
-from workbench.settings.base import Document, read
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32", "train_examples": 16}
 ENTRIES = {**SHARED, "isolated": "{strategy: isolated, method: lora, learning_rate: 0.02}"}

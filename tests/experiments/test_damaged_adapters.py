@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.terminal.completion import adapter as completed
+from adapter_workbench.experiments.terminal.completion import adapter as completed
+from adapter_workbench.workbench.adapters.store import AdapterStore
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.workbench.test_store import manifest, writer
-from workbench.adapters.store import AdapterStore
 
 
 @pytest.fixture

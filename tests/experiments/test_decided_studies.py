@@ -12,27 +12,27 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import experiments.api
-import experiments.studies.compositions.pieces
-import experiments.studies.routing.pieces
-from experiments.api import Workbench
-from experiments.engine.publish import Publisher
-from experiments.reporting.declared_test import DeclaredTest
-from experiments.reporting.families import alone, in_family
-from experiments.reporting.replications import paired
-from experiments.studies.compositions import record as composed
-from experiments.studies.compositions import summary as compositions
-from experiments.studies.compositions.result import Result, results_in
-from experiments.studies.compositions.trial import FewShotTrial
-from experiments.studies.core.planned import settled
-from experiments.studies.routing.outcome import RoutingOutcome
-from experiments.studies.routing.record import EntryResult
+import adapter_workbench.experiments.api
+import adapter_workbench.experiments.studies.compositions.pieces
+import adapter_workbench.experiments.studies.routing.pieces
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.publish import Publisher
+from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
+from adapter_workbench.experiments.reporting.families import alone, in_family
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.studies.compositions import record as composed
+from adapter_workbench.experiments.studies.compositions import summary as compositions
+from adapter_workbench.experiments.studies.compositions.result import Result, results_in
+from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
+from adapter_workbench.experiments.studies.core.planned import settled
+from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
+from adapter_workbench.experiments.studies.routing.record import EntryResult
+from adapter_workbench.workbench.adapters.fit_record import Epoch, FitRecord
+from adapter_workbench.workbench.measures.looks import LEVELS, LOOKS
 from tests.ear import Ear
 from tests.experiments.report.finished import FINISHED, Results
 from tests.experiments.test_remote_studies import HEAD, OTHERS, TwoMachines
 from tests.streams import write_tasks
-from workbench.adapters.fit_record import Epoch, FitRecord
-from workbench.measures.looks import LEVELS, LOOKS
 
 TEXTS = 100  # test texts of a task
 RIGHT = {  # answers above those of the reference, by seed
@@ -66,7 +66,10 @@ def joint_result(lesson: Any, *rest: Any) -> EntryResult:
 def without_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made-up results stand for those of trials and routers; the first adapter's fit stands for all of them."""
     fitted: list[Any] = []
-    routing, composing = experiments.studies.routing.pieces, experiments.studies.compositions.pieces
+    routing, composing = (
+        adapter_workbench.experiments.studies.routing.pieces,
+        adapter_workbench.experiments.studies.compositions.pieces,
+    )
     fit = routing.fit_and_evaluate
 
     def adapter(workspace: Any, lesson: Any, *more: Any) -> Any:
@@ -127,7 +130,7 @@ def test_workers_elsewhere_do_each_look(bert: Path, tmp_path: Path, monkeypatch:
     recipe.write_text((HEAD + OTHERS["routing"]).format(backbone=bert), encoding="utf-8")
     bench = Workbench(tmp_path / "space", [tmp_path / "tasks"])
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(experiments.api, "workers", lambda *given: TwoMachines(tmp_path, Ear()))
+    monkeypatch.setattr(adapter_workbench.experiments.api, "workers", lambda *given: TwoMachines(tmp_path, Ear()))
     report: Any = bench.run_until_decided(bench.until_decided(str(recipe), [ROUTERS, "margin=10"], 4))
     assert {label: of.look for label, of in report.declared.items()} == {"oracle": 3, "nearest": 3, "arrow": 4}
     assert seeds_by_label(bench) == {"joint-lora": 4, "oracle": 3, "nearest": 3, "arrow": 4}

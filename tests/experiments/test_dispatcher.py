@@ -14,15 +14,15 @@ pytest.importorskip("ray", reason="the package ray is not installed")
 
 from ray.exceptions import ActorDiedError, RayActorError, RayError
 
-from experiments.engine.workers import dispatcher as dispatcher_module
-from experiments.engine.workers.dispatcher import Dispatcher
-from experiments.engine.workers.progress_messages import ProgressBatch
-from experiments.engine.workers.schedule import Schedule
-from experiments.engine.workers.worker_slot import WorkerSlot
+from adapter_workbench.experiments.engine.workers import dispatcher as dispatcher_module
+from adapter_workbench.experiments.engine.workers.dispatcher import Dispatcher
+from adapter_workbench.experiments.engine.workers.progress_messages import ProgressBatch
+from adapter_workbench.experiments.engine.workers.schedule import Schedule
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot
+from adapter_workbench.workbench.errors import WorkError
 from tests.ear import Ear
 from tests.messages import lacks, naming
 from tests.toy_pieces import ToyPiece
-from workbench.errors import WorkError
 
 Does = Callable[[WorkerSlot, str], Iterable[ProgressBatch | RayError]]
 Starts = Callable[[WorkerSlot], "RayError | None"]

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.answers.drift.bounds import DriftBounds
-from experiments.answers.drift.result import Drift
-from experiments.answers.drift.signals import Signal, _higher_share
-from experiments.api import Workbench
-from experiments.terminal.drift import _finding
+from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
+from adapter_workbench.experiments.answers.drift.result import Drift
+from adapter_workbench.experiments.answers.drift.signals import Signal, _higher_share
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.terminal.drift import _finding
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
-from workbench.machine.listener import Silent
 
 BUDGET = {"epochs": 3, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 TASKS = {  # name → its task file
@@ -190,7 +190,7 @@ def test_few_rows_say_nothing_unless_they_say_much(drift: Call) -> None:
 
 
 def test_of_many_rows_some_are_drawn_and_keep_their_numbers(drift: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.answers.drift.new_rows.MOST", 60)
+    monkeypatch.setattr("adapter_workbench.experiments.answers.drift.new_rows.MOST", 60)
     document = json.loads(drift("nouns", "--file", "other.csv", "--json")[1])
     assert (document["rows"], document["total"]) == (60, 150)
     assert all(text["text"] == foreign()["words"][text["row"] - 1] for text in document["far"])

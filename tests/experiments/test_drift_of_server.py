@@ -15,13 +15,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.answers.drift import server
-from experiments.answers.http_server.metrics import Metrics
-from experiments.api import Workbench
+from adapter_workbench.experiments.answers.drift import server
+from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.answering.predictor import Answer
+from adapter_workbench.workbench.errors import WorkError
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
-from workbench.answering.predictor import Answer
-from workbench.errors import WorkError
-from workbench.machine.listener import Silent
 
 BUDGET = {"epochs": 2, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 KEY = "k" * 32

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.answers.drift.bounds import LEAST_LEVEL, LEVEL, DriftBounds
-from experiments.answers.drift.sample import Sample
-from experiments.answers.drift.signals import NAMES, Signal, compare, deals_at, with_adjusted
-from workbench.measures.relabelled_samples import (
+from adapter_workbench.experiments.answers.drift.bounds import LEAST_LEVEL, LEVEL, DriftBounds
+from adapter_workbench.experiments.answers.drift.sample import Sample
+from adapter_workbench.experiments.answers.drift.signals import NAMES, Signal, compare, deals_at, with_adjusted
+from adapter_workbench.workbench.measures.relabelled_samples import (
     FEW_RESAMPLES,
     RESAMPLES,
     contrasts,

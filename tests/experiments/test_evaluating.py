@@ -11,19 +11,19 @@ from datasets import Dataset
 from seqeval.metrics import f1_score as entity_f1
 from sklearn import metrics
 
-from experiments.answers.evaluated import Evaluated, JudgedRow
-from experiments.answers.score_intervals import with_intervals
-from experiments.api import Workbench
-from experiments.terminal.evaluation import print_evaluated
-from experiments.workspace.evaluating import fit_and_evaluate
-from tasks.loading import registry
-from tasks.loading.labelled_table import LeftOut
+from adapter_workbench.experiments.answers.evaluated import Evaluated, JudgedRow
+from adapter_workbench.experiments.answers.score_intervals import with_intervals
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.terminal.evaluation import print_evaluated
+from adapter_workbench.experiments.workspace.evaluating import fit_and_evaluate
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.labelled_table import LeftOut
+from adapter_workbench.workbench.adapters.manifest import TaskReference
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.measures.label_counts import LabelScore
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.messages import lacks
-from workbench.adapters.manifest import TaskReference
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.measures.label_counts import LabelScore
 
 BUDGET = {"epochs": 3, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 TASKS = {  # name → its task file, kind, method

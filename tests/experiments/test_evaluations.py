@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.workspace import Workspace
-from workbench.answering.evaluation import Evaluation
-from workbench.errors import IntegrityError
-from workbench.files import checksummed
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.evaluation import Evaluation
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import checksummed
 
 KEY = "0" * 64
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.conftest import SUBJECTS, Call
 from tests.experiments.test_server_lora import BUDGET, bench
 from tests.messages import lacks
 from tests.neighbours.reads_exports import opened
-from workbench.adapters.adapter_folder import CONFIG
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import open_backbone
-from workbench.machine.listener import Silent
-from workbench.methods.stored_model import open_adapter
 
 
 def trained(folder: Path, backbone: Path, task: str = "say", method: str = "lora") -> StoredAdapter:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.errors import InputError, SettingsError
+from adapter_workbench.workbench.files import hub_files
 from tests.messages import naming
 from tests.streams import write_recipe
-from workbench.errors import InputError, SettingsError
-from workbench.files import hub_files
 
 HUB_ID = "owner/model"
 CSV = "text,label\n" + "".join(f"the cat {i},animal\nthe plum {i},fruit\n" for i in range(12))

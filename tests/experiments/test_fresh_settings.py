@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from experiments.studies import STUDIES
-from experiments.studies.compositions.pieces import trial_piece
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.experiments.studies.compositions.pieces import trial_piece
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Document
 from tests.experiments.test_damage import FUSION
 from tests.streams import write_tasks
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Document
 
 
 def test_what_differs_for_fits_from_nothing_stays_typed(bert: Path, tmp_path: Path) -> None:
@@ -32,10 +32,12 @@ def test_the_revision_of_a_method_is_in_the_keys_of_fits_from_nothing_by_it(
         Document({**FUSION, "backbone": str(bert)}, "test"), [write_tasks(tmp_path)]
     )
     problem, card, digested = next(plan.problems(0)), METHODS.get("lora"), list[dict[str, Any]]()
-    monkeypatch.setattr("experiments.studies.compositions.pieces.key", lambda of: str(digested.append(of)))
+    monkeypatch.setattr(
+        "adapter_workbench.experiments.studies.compositions.pieces.key", lambda of: str(digested.append(of))
+    )
 
     def revisions(of_lora: int) -> dict[str, Any]:
-        monkeypatch.setattr("workbench.methods.methods.lora.METHOD", replace(card, revision=of_lora))
+        monkeypatch.setattr("adapter_workbench.workbench.methods.methods.lora.METHOD", replace(card, revision=of_lora))
         named = {}
         for entry in plan.all_entries(0):
             if entry.role in ("fresh", "full", "frozen"):

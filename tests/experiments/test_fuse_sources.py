@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.adapter_task import on_data_here
-from experiments.studies.compositions.sources import own_tasks, ranked
-from fusion.ranking import RANKINGS, RankingRequest, Score
-from tasks.loading import registry
+from adapter_workbench.experiments.answers.adapter_task import on_data_here
+from adapter_workbench.experiments.studies.compositions.sources import own_tasks, ranked
+from adapter_workbench.fusion.ranking import RANKINGS, RankingRequest, Score
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import AssetError
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.ear import Ear
-from workbench.errors import AssetError
-from workbench.methods.sampling import draw
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 TASKS = {name: make_task(name, SUBJECTS, FRUITS) for name in ("here", "away")}
 BUDGET = Budget(train_examples=8)

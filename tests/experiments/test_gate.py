@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from experiments.api import Workbench
-from experiments.gating.adapter_bounds import MARGIN
-from experiments.gating.takeover import Takeover
-from experiments.workspace import RecordDocument
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.takeover import Takeover
+from adapter_workbench.experiments.workspace import RecordDocument
+from adapter_workbench.workbench.adapters.manifest import write_manifest
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.measures.statistics import Interval
+from adapter_workbench.workbench.probes.calibration import calibration_error
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.scored_adapters import BUDGET, SCORES, ScoredAdapters
 from tests.streams import write_recipe
-from workbench.adapters.manifest import write_manifest
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.measures.statistics import Interval
-from workbench.probes.calibration import calibration_error
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_the_margin_of_a_registration_counts_in_its_decision(
         difference = Interval(mean, mean - 0.1, mean + 0.1)
         return Takeover(16, (0.75, 0.625), difference, margins[-1] / 100, None, None, later=True)
 
-    monkeypatch.setattr("experiments.gating.contest.compared_with", compared)
+    monkeypatch.setattr("adapter_workbench.experiments.gating.contest.compared_with", compared)
     code, out, err = call("adapters", "register", made.ids[0], "--not-below-champion", "--margin", "100", "--json")
     assert code == 0, err
     assert (json.loads(out)["champion"], margins) == (True, [100.0])
@@ -291,6 +291,6 @@ def test_an_experiment_of_another_kind_has_no_forgetting(tmp_path: Path, call: C
 
 
 def stream_bounds(tasks: dict[str, float]) -> Any:
-    from experiments.gating.stream_bounds import StreamBounds
+    from adapter_workbench.experiments.gating.stream_bounds import StreamBounds
 
     return StreamBounds(max_forgetting_of=tasks)

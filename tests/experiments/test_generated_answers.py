@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.errors import InputError
 from tests.conftest import FILLERS, FRUITS, SUBJECTS
 from tests.runs import stream_in
-from workbench.errors import InputError
 
 BUDGET = {"epochs": 16, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 RECIPE = """name: words
@@ -53,7 +53,7 @@ def test_train_and_predict(bench: Workbench, llama: Path, monkeypatch: pytest.Mo
     assert right > 1, "a constant answer is right once"
     assert all(0 < prediction.confidence <= 1 for prediction in predictions)
 
-    from experiments.cli import main
+    from adapter_workbench.experiments.cli import main
 
     arguments = ["workbench", "predict", trained.adapter.id, texts[0], "--workspace", "ws", "--json"]
     monkeypatch.setattr(sys, "argv", arguments)

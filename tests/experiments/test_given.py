@@ -10,28 +10,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.api import Workbench
-from experiments.reporting.presentation import Table
-from experiments.strategies import STRATEGIES, State
-from experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
-from experiments.strategies.hypernetwork import EMBEDDINGS
-from experiments.strategies.l2p import POOL
-from experiments.strategies.mask import MASKS
-from experiments.strategies.ranpac import SOLUTION
-from experiments.studies.stream.page.gallery import caption, draw
-from experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.reporting.presentation import Table
+from adapter_workbench.experiments.strategies import STRATEGIES, State
+from adapter_workbench.experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
+from adapter_workbench.experiments.strategies.hypernetwork import EMBEDDINGS
+from adapter_workbench.experiments.strategies.l2p import POOL
+from adapter_workbench.experiments.strategies.mask import MASKS
+from adapter_workbench.experiments.strategies.ranpac import SOLUTION
+from adapter_workbench.experiments.studies.stream.page.gallery import caption, draw
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.output_layer import output_layer
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.forgetting import METRICS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.checkpoints import with_a_head, with_another_output_layer
 from tests.conftest import Call
 from tests.runs import stream_of
 from tests.stages import START, adapted, context_for
 from tests.streams import write_tasks
-from workbench.backbone.names import open_backbone
-from workbench.backbone.output_layer import output_layer
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.measures.forgetting import METRICS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 QUICK = ("seeds=[0]", "reference=mine", "budget.epochs=1")
 

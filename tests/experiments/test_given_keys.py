@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from experiments.strategies._checkpoints import read_checkpoints
+from adapter_workbench.experiments.strategies._checkpoints import read_checkpoints
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.task import Task
 from tests.checkpoints import with_another_output_layer
 from tests.conftest import Call
 from tests.experiments.test_given_language import LIKELY, write_labelled
-from workbench.backbone.names import open_backbone
-from workbench.files.digest import key
-from workbench.methods.task import Task
 
 TEMPLATE = "{% for message in messages %}cat {{ message['content'] }} dog {% endfor %}"
 

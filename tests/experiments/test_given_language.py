@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
-from experiments.strategies._ways import AnswerSettings, asked, shown_rows
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.strategies._ways import AnswerSettings, asked, shown_rows
+from adapter_workbench.workbench.answering.harness.questions import harness_tasks
+from adapter_workbench.workbench.backbone.names import open_backbone
 from tests.checkpoints import with_another_output_layer
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.harness_tasks import ROWS, choices_config, words_config, write_task
-from workbench.answering.harness.questions import harness_tasks
-from workbench.backbone.names import open_backbone
 
 NAMES = {"first": "cat dog", "second": "fig"}  # labels in words of the tiny models, of two tokens and of one
 LIKELY = "{text} very"
@@ -152,10 +152,10 @@ def test_the_same_rows_are_shown_to_all_checkpoints() -> None:
 def test_tasks_of_the_harness_are_columns(call: Call, llama: Path, tuned: Path, tmp_path: Path) -> None:
     """Scores of columns are those of the harness; the class that asks is compared with the harness's own elsewhere."""
     pytest.importorskip("lm_eval", reason="the package lm-eval is not installed")
-    from workbench.answering.harness.language_model import AdaptedLM
-    from workbench.answering.harness.loading import load_tasks
-    from workbench.answering.harness.loading import scores as harness_scores
-    from workbench.probes._language import bare_model
+    from adapter_workbench.workbench.answering.harness.language_model import AdaptedLM
+    from adapter_workbench.workbench.answering.harness.loading import load_tasks
+    from adapter_workbench.workbench.answering.harness.loading import scores as harness_scores
+    from adapter_workbench.workbench.probes._language import bare_model
 
     (tmp_path / "harness").mkdir()
     files = [str(write_task(tmp_path / "harness", config)) for config in (choices_config(), words_config())]
@@ -238,7 +238,7 @@ def test_an_encoder_is_not_asked(option: tuple[str, str], call: Call, bert: Path
 def test_without_the_package_one_message_says_what_to_install(
     call: Call, llama: Path, tuned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.machine import extras
+    from adapter_workbench.workbench.machine import extras
 
     monkeypatch.setattr(extras, "installed_version", lambda package: None)
     code, _, err = call("examine", str(llama), str(tuned), "--lm-eval", "hellaswag", "--workspace", "ws")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.studies.stream.plan.examination import examination
+from adapter_workbench.experiments.studies.stream.plan.examination import examination
+from adapter_workbench.workbench.errors import InputError
 from tests.conftest import Call
 from tests.streams import write_tasks
-from workbench.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.studies.stream.plan.measurable import general_text
-from tasks.loading import registry
+from adapter_workbench.experiments.studies.stream.plan.measurable import general_text
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.names import open_backbone
 from tests.checkpoints import LLAMA, saved
 from tests.conftest import FRUITS, SUBJECTS
 from tests.runs import stream_of
-from workbench.backbone.names import open_backbone
 
 
 def swapped(folder: Path, *words: str) -> list[int]:

@@ -8,22 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.history.experiment_difference import ComparedExperiment, ExperimentDifference, difference_of
-from experiments.history.present_difference import OWN, present
-from experiments.history.recipe_settings import differing_settings, made_differently, settings_of
-from experiments.history.runs import runs_of
-from experiments.reporting.contrast import Contrast
-from experiments.reporting.differences import Difference
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.presentation import Paragraph
-from experiments.workspace import RecordDocument
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.history.experiment_difference import (
+    ComparedExperiment,
+    ExperimentDifference,
+    difference_of,
+)
+from adapter_workbench.experiments.history.present_difference import OWN, present
+from adapter_workbench.experiments.history.recipe_settings import differing_settings, made_differently, settings_of
+from adapter_workbench.experiments.history.runs import runs_of
+from adapter_workbench.experiments.reporting.contrast import Contrast
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.presentation import Paragraph
+from adapter_workbench.experiments.workspace import RecordDocument
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.statistics import Interval, interval
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.runs import assert_as_declared
 from tests.streams import write_recipe
-from workbench.errors import InputError
-from workbench.measures.statistics import Interval, interval
 
 SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16"]
 METHODS = """name: methods
@@ -174,7 +178,7 @@ def test_a_run_that_is_not_finished_says_how_far_it_is(
 
     recipe = str(write_recipe(tmp_path, bert))
     other = Workbench(tmp_path / "space", [tmp_path / "tasks"])
-    monkeypatch.setattr("workbench.training.lesson.fit", stopped)
+    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         other.run(other.plan(recipe, [*SMALL, "seeds=[0]"]), "workbench run stream")
     (run,) = runs_of(other.workspace, "stream")

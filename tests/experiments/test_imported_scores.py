@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.studies.compositions.few_shot import FewShot
-from experiments.studies.compositions.sources import candidates
-from tasks.loading import registry
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
+from adapter_workbench.experiments.studies.compositions.sources import candidates
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks
 from tests.scored_adapters import BUDGET, ScoredAdapters
-from workbench.backbone.names import open_backbone
-from workbench.machine.listener import Silent
-from workbench.settings.base import Budget
 
 
 @pytest.fixture(scope="module")

@@ -7,30 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, adapter_ids
-from experiments.studies.stream.work import stage_runner
-from experiments.workspace import Workspace
-from experiments.workspace.routers import known_state
-from fusion.composing.fuse import from_scratch
-from fusion.routing.route import RoutingState
-from fusion.target.composition import Request
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, adapter_ids
+from adapter_workbench.experiments.studies.stream.work import stage_runner
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.routers import known_state
+from adapter_workbench.fusion.composing.fuse import from_scratch
+from adapter_workbench.fusion.routing.route import RoutingState
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.workbench.adapters.manifest import Manifest
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.messages import naming
 from tests.runs import stream_of
 from tests.stages import adapted, at, context_for, walk
 from tests.streams import write_recipe
-from workbench.adapters.manifest import Manifest
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.sampling import draw
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 
 def test_later_adapters_begin_as_the_average_of_the_earlier_ones(
@@ -120,7 +120,7 @@ def test_the_tests_of_a_stage_prepare_the_router_once(
         prepared.append([adapter.manifest.task.name for adapter in adapters])
         return known_state(workspace, router, settings, adapters, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("experiments.strategies._routed.known_state", watched)
+    monkeypatch.setattr("adapter_workbench.experiments.strategies._routed.known_state", watched)
     own, tasks = strategy.settings(router="learned"), (task, other_task)
     context = context_for(adapted("lora", backbone), budget, tasks, tmp_path, own, "class-incremental")
     states = walk(strategy, context, tmp_path)

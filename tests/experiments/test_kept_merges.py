@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-import workbench.training.best_epoch
-from experiments.strategies import STRATEGIES
-from experiments.strategies._groups import ADAPTERS_FOLDER, Group, Groups, Merge, groups_in
-from experiments.strategies.merged import MergedSettings
-from experiments.studies.stream.plan.plan import make_plan
+import adapter_workbench.workbench.training.best_epoch
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies._groups import ADAPTERS_FOLDER, Group, Groups, Merge, groups_in
+from adapter_workbench.experiments.strategies.merged import MergedSettings
+from adapter_workbench.experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.files.digest import digest, size
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.settings.base import Budget, read
+from adapter_workbench.workbench.training import Lesson
 from tests.conftest import make_task
 from tests.experiments.test_strategies_resume import Stop, Stopper
 from tests.runs import stream_run
 from tests.stages import adapted, context_for, walk
 from tests.streams import TASKS, write_recipe
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.backbone.pretrained import Backbone
-from workbench.files.digest import digest, size
-from workbench.machine.listener import Silent
-from workbench.settings.base import Budget, read
-from workbench.training import Lesson
 
 STRATEGY = STRATEGIES.get("merged")
 
@@ -139,7 +139,9 @@ def test_groups_of_earlier_versions_are_read(tmp_path: Path) -> None:
 def test_stopped_in_every_fit_it_ends_with_the_same_bytes(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workbench.training.best_epoch, "CHECKPOINT_SECONDS", 0.0)  # else no fit is long enough for one
+    monkeypatch.setattr(
+        adapter_workbench.workbench.training.best_epoch, "CHECKPOINT_SECONDS", 0.0
+    )  # else no fit is long enough for one
     changes = [
         "seeds=[0]",
         "budget.epochs=2",

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from peft import LoraConfig, TaskType
 
+from adapter_workbench.workbench.files.atomic import UNFINISHED, folder_beside
 from tests.conftest import Call
 from tests.elsewhere.senders import sent_by_peft
 from tests.elsewhere.test_whole_models import SEQUENCES, THREE, sent
 from tests.experiments.test_killed_updates import killed
-from workbench.files.atomic import UNFINISHED, folder_beside
 
 OPTIONS = ["--name", "fruit", "--workspace", "space"]
 

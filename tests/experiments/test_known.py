@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from experiments.workspace import Workspace, documents
+from adapter_workbench.experiments.workspace import Workspace, documents
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import checksummed, read_once
 from tests.ear import Ear
-from workbench.errors import IntegrityError
-from workbench.files import checksummed, read_once
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from experiments.reporting.f1_without_learning import macro_f1
-from experiments.reporting.learned_nothing import advice, learned_nothing, learned_nothing_in
-from experiments.reporting.wording import baseline, score
+from adapter_workbench.experiments.reporting.f1_without_learning import macro_f1
+from adapter_workbench.experiments.reporting.learned_nothing import advice, learned_nothing, learned_nothing_in
+from adapter_workbench.experiments.reporting.wording import baseline, score
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import Call
 from tests.streams import write_tasks
 from tests.workbench.test_store import manifest
-from workbench.settings.base import Budget
 
 
 def answers(labels: list[int], predictions: list[int]) -> tuple[pd.DataFrame, float]:

@@ -15,19 +15,19 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-import workbench.training
-from experiments.api import Workbench
-from experiments.gating.adapter_bounds import AdapterBounds
-from experiments.ways import WAYS
-from tasks.loading import registry
+import adapter_workbench.workbench.training
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import SPLITS, Task
+from adapter_workbench.workbench.training import fit, lesson
 from tests.conftest import FILLERS, FRUITS, SUBJECTS
 from tests.ear import Ear
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import predict
-from workbench.machine.listener import Silent
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import SPLITS, Task
-from workbench.training import fit, lesson
 
 FURNITURE = "chair table lamp shelf sofa stool desk bench".split()
 LORA = ["learning_rate=0.02", "budget={epochs: 1, batch_size: 8, max_length: 16, precision: fp32}"]
@@ -71,8 +71,8 @@ class Nouns:
 
     def update(self, kind: str) -> None:
         """Make the next version."""
-        from tasks.updating.update import UpdateRequest, update
-        from workbench.settings.base import read
+        from adapter_workbench.tasks.updating.update import UpdateRequest, update
+        from adapter_workbench.workbench.settings.base import read
 
         words, changes = self.words, dict[str, Any]()
         first, second, *_ = self.generator.sample(sorted(words), len(words))
@@ -104,7 +104,7 @@ class Nouns:
     def answers(self, adapter: StoredAdapter, texts: list[str]) -> NDArray[np.floating[Any]]:
         from datasets import Dataset
 
-        from workbench.methods.stored_model import backbone_of
+        from adapter_workbench.workbench.methods.stored_model import backbone_of
 
         backbone = backbone_of(adapter)
         rows = Dataset.from_dict({"id": texts, "text": texts, "label": [0] * len(texts)})
@@ -126,7 +126,7 @@ def watched(tokenizer: Any) -> Iterator[Seen]:
         return calls(itself, text, *rest, **named)
 
     with ExitStack() as patches:
-        for module in (workbench.training, lesson):  # of other ways, and of `anew`
+        for module in (adapter_workbench.workbench.training, lesson):  # of other ways, and of `anew`
             patches.enter_context(patch.object(module, "fit", fitted))
         patches.enter_context(patch.object(type(tokenizer), "__call__", called))
         yield seen

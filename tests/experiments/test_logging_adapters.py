@@ -10,15 +10,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.answers.tracked import run_of
-from experiments.api import Workbench
-from experiments.engine.system_metrics import INTERVAL, SWITCH, points, record_system_metrics
-from experiments.reporting.adapter_run import EXPERIMENT
+from adapter_workbench.experiments.answers.tracked import run_of
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.system_metrics import INTERVAL, SWITCH, points, record_system_metrics
+from adapter_workbench.experiments.reporting.adapter_run import EXPERIMENT
+from adapter_workbench.workbench.errors import InputError, TrackingError
+from adapter_workbench.workbench.mlflow.address import tracking_uri
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.streams import write_recipe, write_tasks
-from workbench.errors import InputError, TrackingError
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.run_record import NOTE_TAG
-from workbench.mlflow.tracker import Tracker
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 TEXTS = ["the cat often", "a plum very", "some horse this"]

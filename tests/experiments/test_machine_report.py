@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.workers.machine_report import machine_report, require_same_versions
+from adapter_workbench.experiments.engine.workers.machine_report import machine_report, require_same_versions
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.package_versions import DISTRIBUTION, PACKAGES
 from tests.messages import naming
-from workbench.errors import InputError
-from workbench.machine.package_versions import DISTRIBUTION, PACKAGES
 
 
 def test_a_machine_says_whether_it_sees_the_workspace_and_what_is_installed(tmp_path: Path) -> None:

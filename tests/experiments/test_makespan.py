@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.engine.workers.machine import Machine
-from experiments.engine.workers.makespan import makespan
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.workers.machine import Machine
+from adapter_workbench.experiments.engine.workers.makespan import makespan
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.toy_pieces import ToyPiece
 
 if TYPE_CHECKING:
-    from experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.piece import Piece
 
 FIRST = ToyPiece("first")
 SECOND = ToyPiece("second", (FIRST.key,))

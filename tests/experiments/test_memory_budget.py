@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.piece import Effort, Forecast
-from experiments.engine.workers import inline
-from experiments.engine.workers.memory_budget import memory_here, remaining_memory, require_memory
-from experiments.engine.workers.worker_slot import WorkerSlot, slots_to_use
+from adapter_workbench.experiments.engine.piece import Effort, Forecast
+from adapter_workbench.experiments.engine.workers import inline
+from adapter_workbench.experiments.engine.workers.memory_budget import memory_here, remaining_memory, require_memory
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot, slots_to_use
+from adapter_workbench.workbench.errors import InputError
 from tests.conftest import Call
 from tests.messages import lacks, naming
 from tests.toy_pieces import ToyPiece
-from workbench.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.strategies import _trials as trials_file
-from experiments.strategies import merged as strategy_file
-from experiments.strategies._groups import groups_in
-from experiments.strategies._trials import MergeTrial, cheapest
-from experiments.strategies.merged import MergedSettings
-from experiments.workspace.evaluating import validation_score
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.strategies import _trials as trials_file
+from adapter_workbench.experiments.strategies import merged as strategy_file
+from adapter_workbench.experiments.strategies._groups import groups_in
+from adapter_workbench.experiments.strategies._trials import MergeTrial, cheapest
+from adapter_workbench.experiments.strategies.merged import MergedSettings
+from adapter_workbench.experiments.workspace.evaluating import validation_score
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.stages import adapted, context_for, walk
-from workbench.answering.evaluation import evaluate
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 STRATEGY = STRATEGIES.get("merged")
 ALL = 3  # pairs of three LoRAs

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.engine.recipes import find_recipe
-from experiments.studies.compositions.mixed_data import objection
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.recipes import find_recipe
+from adapter_workbench.experiments.studies.compositions.mixed_data import objection
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.sampling import draw
 from tests.messages import naming
 from tests.runs import assert_for_comparison_alone, pieces
-from workbench.adapters.name_resolution import readable
-from workbench.errors import InputError
-from workbench.methods.sampling import draw
 
 RECIPE = """name: tiny-mixed
 description: made in tests

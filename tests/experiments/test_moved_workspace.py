@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import ui
+from adapter_workbench.experiments.cli import ui
+from adapter_workbench.workbench.mlflow import database
+from adapter_workbench.workbench.mlflow.address import tracking_uri
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.conftest import Call
 from tests.messages import lacks
-from workbench.mlflow import database
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.tracker import Tracker
 
 BUDGET = "budget={epochs: 4, batch_size: 8, max_length: 16, precision: fp32}"
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.answers.naming import source_ids
-from experiments.api import Workbench
+from adapter_workbench.experiments.answers.naming import source_ids
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks
 from tests.streams import write_tasks
-from workbench.machine.listener import Silent
 
 SETTINGS = {"learning_rate": 0.02, "budget": {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32"}}
 

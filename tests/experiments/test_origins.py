@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from experiments.answers.drift.routing import router_beside
-from experiments.answers.http_server.selection import select
-from experiments.answers.routed_predictions import adapters_to_choose_from
-from experiments.api import Workbench
-from experiments.workspace.origins import Origins
+from adapter_workbench.experiments.answers.drift.routing import router_beside
+from adapter_workbench.experiments.answers.http_server.selection import select
+from adapter_workbench.experiments.answers.routed_predictions import adapters_to_choose_from
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.workspace.origins import Origins
+from adapter_workbench.workbench.adapters.manifest import write_manifest
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.read_only import read_only
 from tests.streams import write_recipe
-from workbench.adapters.manifest import write_manifest
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.stored_model import backbone_of
 
 RATE = "learning_rate=0.02"
 BUDGET = "budget={epochs: 1, batch_size: 8, max_length: 16, precision: fp32}"

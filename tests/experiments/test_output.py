@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.text import Text
 
-from experiments.terminal import output
+from adapter_workbench.experiments.terminal import output
 
 HEADS = ["strategy", "optimiser steps", "task", "done"]
 ROW = ["full-sequential @ 0.0002", 114, "reasoning-gym-syllogism", "no"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.workers.inline import Inline
-from experiments.engine.workers.schedule import Schedule
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.inline import Inline
+from adapter_workbench.experiments.engine.workers.schedule import Schedule
+from adapter_workbench.experiments.workspace import Workspace
 from tests.ear import Ear
 from tests.toy_pieces import ToyPiece
 

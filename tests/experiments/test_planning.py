@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.forecast import workload
+from adapter_workbench.experiments.engine.forecast import workload
+from adapter_workbench.workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.streams import write_tasks
-from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 
 LLAMA_65B = {
     "model_type": "llama",

@@ -20,18 +20,18 @@ from rich.console import Console
 from rich.live import Live
 from safetensors.torch import load_file, save_file
 
-from experiments.answers.predicting import Predictions
-from experiments.api import Trained, Workbench
-from experiments.terminal import asking, next_steps
-from experiments.terminal.output import stderr
-from experiments.workspace import StoredEvaluation, Workspace
-from tasks.rows.row_files import FileRows
-from tasks.rows.table_form import NamedColumns
+from adapter_workbench.experiments.answers.predicting import Predictions
+from adapter_workbench.experiments.api import Trained, Workbench
+from adapter_workbench.experiments.terminal import asking, next_steps
+from adapter_workbench.experiments.terminal.output import stderr
+from adapter_workbench.experiments.workspace import StoredEvaluation, Workspace
+from adapter_workbench.tasks.rows.row_files import FileRows
+from adapter_workbench.tasks.rows.table_form import NamedColumns
+from adapter_workbench.workbench.errors import DataError, InputError
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.messages import lacks
 from tests.workbench.test_foreign_adapters import sealed
-from workbench.errors import DataError, InputError
-from workbench.methods.adaptation import HEAD_FILE
 
 BUDGET = {"epochs": 12, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 ROWS = [("the cat often", "a, b", 1), ("a plum very", "", 2), ("", "c", 3), ("the dog this", "d", 4), ("a fig", "e", 5)]
@@ -327,7 +327,8 @@ def test_mistakes_are_found_before_a_model_is_opened(
     (tmp_path / "rows.json").write_text('[{"text": "the cat"}]')
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(
-        "experiments.answers.predicting.backbone_of", lambda *given: pytest.fail("the model was opened")
+        "adapter_workbench.experiments.answers.predicting.backbone_of",
+        lambda *given: pytest.fail("the model was opened"),
     )
     arguments, expected = MISTAKES[mistake]
     code, out, err = predict("classification", *arguments)
@@ -384,7 +385,7 @@ def test_what_fails_half_way_leaves_the_old_file(
         asked.append(texts)
         raise InputError("enough")
 
-    monkeypatch.setattr("experiments.answers.predicting.Predictor.__call__", once)
+    monkeypatch.setattr("adapter_workbench.experiments.answers.predicting.Predictor.__call__", once)
     arguments = ["classification", "--file", "rows.csv", "--column", "body", "--out", "out.csv"]
     code, _, err = predict(*arguments)
     assert (code, "--overwrite replaces it" in err, asked) == (2, True, []), "not without a word"

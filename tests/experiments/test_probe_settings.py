@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.recipes import find_recipe
-from experiments.studies.stream.page.tracking import tracking
-from experiments.studies.stream.plan.plan import Plan, make_plan
-from experiments.studies.stream.results.report import Report
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.engine.recipes import find_recipe
+from adapter_workbench.experiments.studies.stream.page.tracking import tracking
+from adapter_workbench.experiments.studies.stream.plan.plan import Plan, make_plan
+from adapter_workbench.experiments.studies.stream.results.report import Report
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.workbench.errors import SettingsError
+from adapter_workbench.workbench.machine import extras
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
 from tests.conftest import Call
 from tests.harness_tasks import choices_config, write_choices, write_task
 from tests.messages import lacks
 from tests.runs import stream_run
 from tests.streams import write_recipe
-from workbench.errors import SettingsError
-from workbench.machine import extras
-from workbench.machine.extras import installed_version
-from workbench.mlflow.mlflow_names import metric_name
 
 NEEDED = pytest.mark.skipif(not installed_version("lm-eval"), reason="the package lm-eval is not installed")
 ENTRY = "strategies={one: {strategy: sequential, method: lora, learning_rate: 0.05}}"

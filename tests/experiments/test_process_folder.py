@@ -8,11 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from experiments.engine.workers.process_folder import delete_abandoned, process_folder
+from adapter_workbench.experiments.engine.workers.process_folder import delete_abandoned, process_folder
 
 KILLED = """
 import os, pathlib, signal, sys
-from experiments.engine.workers.process_folder import process_folder
+from adapter_workbench.experiments.engine.workers.process_folder import process_folder
 
 with process_folder(pathlib.Path(sys.argv[1]), "own-") as folder:
     (folder / "state").mkdir()

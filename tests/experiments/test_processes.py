@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace import Workspace
 from tests.streams import write_recipe
 
 
@@ -18,7 +18,7 @@ from tests.streams import write_recipe
 def test_two_processes_share_a_run(bert: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, bert)
     program = tmp_path / "program.py"
-    program.write_text("from experiments.cli import main\nmain()\n")
+    program.write_text("from adapter_workbench.experiments.cli import main\nmain()\n")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [*launch, str(program), "run", str(recipe), "--tasks", str(tmp_path / "tasks"), "--json"]
     changes = ("seeds=[0]", "tasks=[animals]", "budget.epochs=1", "budget.train_examples=32")

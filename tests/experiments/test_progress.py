@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-import experiments.terminal.progress as shown
-from experiments.api import Workbench
-from experiments.engine.clock import Clock
-from experiments.engine.piece import Site
-from experiments.engine.piece_progress import MachineLoad, PieceProgress, report_progress
-from experiments.engine.work import UNKNOWN, Work, work_of
-from experiments.engine.workers.fit_recorder import FitRecorder
-from experiments.engine.workers.inline import do_piece
-from experiments.terminal.output import Screen
-from experiments.terminal.progress import MACHINES, LiveProgress, PlainProgress
-from experiments.terminal.progress import left as told
-from experiments.workspace import Workspace
-from experiments.workspace.pace import Speed
+import adapter_workbench.experiments.terminal.progress as shown
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.clock import Clock
+from adapter_workbench.experiments.engine.piece import Site
+from adapter_workbench.experiments.engine.piece_progress import MachineLoad, PieceProgress, report_progress
+from adapter_workbench.experiments.engine.work import UNKNOWN, Work, work_of
+from adapter_workbench.experiments.engine.workers.fit_recorder import FitRecorder
+from adapter_workbench.experiments.engine.workers.inline import do_piece
+from adapter_workbench.experiments.terminal.output import Screen
+from adapter_workbench.experiments.terminal.progress import MACHINES, LiveProgress, PlainProgress
+from adapter_workbench.experiments.terminal.progress import left as told
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.pace import Speed
+from adapter_workbench.workbench.errors import TrainingError
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.toy_pieces import Toy
-from workbench.errors import TrainingError
-from workbench.machine.listener import Silent
 
 
 @pytest.fixture

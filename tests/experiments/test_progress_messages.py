@@ -9,11 +9,23 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from experiments.engine.workers.failure import Failure
-from experiments.engine.workers.progress_messages import Message, ProgressBuffer, ProgressReplay, pause_of
-from workbench import errors
-from workbench.errors import Problem, SettingsError, TrainingError, UnknownNameError, WorkbenchError, WorkError
-from workbench.machine.listener import Silent
+from adapter_workbench.experiments.engine.workers.failure import Failure
+from adapter_workbench.experiments.engine.workers.progress_messages import (
+    Message,
+    ProgressBuffer,
+    ProgressReplay,
+    pause_of,
+)
+from adapter_workbench.workbench import errors
+from adapter_workbench.workbench.errors import (
+    Problem,
+    SettingsError,
+    TrainingError,
+    UnknownNameError,
+    WorkbenchError,
+    WorkError,
+)
+from adapter_workbench.workbench.machine.listener import Silent
 
 
 class InOrder(Silent):

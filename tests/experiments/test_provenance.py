@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.engine import provenance
-from experiments.engine.workers import workers
+from adapter_workbench.experiments.engine import provenance
+from adapter_workbench.experiments.engine.workers import workers
 
 
 def git(folder: Path, *arguments: str) -> str:

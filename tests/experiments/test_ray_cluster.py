@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.toy_pieces import log
 from tests.two_nodes import in_a_network_of_its_own, on_two_nodes
@@ -16,9 +16,9 @@ from tests.two_nodes import in_a_network_of_its_own, on_two_nodes
 pytest.importorskip("ray", reason="the package ray is not installed")
 
 TOYS = """
-from experiments.engine.workers.cluster import join_cluster
-from experiments.engine.workers.ray import RayWorkers
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.cluster import join_cluster
+from adapter_workbench.experiments.engine.workers.ray import RayWorkers
+from adapter_workbench.experiments.workspace import Workspace
 from tests.ear import Printer
 from tests.toy_pieces import ToyPiece, nothing
 
@@ -33,7 +33,7 @@ RayWorkers(lambda root: join_cluster(cluster.address, 1, root), nothing).do(
 """
 
 COMMAND = """
-from experiments.cli import main
+from adapter_workbench.experiments.cli import main
 
 add_node()
 sys.argv = ["workbench", *sys.argv[1:], "--cluster", cluster.address]

@@ -17,25 +17,25 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from experiments.engine import workers as engine_workers
-from experiments.engine.workers import workers
-from experiments.engine.workers.worker_slot import WorkerSlot
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine import workers as engine_workers
+from adapter_workbench.experiments.engine.workers import workers
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.errors import InputError, TrainingError
+from adapter_workbench.workbench.files import atomic
+from adapter_workbench.workbench.machine import extras
 from tests.conftest import Call, environment
 from tests.ear import Ear
 from tests.hostile_folder import hostile_folder
 from tests.messages import naming
 from tests.toy_pieces import ToyPiece, log, nothing
-from workbench.adapters.name_resolution import readable
-from workbench.errors import InputError, TrainingError
-from workbench.files import atomic
-from workbench.machine import extras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.piece import Piece
-    from experiments.engine.workers.machine_report import MachineReport
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.workers.machine_report import MachineReport
 
 pytest.importorskip("ray", reason="the package ray is not installed")
 
@@ -74,8 +74,8 @@ class Done:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    from experiments.engine.workers.local_ray import local_ray
-    from experiments.engine.workers.ray import RayWorkers
+    from adapter_workbench.experiments.engine.workers.local_ray import local_ray
+    from adapter_workbench.experiments.engine.workers.ray import RayWorkers
 
     done = Done(Workspace(tmp_path_factory.mktemp("toys")))
     before = signal.getsignal(signal.SIGTERM)
@@ -142,12 +142,12 @@ def test_nothing_of_ray_is_left(done: Done) -> None:
 
 PROGRAM = """
 import pathlib
-from experiments.engine.workers.local_ray import local_ray
-from experiments.engine.workers.ray import RayWorkers
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.local_ray import local_ray
+from adapter_workbench.experiments.engine.workers.ray import RayWorkers
+from adapter_workbench.experiments.workspace import Workspace
 from tests.ear import Printer
 from tests.toy_pieces import ToyPiece, nothing
-from workbench.machine import processes
+from adapter_workbench.workbench.machine import processes
 
 quick = ToyPiece("quick")
 pieces = [quick, ToyPiece("stay", (quick.key,))]
@@ -238,7 +238,7 @@ def test_runs_that_join_a_cluster_together_see_a_file_of_their_own(
     """A second run looks at the machines after the first one wrote its file, and before they answer it."""
     import ray
 
-    from experiments.engine.workers import cluster
+    from adapter_workbench.experiments.engine.workers import cluster
 
     slots, looked, names = [WorkerSlot(1, {}, "machine")], [], []
 
@@ -261,7 +261,7 @@ def test_runs_that_join_a_cluster_together_see_a_file_of_their_own(
 def test_a_cluster_without_a_machine_that_computes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    from experiments.engine.workers import cluster
+    from adapter_workbench.experiments.engine.workers import cluster
 
     monkeypatch.setattr(ray, "nodes", lambda: [{"NodeID": "head", "Alive": True, "Resources": {"memory": 1e9}}])
     with pytest.raises(InputError, match=naming("no machine of this cluster has processors to lend", "ray start")):
@@ -287,7 +287,7 @@ def test_a_ray_that_this_process_uses_for_something_else_is_left_alone(monkeypat
     """It may be that of a cluster, whose machines do not see the workspace, or have fewer cores than processes."""
     import ray
 
-    from experiments.engine.workers.local_ray import local_ray
+    from adapter_workbench.experiments.engine.workers.local_ray import local_ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     with pytest.raises(InputError, match=naming("this process uses Ray already", "ray.shutdown()")), local_ray(2):
@@ -308,7 +308,12 @@ def test_processes_that_share_each_fit_have_no_jobs(monkeypatch: pytest.MonkeyPa
 
 
 def test_one_job_brings_nothing_of_ray() -> None:
-    program = "import sys; from experiments.engine.workers import workers; workers(1); sys.exit('ray' in sys.modules)"
+    program = (
+        "import sys\n"
+        "from adapter_workbench.experiments.engine.workers import workers\n"
+        "workers(1)\n"
+        "sys.exit('ray' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == 0
 
@@ -318,7 +323,7 @@ def test_whoever_has_no_token_is_refused() -> None:
     """Ray's ports are open to whoever reaches the machine."""
     import ray
 
-    from experiments.engine.workers import local_ray
+    from adapter_workbench.experiments.engine.workers import local_ray
 
     def ask(address: str, **more: str) -> subprocess.CompletedProcess[str]:
         program = f"from ray._raylet import GcsClient; print(GcsClient(address={address!r}).internal_kv_keys(b'', b''))"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.publish import writing_tracker
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.publish import writing_tracker
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.errors import TrackingError
 from tests.conftest import Call
 from tests.read_only import read_only, with_modes
 from tests.streams import write_recipe
-from workbench.adapters.store import AdapterStore
-from workbench.errors import TrackingError
 
 FEW = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1", "budget.train_examples=16"]
 FEW += ["strategies={isolated: {strategy: isolated, method: lora, learning_rate: 0.02}}", "reference=isolated"]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-import workbench
-from experiments.engine.recipes import RECIPES
-from experiments.studies.compositions.sources import named
+import adapter_workbench
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.studies.compositions.sources import named
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.base import read
 from tests.conftest import Call
-from workbench.errors import InputError
-from workbench.settings.base import read
 
 PACKAGES = ("workbench", "tasks", "fusion", "experiments")
 KINDS_OF_FILES = {".py", ".yaml", ".html"}
@@ -36,7 +36,7 @@ def test_recipes_are_listed_and_shown(call: Call) -> None:
 
 
 def test_nothing_that_is_installed_names_a_page_that_is_not() -> None:
-    root = Path(workbench.__file__).parents[1]
+    root = Path(adapter_workbench.__file__).parent
     files = [path for package in PACKAGES for path in (root / package).rglob("*") if path.suffix in KINDS_OF_FILES]
     assert len(files) > 300
     named = [path for path in files if "docs/" in path.read_text(encoding="utf-8")]
@@ -97,7 +97,7 @@ def test_what_is_no_recipe_is_one_message(name: str, call: Call, tmp_path: Path)
 def test_mistakes_are_told_before_anything_is_done(
     arguments: list[str], message: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.loading.loading.load", lambda spec: None)
+    monkeypatch.setattr("adapter_workbench.tasks.loading.loading.load", lambda spec: None)
     code, _, err = call(*arguments)
     assert code == 2
     assert message in err.replace("\n  ", " ")

@@ -11,11 +11,11 @@ import datasets
 import pytest
 from huggingface_hub import constants
 
-from tasks.loading import registry
-from tasks.sources import Source, hub
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.sources import Source, hub
+from adapter_workbench.workbench.settings.base import Settings
 from tests.conftest import Call
 from tests.streams import write_recipe
-from workbench.settings.base import Settings
 
 COMMIT = "eb185aade064a813bc0b7f42de02595523103ca4"  # of tasks/catalog/ag-news.yaml
 

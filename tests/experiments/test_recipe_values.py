@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from experiments.engine.recipes import RECIPES
-from experiments.strategies import STRATEGIES
-from experiments.studies import STUDIES
-from fusion.methods import COMPOSITIONS
-from fusion.routing.routers import ROUTERS
-from tasks.loading import registry
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError, SettingsError
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Budget, Document, read
 from tests.messages import naming
-from workbench.errors import InputError, SettingsError
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Budget, Document, read
 
 REGISTRIES = {"method": METHODS, "composition": COMPOSITIONS, "router": ROUTERS, "strategy": STRATEGIES}
 MODELS = [(noun, name) for noun, entries in REGISTRIES.items() for name in entries.names()]
@@ -69,7 +69,7 @@ def closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise InputError("a backbone would be opened now")
 
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
-    monkeypatch.setattr("experiments.engine.feasibility.require_feasible", refuse)
+    monkeypatch.setattr("adapter_workbench.experiments.engine.feasibility.require_feasible", refuse)
     for name in CATALOG:
         monkeypatch.setattr(registry, name, CATALOG[name])
 

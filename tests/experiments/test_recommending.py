@@ -10,14 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.reporting.differences import Difference
-from experiments.reporting.families import in_family
-from experiments.studies.methods.recommend import recommend
-from experiments.studies.methods.report import Recommendation
-from experiments.studies.methods.row import Row
-from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.measures.seeds_and_examples import ExampleVariance
-from workbench.measures.statistics import interval, paired_t_test
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.studies.methods.recommend import recommend
+from adapter_workbench.experiments.studies.methods.report import Recommendation
+from adapter_workbench.experiments.studies.methods.row import Row
+from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+from adapter_workbench.workbench.measures.seeds_and_examples import ExampleVariance
+from adapter_workbench.workbench.measures.statistics import interval, paired_t_test
 
 
 def row(label: str, scores: list[float], parameters: int) -> Row:

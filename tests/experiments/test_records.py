@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.engine.system_metrics import points
-from experiments.studies import report_of
-from experiments.workspace import PieceReference, RecordDocument, Workspace
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.system_metrics import points
+from adapter_workbench.experiments.studies import report_of
+from adapter_workbench.experiments.workspace import PieceReference, RecordDocument, Workspace
+from adapter_workbench.workbench.errors import InputError
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.experiments.conftest import FirstRun
 from tests.messages import lacks, naming
 from tests.runs import done, pieces
 from tests.streams import write_recipe
-from workbench.errors import InputError
 
 SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16", "seeds=[0]"]
 METHODS = """name: methods
@@ -94,7 +94,7 @@ def test_a_run_that_is_stopped_takes_nothing_from_a_finished_record(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("workbench.training.lesson.fit", stopped)
+    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         bench.run(bench.plan(methods), "workbench run second")
     there = report_of(Workspace(bench.workspace.root), "methods")
@@ -111,8 +111,8 @@ def test_changed_data_are_another_experiment_in_mlflow(first_run: FirstRun, reci
     stages = tuple(replace(stage, key=f"{stage.key[:-1]}x", before=None) for stage in changed.stages)
     other = replace(changed, tasks=(turned, *others), orders=((turned, *others),), stages=stages)
     assert {piece.key for piece in pieces(other)}.isdisjoint(record.keys)
-    from experiments.engine.run import new_record
-    from experiments.studies import STUDIES
+    from adapter_workbench.experiments.engine.run import new_record
+    from adapter_workbench.experiments.studies import STUDIES
 
     study = STUDIES.get("stream")
     assert new_record(study, other, pieces(other), "").identity != record.identity
@@ -155,7 +155,7 @@ def test_whoever_trains_the_same_adapter_is_waited_for(bench: Workbench, recipe:
         recipe, [*SMALL, "strategies={isolated: {strategy: isolated, method: lora}}", "reference=isolated"]
     )
     first, *_ = pieces(plan)
-    from workbench.training import Lesson
+    from adapter_workbench.workbench.training import Lesson
 
     entry = plan.entries[0]
     lesson = Lesson(plan.tasks[0], plan.adaptation(entry), plan.recipe.budget, 0)

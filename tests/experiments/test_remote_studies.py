@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.engine.piece import Site
-from experiments.engine.run import run
-from experiments.engine.workers.inline import do_piece
-from experiments.engine.workers.remote.backbone_files import fetch_backbone
-from experiments.engine.workers.remote.file_sync import FileSync
-from experiments.engine.workers.remote.packed_pieces import PackedPieces
-from experiments.engine.workers.remote.workspace_server import WorkspaceServer
-from experiments.studies import study_for
-from experiments.workspace import Workspace
-from experiments.workspace.access import Access
+from adapter_workbench.experiments.engine.piece import Site
+from adapter_workbench.experiments.engine.run import run
+from adapter_workbench.experiments.engine.workers.inline import do_piece
+from adapter_workbench.experiments.engine.workers.remote.backbone_files import fetch_backbone
+from adapter_workbench.experiments.engine.workers.remote.file_sync import FileSync
+from adapter_workbench.experiments.engine.workers.remote.packed_pieces import PackedPieces
+from adapter_workbench.experiments.engine.workers.remote.workspace_server import WorkspaceServer
+from adapter_workbench.experiments.studies import study_for
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.access import Access
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.settings.base import read
 from tests.ear import Ear
 from tests.streams import write_tasks
-from workbench.adapters.name_resolution import readable
-from workbench.settings.base import read
 
 if TYPE_CHECKING:
-    from experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.piece import Piece
 
 CHANGES = {"provenance", "cost", "costs", "identity", "adapter", "evaluation", "measured"}  # from run to run
 MEASURED = ("seconds", "_a_text", "_ms", "_mb")  # ends of names of times and of memory

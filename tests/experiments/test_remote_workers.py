@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError
 
-from experiments.engine.workers.remote import incoming_files, remote_worker_actor, remote_workers
-from experiments.engine.workers.remote.backbone_files import BackboneFiles, fetch_backbone
-from experiments.engine.workers.remote.file_parts import MESSAGE, Part, names, parts
-from experiments.engine.workers.remote.file_sync import FileSync
-from experiments.engine.workers.remote.packed_pieces import PackedPieces
-from experiments.engine.workers.remote.workspace_changes import Changes
-from experiments.engine.workers.remote.workspace_server import WorkspaceServer
-from experiments.engine.workers.worker_slot import WorkerSlot
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.remote import incoming_files, remote_worker_actor, remote_workers
+from adapter_workbench.experiments.engine.workers.remote.backbone_files import BackboneFiles, fetch_backbone
+from adapter_workbench.experiments.engine.workers.remote.file_parts import MESSAGE, Part, names, parts
+from adapter_workbench.experiments.engine.workers.remote.file_sync import FileSync
+from adapter_workbench.experiments.engine.workers.remote.packed_pieces import PackedPieces
+from adapter_workbench.experiments.engine.workers.remote.workspace_changes import Changes
+from adapter_workbench.experiments.engine.workers.remote.workspace_server import WorkspaceServer
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.errors import IntegrityError, WorkError
+from adapter_workbench.workbench.files import atomic
 from tests.ear import Ear
 from tests.toy_pieces import ToyPiece
-from workbench.errors import IntegrityError, WorkError
-from workbench.files import atomic
 
 OUTSIDE = ("../x", "/etc/passwd", "steps/../../x", "steps/.lock", "steps//x", "", ".", "a\\b/c", "steps/a\nb", "link/x")
 

@@ -14,29 +14,29 @@ import pytest
 from datasets import Dataset
 from torch import Tensor
 
-from experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
-from experiments.studies.routing.joint import joint_outcome
-from experiments.studies.routing.outcome import outcome
-from experiments.studies.routing.routed import routed
-from experiments.workspace import Workspace, evaluating
-from experiments.workspace.routers import known_state, part_folders, with_floors
-from fusion.routing.rejection import Rejection
-from fusion.routing.route import RoutingState
-from fusion.routing.routed_texts import adapters_for_texts
-from fusion.routing.routers import ROUTERS
+from adapter_workbench.experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
+from adapter_workbench.experiments.studies.routing.joint import joint_outcome
+from adapter_workbench.experiments.studies.routing.outcome import outcome
+from adapter_workbench.experiments.studies.routing.routed import routed
+from adapter_workbench.experiments.workspace import Workspace, evaluating
+from adapter_workbench.experiments.workspace.routers import known_state, part_folders, with_floors
+from adapter_workbench.fusion.routing.rejection import Rejection
+from adapter_workbench.fusion.routing.route import RoutingState
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.feature_store import FEATURES, FeatureStore
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.streams import write_recipe
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.feature_store import FEATURES, FeatureStore
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.sampling import draw
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 TASKS = (make_task("animals", SUBJECTS[:4], SUBJECTS[4:]), make_task("fruits", FRUITS[:4], FRUITS[4:]))
 BUDGET = Budget(epochs=4, batch_size=8, max_length=16, precision="fp32", train_examples=32, eval_examples=12)
@@ -118,7 +118,7 @@ def test_a_router_that_rejects_is_prepared_once(
         prepared.append(len(parts))
         return card.prepare(parts, settings)
 
-    monkeypatch.setattr("fusion.routing.routers.mahalanobis.ROUTER", replace(card, prepare=counted))
+    monkeypatch.setattr("adapter_workbench.fusion.routing.routers.mahalanobis.ROUTER", replace(card, prepare=counted))
     given = "mahalanobis", card.settings(), adapters, backbone, lambda adapter: by_id[adapter.id], Silent()
     state = known_state(workspace, *given)
 
@@ -166,7 +166,9 @@ def test_what_a_router_knows_is_compared_with_its_digests_once(
     backbone: Backbone, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapters, compared = [learned(task, backbone, workspace) for task in TASKS], []
-    monkeypatch.setattr("fusion.routing.route.checksummed.require_sound", lambda folder, **_: compared.append(folder))
+    monkeypatch.setattr(
+        "adapter_workbench.fusion.routing.route.checksummed.require_sound", lambda folder, **_: compared.append(folder)
+    )
     given = ROUTERS.get("arrow").settings(), adapters, backbone, lambda _: TASKS[0], Silent()
     known_state(workspace, "arrow", *given)
     again = Workspace(workspace.root)

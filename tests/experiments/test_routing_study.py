@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from experiments.api import Workbench
-from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.mlflow_run import run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.studies.routing import pieces
-from experiments.studies.routing.outcome import RoutingOutcome
-from experiments.studies.routing.present import present
-from experiments.studies.routing.record import Entry, EntryResult
-from experiments.studies.routing.report import RoutingReport
-from experiments.studies.routing.summary import summarise
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.studies.routing import pieces
+from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
+from adapter_workbench.experiments.studies.routing.present import present
+from adapter_workbench.experiments.studies.routing.record import Entry, EntryResult
+from adapter_workbench.experiments.studies.routing.report import RoutingReport
+from adapter_workbench.experiments.studies.routing.summary import summarise
+from adapter_workbench.workbench.backbone.network import Network
+from adapter_workbench.workbench.errors import InputError, SettingsError
 from tests.conftest import Call
 from tests.runs import assert_as_declared
-from workbench.backbone.network import Network
-from workbench.errors import InputError, SettingsError
 
 RECIPE = """name: tiny-routing
 description: made in tests
@@ -68,7 +68,7 @@ def test_a_second_run_trains_and_routes_nothing(
         raise AssertionError("done a second time")
 
     for done in ("known_state", "routed", "teach", "fit_and_evaluate"):
-        monkeypatch.setattr(f"experiments.studies.routing.pieces.{done}", refuse)
+        monkeypatch.setattr(f"adapter_workbench.experiments.studies.routing.pieces.{done}", refuse)
     assert bench.pending(plan) == []
     assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
 

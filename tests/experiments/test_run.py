@@ -16,22 +16,22 @@ from typing import Any
 
 import pytest
 
-import experiments.strategies._shared
-import experiments.workspace.outcome_folders
-import workbench.training.lesson
-from experiments.studies.stream.plan.plan import Plan, make_plan
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.work.learning import Learning
-from experiments.workspace import Workspace
-from experiments.workspace.evaluations import Evaluations
+import adapter_workbench.experiments.strategies._shared
+import adapter_workbench.experiments.workspace.outcome_folders
+import adapter_workbench.workbench.training.lesson
+from adapter_workbench.experiments.studies.stream.plan.plan import Plan, make_plan
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.work.learning import Learning
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.evaluations import Evaluations
+from adapter_workbench.workbench.errors import InputError, UnwritableError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.settings.base import read
 from tests.ear import Ear
 from tests.messages import naming
 from tests.runs import done, pending, stream_in
 from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
-from workbench.errors import InputError, UnwritableError
-from workbench.machine.listener import Silent
-from workbench.settings.base import read
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,7 +118,7 @@ def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None
 
 
 def test_sequential_training_really_forgets_here(bert: Path, tmp_path: Path) -> None:
-    from experiments.studies.stream.results.summary import summarise
+    from adapter_workbench.experiments.studies.stream.results.summary import summarise
 
     plan = planned(tmp_path, bert, ["tasks=[animals, halves]", "seeds=[0]"])
     report = summarise(do(plan, tmp_path / "ws"))
@@ -135,10 +135,10 @@ def test_second_run_trains_and_tests_nothing(
     def never(*_: object) -> None:
         raise AssertionError("something was done twice")
 
-    monkeypatch.setattr(workbench.training.lesson, "fit", never)
-    monkeypatch.setattr(experiments.strategies._shared, "fit", never)
+    monkeypatch.setattr(adapter_workbench.workbench.training.lesson, "fit", never)
+    monkeypatch.setattr(adapter_workbench.experiments.strategies._shared, "fit", never)
     for module in ("_shared", "isolated"):
-        monkeypatch.setattr(f"experiments.strategies.{module}.evaluate_model", never)
+        monkeypatch.setattr(f"adapter_workbench.experiments.strategies.{module}.evaluate_model", never)
     assert scores(do(plan, copy)) == scores(record)
 
 
@@ -153,7 +153,7 @@ def test_stopped_after_every_write_it_ends_with_the_same_numbers(
     """Each call may complete one folder or file, then dies; the number of calls is bounded by the number of writes."""
     plan = replace(short, recipe=short.recipe.model_copy(update={"keep_states": keep}))
     fits: list[str] = []
-    for module in (workbench.training.lesson, experiments.strategies._shared):
+    for module in (adapter_workbench.workbench.training.lesson, adapter_workbench.experiments.strategies._shared):
         original = module.fit
         monkeypatch.setattr(module, "fit", lambda *a, _f=original: fits.append(a[-1]) or _f(*a))
     real = Path.rename, Path.replace
@@ -338,13 +338,13 @@ def test_a_finished_run_is_compared_with_its_digests_once(
     plan: Plan, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: Counter[str] = Counter()
-    require_readable = experiments.workspace.outcome_folders.require_readable
+    require_readable = adapter_workbench.experiments.workspace.outcome_folders.require_readable
 
     def counted(folder: Path) -> None:
         compared[folder.name] += 1
         require_readable(folder)
 
-    monkeypatch.setattr(experiments.workspace.outcome_folders, "require_readable", counted)
+    monkeypatch.setattr(adapter_workbench.experiments.workspace.outcome_folders, "require_readable", counted)
     workspace = Workspace(copy)
     assert pending(plan, workspace) == [], "which is what a progress display asks before a run"
     done(plan, workspace)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from experiments.studies.stream.plan.schedule import resolved
-from experiments.studies.stream.work.stage_runner import StageRunner
-from workbench.settings.base import Budget
+from adapter_workbench.experiments.studies.stream.plan.schedule import resolved
+from adapter_workbench.experiments.studies.stream.work.stage_runner import StageRunner
+from adapter_workbench.workbench.settings.base import Budget
 
 SPLITS = {"train": range(500), "validation": range(500), "test": range(500)}
 

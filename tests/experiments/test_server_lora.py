@@ -12,16 +12,16 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from experiments.answers.server_lora import ServerLora, write_server_lora
-from experiments.api import Workbench
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank
+from adapter_workbench.experiments.answers.server_lora import ServerLora, write_server_lora
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.conftest import FILLERS, SUBJECTS, Call
 from tests.streams import write_tasks
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.stored_model import open_adapter
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 SAY = "description: Say the noun.\nkind: causal-lm\nfiles: {data: say.csv}\ncolumns: {text: text, answer: noun}\n"

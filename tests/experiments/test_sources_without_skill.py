@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.reporting.differences import Difference
-from experiments.studies.compositions.record import PICKS
-from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.verdict import of_each
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.studies.compositions.record import PICKS
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.verdict import of_each
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.statistics import Interval
+from adapter_workbench.workbench.methods.sampling import draw
 from tests.conftest import Call
 from tests.messages import naming
 from tests.runs import SMALL_COMPARISON, assert_for_comparison_alone, pieces
-from workbench.adapters.name_resolution import readable
-from workbench.errors import InputError
-from workbench.measures.statistics import Interval
-from workbench.methods.sampling import draw
 
 RECIPE = (
     SMALL_COMPARISON

@@ -22,7 +22,7 @@ HEAVY = {
 }
 PROGRAM = """
 import json, sys
-from experiments.cli import main
+from adapter_workbench.experiments.cli import main
 sys.argv = ["workbench", *sys.argv[1:]]
 try:
     code = main() or 0
@@ -154,7 +154,7 @@ def test_a_training_needs_no_pictures_and_no_package_of_another_method(trained: 
 
 MARKED = """
 import sys
-from workbench.machine.lazy_imports import import_models
+from adapter_workbench.workbench.machine.lazy_imports import import_models
 import_models()
 assert "torch._dynamo" not in sys.modules
 import torch._dynamo

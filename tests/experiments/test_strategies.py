@@ -8,18 +8,18 @@ from zlib import crc32
 import pandas as pd
 import pytest
 
-from experiments.engine.recipes import find_recipe
-from experiments.scenarios import SCENARIOS
-from experiments.studies.stream.plan.plan import make_plan
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.summary import summarise
-from experiments.studies.stream.work.stage_folders import StageFolders
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.recipes import find_recipe
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.errors import InputError
 from tests.messages import naming
 from tests.runs import stream_run
 from tests.sampled import waiting
 from tests.streams import write_recipe
-from workbench.errors import InputError
 
 ENTRIES = {
     "sequential": "{strategy: sequential, method: full, learning_rate: 0.003}",

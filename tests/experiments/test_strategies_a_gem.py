@@ -10,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from experiments.strategies import STRATEGIES
-from experiments.strategies._memory import by_task, recall
-from experiments.strategies._stage import Stage
-from experiments.strategies.a_gem import drawn, project
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies._memory import by_task, recall
+from adapter_workbench.experiments.strategies._stage import Stage
+from adapter_workbench.experiments.strategies.a_gem import drawn, project
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.model import Batch
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone.batching import to_device_of
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.model import Batch
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 SCENARIOS = ["task-incremental", "domain-incremental"]
 

@@ -9,13 +9,13 @@ import pytest
 from datasets import Dataset
 from pydantic import ValidationError
 
-from experiments.strategies import STRATEGIES, Context
+from adapter_workbench.experiments.strategies import STRATEGIES, Context
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.stages import START, adapted, at, context_for, walk
-from workbench.answering.evaluation import evaluate
-from workbench.backbone.pretrained import Backbone
-from workbench.files.digest import digest
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 STRENGTHS = (0.0, 30.0, 1e6)
 
@@ -90,7 +90,7 @@ def test_nothing_is_added_where_the_network_is_frozen() -> None:
 def test_strengths_of_tasks_of_several_kinds_are_compared_kind_by_kind(
     llama: Path, copying: Task, task: Task, budget: Budget, tmp_path: Path
 ) -> None:
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     strategy, backbone = STRATEGIES.get("ewc"), open_backbone(str(llama))
     budget = budget.model_copy(update={"epochs": 1})

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.strategies import STRATEGIES, isolated, ranpac
-from experiments.strategies._shared import SharedWeights
-from experiments.strategies._stage import Stage
+from adapter_workbench.experiments.strategies import STRATEGIES, isolated, ranpac
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.experiments.strategies._stage import Stage
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine import stopwatch
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.stages import START, adapted, at, context_for, walk
-from workbench.backbone.pretrained import Backbone
-from workbench.machine import stopwatch
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 MEGABYTES = 200
 

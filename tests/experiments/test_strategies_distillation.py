@@ -10,17 +10,17 @@ import torch
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.strategies._memory import TASK, recall
-from experiments.strategies._stage import Stage
-from experiments.strategies.lwf import distillation_loss
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.strategies._memory import TASK, recall
+from adapter_workbench.experiments.strategies._stage import Stage
+from adapter_workbench.experiments.strategies.lwf import distillation_loss
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.model import Batch
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
-from workbench.answering.evaluation import predict
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.model import Batch
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # batches of other sizes
 

@@ -10,20 +10,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.files.digest import size
+from adapter_workbench.workbench.methods.libraries.hypernetwork import generator_of
+from adapter_workbench.workbench.methods.model import Batch
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget, read
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.runs import stream_run
 from tests.stages import START, adapted, at, context_for, opened, walk
 from tests.streams import write_recipe
-from workbench.answering.evaluation import evaluate
-from workbench.backbone.pretrained import Backbone
-from workbench.files.digest import size
-from workbench.methods.libraries.hypernetwork import generator_of
-from workbench.methods.model import Batch
-from workbench.methods.task import Task
-from workbench.settings.base import Budget, read
 
 STRATEGY = STRATEGIES.get("hypernetwork")
 

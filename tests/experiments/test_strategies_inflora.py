@@ -11,16 +11,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from experiments.strategies import STRATEGIES
-from experiments.strategies._branches import NOW
-from experiments.strategies._input_space import Space, load, save, second_moments
-from experiments.strategies.inflora import fill
-from fusion.updates.lora import layers
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies._branches import NOW
+from adapter_workbench.experiments.strategies._input_space import Space, load, save, second_moments
+from adapter_workbench.experiments.strategies.inflora import fill
+from adapter_workbench.fusion.updates.lora import layers
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 RANK, SIZE = 2, 12
 Matrix = NDArray[np.float64]

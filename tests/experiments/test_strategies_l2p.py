@@ -12,17 +12,17 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.strategies._heads import stored_head
-from experiments.strategies._prompt_pool import Pool, pool_of
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.strategies._heads import stored_head
+from adapter_workbench.experiments.strategies._prompt_pool import Pool, pool_of
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import fit
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.answering.evaluation import predict
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import fit
 
 STRATEGY = STRATEGIES.get("l2p")
 SIZE, TOP, TOKENS, HIDDEN = 6, 3, 2, 32

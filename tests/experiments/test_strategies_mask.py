@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State, _gates
-from experiments.strategies._gates import Gate
-from experiments.strategies._shared import SharedWeights
-from experiments.strategies.mask import GATES
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State, _gates
+from adapter_workbench.experiments.strategies._gates import Gate
+from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.experiments.strategies.mask import GATES
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.answering.evaluation import predict
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 STRATEGY = STRATEGIES.get("mask")
 HARDNESS = 400.0

@@ -11,13 +11,13 @@ import torch
 from datasets import Dataset
 from torch import nn
 
-from experiments.strategies import STRATEGIES
-from experiments.strategies._memory import TASK, Policy, _reservoir, by_task, recall, remember, save
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies._memory import TASK, Policy, _reservoir, by_task, recall, remember, save
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 SIZES = {"two": (30, 2), "three": (31, 3), "four": (9, 4)}  # rows and labels of each task
 

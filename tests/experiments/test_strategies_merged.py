@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.strategies._groups import ADAPTERS_FOLDER, Group, groups_in
-from experiments.strategies._linkage import completed, cosine, linkage
-from experiments.strategies._pairs import ranked_pairs
-from experiments.strategies.merged import MergedSettings, _merges, _weights
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Arithmetic
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.strategies._groups import ADAPTERS_FOLDER, Group, groups_in
+from adapter_workbench.experiments.strategies._linkage import completed, cosine, linkage
+from adapter_workbench.experiments.strategies._pairs import ranked_pairs
+from adapter_workbench.experiments.strategies.merged import MergedSettings, _merges, _weights
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Arithmetic
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson
 from tests.stages import adapted, context_for, walk
-from workbench.answering.evaluation import evaluate
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson
 
 STRATEGY = STRATEGIES.get("merged")
 

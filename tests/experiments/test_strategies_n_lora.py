@@ -9,15 +9,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from experiments.strategies import STRATEGIES
-from experiments.strategies._branches import NOW
-from fusion.updates import lora
-from fusion.updates.lora import layers
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies._branches import NOW
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lora import layers
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.model import Batch
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.model import Batch
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 RANK, ALPHA = 2, 6  # s = 3
 Matrix = NDArray[np.float64]

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.strategies._branches import NOW, PAST, summed
-from experiments.strategies.o_lora import OLora, overlap
-from fusion.updates import lora
-from fusion.updates.lowrank import Update
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.strategies._branches import NOW, PAST, summed
+from adapter_workbench.experiments.strategies.o_lora import OLora, overlap
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import Update
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.model import Batch
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.answering.evaluation import predict
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.model import Batch
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 RANK = 2
 

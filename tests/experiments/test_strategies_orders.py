@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from experiments.strategies import STRATEGIES
-from experiments.studies.stream.plan.plan import Plan, make_plan
-from experiments.studies.stream.results.summary import summarise
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies.stream.plan.plan import Plan, make_plan
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.errors import SettingsError
+from adapter_workbench.workbench.settings.base import read
 from tests.runs import pending, stream_run
 from tests.streams import write_recipe
-from workbench.errors import SettingsError
-from workbench.settings.base import read
 
 NAMES = ("animals", "halves", "fruits")
 

@@ -16,16 +16,16 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.strategies.osf import Preserving
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.strategies.osf import Preserving
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.answering.evaluation import predict
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 STRATEGY = STRATEGIES.get("osf")
 RANK = 4

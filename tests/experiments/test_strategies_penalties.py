@@ -11,17 +11,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, State
-from experiments.strategies._stage import Stage
-from experiments.strategies._weights import body_weights, distance
-from experiments.strategies.ewc import FILE, fisher
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, State
+from adapter_workbench.experiments.strategies._stage import Stage
+from adapter_workbench.experiments.strategies._weights import body_weights, distance
+from adapter_workbench.experiments.strategies.ewc import FILE, fisher
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.model import Batch, TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.stages import START, adapted, at, context_for, opened
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.kinds import KINDS
-from workbench.methods.model import Batch, TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 WIDTH = 5
 

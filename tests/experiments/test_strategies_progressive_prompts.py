@@ -10,15 +10,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, State
-from experiments.strategies._heads import stored_head
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, State
+from adapter_workbench.experiments.strategies._heads import stored_head
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
-from workbench.answering.evaluation import predict
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 TOKENS, HIDDEN = 3, 32
 STRATEGY = STRATEGIES.get("progressive-prompts")

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.strategies.ranpac import SOLUTION, RidgeHead
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.strategies.ranpac import SOLUTION, RidgeHead
+from adapter_workbench.workbench.answering.evaluation import features, predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.answering.evaluation import features, predict
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.sampling import draw
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 WIDTH, HIDDEN = 30, 32
 STRATEGY = STRATEGIES.get("ranpac")
@@ -131,7 +131,9 @@ def test_the_order_of_tasks_does_not_matter_on_frozen_features(
 def test_a_first_task_without_a_row_to_hold_out_is_refused_before_it_is_learned(
     name: str, backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("experiments.strategies._shared.fit", lambda *_: pytest.fail("the first session was trained"))
+    monkeypatch.setattr(
+        "adapter_workbench.experiments.strategies._shared.fit", lambda *_: pytest.fail("the first session was trained")
+    )
     few = budget.model_copy(update={"train_examples": 4})
     context = context_for(method(name, backbone), few, tasks[:1], tmp_path, STRATEGY.settings(width=WIDTH))
     with pytest.raises(InputError, match=f"every 5th training row to choose λ, and {tasks[0].name} has 4"):

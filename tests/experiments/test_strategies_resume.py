@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-import workbench.training.best_epoch
-from experiments.studies.stream.plan.plan import make_plan
+import adapter_workbench.workbench.training.best_epoch
+from adapter_workbench.experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.settings.base import read
 from tests.experiments.test_strategies import ENTRIES
 from tests.runs import stream_run
 from tests.streams import write_recipe
-from workbench.files.digest import digest
-from workbench.machine.listener import Silent
-from workbench.settings.base import read
 
 
 class Stop(BaseException):
@@ -47,7 +47,7 @@ def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
     keep: str, names: list[str], bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        workbench.training.best_epoch, "CHECKPOINT_SECONDS", 0.0
+        adapter_workbench.workbench.training.best_epoch, "CHECKPOINT_SECONDS", 0.0
     )  # else no fit here is long enough for one
     entries = ", ".join(f"{name}: {ENTRIES[name]}" for name in names)
     changes = [

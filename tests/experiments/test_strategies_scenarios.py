@@ -10,18 +10,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES
-from experiments.strategies._heads import head_for
-from experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies._heads import head_for
+from adapter_workbench.experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget, read
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.messages import naming
 from tests.stages import START, adapted, at, context_for, opened, walk
 from tests.streams import write_recipe
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods.task import Task
-from workbench.settings.base import Budget, read
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from experiments.strategies import STRATEGIES
-from experiments.strategies._branches import NOW, PAST, summed
-from experiments.strategies.sd_lora import Magnitudes
-from fusion.updates import lora
-from fusion.updates.lora import layers
-from fusion.updates.lowrank import LowRank
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies._branches import NOW, PAST, summed
+from adapter_workbench.experiments.strategies.sd_lora import Magnitudes
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lora import layers
+from adapter_workbench.fusion.updates.lowrank import LowRank
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
-from workbench.answering.evaluation import predict
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 RANK = 2
 Matrix = NDArray[np.float64]

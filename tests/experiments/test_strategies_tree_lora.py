@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, State
-from experiments.strategies._similar_tasks import Bandit, Half, halves, scores
-from experiments.strategies.tree_lora import FILE
-from fusion.updates.lora import layers
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, State
+from adapter_workbench.experiments.strategies._similar_tasks import Bandit, Half, halves, scores
+from adapter_workbench.experiments.strategies.tree_lora import FILE
+from adapter_workbench.fusion.updates.lora import layers
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.model import Batch
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.model import Batch
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 STRATEGY = STRATEGIES.get("tree-lora")
 MODULES = 4  # query and value of two layers

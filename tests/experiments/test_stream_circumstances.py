@@ -8,15 +8,15 @@ from typing import Any, get_args
 
 import pytest
 
-from experiments.reporting.page import page as drawn_page
-from experiments.strategies.isolated import IsolatedSettings
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.plan.entry import Entry
-from experiments.studies.stream.results.circumstances import circumstances
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.report import Report
-from experiments.studies.stream.results.summary import summarise
-from fusion.target.composition import Request
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.strategies.isolated import IsolatedSettings
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+from adapter_workbench.experiments.studies.stream.results.circumstances import circumstances
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.report import Report
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.fusion.target.composition import Request
 
 RECIPE = """name: tiny-stream
 backbone: {backbone}

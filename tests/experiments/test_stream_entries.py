@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.recipes import find_recipe
-from experiments.studies.repair.end_of_stream import settings_of
-from experiments.studies.stream.plan import plan as planning
-from experiments.studies.stream.plan.entry import Entry
-from experiments.studies.stream.plan.plan import Plan, make_plan
+from adapter_workbench.experiments.engine.recipes import find_recipe
+from adapter_workbench.experiments.studies.repair.end_of_stream import settings_of
+from adapter_workbench.experiments.studies.stream.plan import plan as planning
+from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+from adapter_workbench.experiments.studies.stream.plan.plan import Plan, make_plan
+from adapter_workbench.workbench.methods.methods import METHODS
 from tests.streams import write_recipe
-from workbench.methods.methods import METHODS
 
 
 def planned(folder: Path, bert: Path, examples: int) -> Plan:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.engine.recipes import RECIPES
-from experiments.studies import STUDIES, study_for
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.studies import STUDIES, study_for
+from adapter_workbench.workbench.settings.base import read
 from tests.experiments import test_comparing, test_composing, test_routing_study
 from tests.experiments.report.finished import FINISHED
 from tests.experiments.test_recipe_values import PLANNERS
 from tests.runs import pieces
 from tests.streams import write_recipe
-from workbench.settings.base import read
 
 MODULES = {
     "plan": ("make_plan",),

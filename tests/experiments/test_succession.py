@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.gating import succession
-from experiments.gating.succession import back, decide, full_name
-from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
+from adapter_workbench.experiments.gating import succession
+from adapter_workbench.experiments.gating.succession import back, decide, full_name
+from adapter_workbench.experiments.workspace.registered_names import RegisteredName, name_from_mlflow
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
+from adapter_workbench.workbench.mlflow.registration import Entry, RegisteredModel, Version
 from tests.messages import naming
-from workbench.errors import InputError, UnknownNameError
-from workbench.mlflow.registration import Entry, RegisteredModel, Version
 
 EXAMPLES = "16 validation examples of news (data 0123abcd)"
 

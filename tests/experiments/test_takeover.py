@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapter_workbench.experiments.gating import succession
+from adapter_workbench.experiments.gating.candidate.by_label import compare_labels
+from adapter_workbench.experiments.gating.candidate.comparison import compare
+from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
+from adapter_workbench.experiments.gating.contest import Contest
+from adapter_workbench.experiments.gating.takeover import BESIDE, CALLED, LACKING, Takeover, takeover_of
+from adapter_workbench.tasks.updating.label_map import LabelMap, unchanged
+from adapter_workbench.workbench.adapters.manifest import AcceptedLoss
+from adapter_workbench.workbench.measures.paired_scores import drop
+from adapter_workbench.workbench.mlflow.registration import Version
 from bench.takeover_rates import LABELS, Case, rates
-from experiments.gating import succession
-from experiments.gating.candidate.by_label import compare_labels
-from experiments.gating.candidate.comparison import compare
-from experiments.gating.candidate.judged_rows import JudgedRows
-from experiments.gating.contest import Contest
-from experiments.gating.takeover import BESIDE, CALLED, LACKING, Takeover, takeover_of
-from tasks.updating.label_map import LabelMap, unchanged
 from tests.experiments.test_candidates import GROWN, rows
-from workbench.adapters.manifest import AcceptedLoss
-from workbench.measures.paired_scores import drop
-from workbench.mlflow.registration import Version
 
 KEPT = unchanged("ab")
 
@@ -69,7 +69,9 @@ def test_with_few_rows_no_margin_is_granted_and_none_is_needed_where_nothing_is_
 
 def test_the_power_is_not_computed_where_a_loss_is_ruled_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a sum over all numbers of lost and gained answers, and nobody reads it there."""
-    monkeypatch.setattr("experiments.gating.takeover.power_to_rule_out", lambda *_: pytest.fail("it was computed"))
+    monkeypatch.setattr(
+        "adapter_workbench.experiments.gating.takeover.power_to_rule_out", lambda *_: pytest.fail("it was computed")
+    )
     (check,) = beside(judged(40, 0, 20)).checks()
     assert (check.bound, check.whole, check.holds) == (-2.0, True, True)
 

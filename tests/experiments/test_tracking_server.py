@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import experiments.engine.publish
-from experiments.engine import run as engine
-from experiments.engine.piece import Piece
-from experiments.engine.publish import Publisher
-from experiments.studies import STUDIES, present, present_change, report_on
-from experiments.studies.stream.plan.plan import make_plan
-from experiments.workspace import RecordDocument, Workspace
+import adapter_workbench.experiments.engine.publish
+from adapter_workbench.experiments.engine import run as engine
+from adapter_workbench.experiments.engine.piece import Piece
+from adapter_workbench.experiments.engine.publish import Publisher
+from adapter_workbench.experiments.studies import STUDIES, present, present_change, report_on
+from adapter_workbench.experiments.studies.stream.plan.plan import make_plan
+from adapter_workbench.experiments.workspace import RecordDocument, Workspace
+from adapter_workbench.workbench.errors import TrackingError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.mlflow.models import TrackedModel
+from adapter_workbench.workbench.mlflow.run_record import RunRecord
+from adapter_workbench.workbench.mlflow.tracker import Tracker
+from adapter_workbench.workbench.settings.base import read
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.mlflow_server import Server, slow_line, stored
 from tests.streams import write_recipe
-from workbench.errors import TrackingError
-from workbench.machine.listener import Silent
-from workbench.mlflow.models import TrackedModel
-from workbench.mlflow.run_record import RunRecord
-from workbench.mlflow.tracker import Tracker
-from workbench.settings.base import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,8 +104,8 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
     import requests
 
     server.start()
-    monkeypatch.setattr(experiments.engine.publish, "PAUSE", 0.0)
-    monkeypatch.setattr(experiments.engine.publish, "SHARE", math.inf)
+    monkeypatch.setattr(adapter_workbench.experiments.engine.publish, "PAUSE", 0.0)
+    monkeypatch.setattr(adapter_workbench.experiments.engine.publish, "SHARE", math.inf)
     plan = make_plan(read(write_recipe(tmp_path, bert)).set(SMALL), [tmp_path / "tasks"])
     workspace, ear = Workspace(tmp_path / "ws"), Ear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.reporting.page import page as drawn_page
-from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose, over_tasks
-from experiments.studies.core.widening import OUTWARD
-from experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose, over_tasks
+from adapter_workbench.experiments.studies.core.widening import OUTWARD
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.workbench.errors import IntegrityError, SettingsError, TrainingError
 from tests.runs import pieces
-from workbench.errors import IntegrityError, SettingsError, TrainingError
 
 RECIPE = """name: tiny-tuned
 description: made in tests
@@ -164,7 +164,7 @@ class TestRun:
         def refuse(*_: object) -> None:
             raise AssertionError("this was done already")
 
-        monkeypatch.setattr("experiments.studies.core.tune.teach", refuse)
+        monkeypatch.setattr("adapter_workbench.experiments.studies.core.tune.teach", refuse)
         assert bench.pending(plan) == []
         assert bench.run(plan, "again").as_json() == report.as_json()
 
@@ -174,7 +174,7 @@ class TestRun:
         def fail(*_: object) -> None:
             raise TrainingError("the loss is not a number")
 
-        monkeypatch.setattr("experiments.studies.core.tune.teach", fail)
+        monkeypatch.setattr("adapter_workbench.experiments.studies.core.tune.teach", fail)
         plan = bench.plan(str(study_folder / "tiny.yaml"), ["name=hopeless", "budget.train_examples=8"])
         with pytest.raises(TrainingError, match=r"no learning rate .* 0\.0001"):
             bench.run(plan, "test")

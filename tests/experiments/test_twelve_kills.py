@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.workers.inline import Inline
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.inline import Inline
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.toy_pieces import chains
 from tests.two_nodes import in_a_network_of_its_own, on_two_nodes
-from workbench.machine.listener import Silent
 
 pytest.importorskip("ray", reason="the package ray is not installed")
 
@@ -20,11 +20,11 @@ PLAN = (12, 8, 0.3)  # chains, pieces in each, seconds of a piece: more than are
 
 RUN = """
 import pathlib, sys
-from experiments.engine.workers.cluster import join_cluster
-from experiments.engine.workers.ray import RayWorkers
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.cluster import join_cluster
+from adapter_workbench.experiments.engine.workers.ray import RayWorkers
+from adapter_workbench.experiments.workspace import Workspace
 from tests.toy_pieces import chains, nothing
-from workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.listener import Silent
 
 RayWorkers(lambda root: join_cluster(sys.argv[1], 1, root), nothing).do(
     chains(*PLAN), Workspace(pathlib.Path("ws").absolute()), Silent(), lambda piece: None

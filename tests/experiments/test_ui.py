@@ -18,15 +18,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments.cli import ui
+from adapter_workbench.experiments.cli import ui
+from adapter_workbench.workbench.mlflow import database
+from adapter_workbench.workbench.mlflow.address import tracking_uri
+from adapter_workbench.workbench.mlflow.run_record import RunRecord
+from adapter_workbench.workbench.mlflow.runs import ROOT_TAG
+from adapter_workbench.workbench.mlflow.tracker import Newest, Tracker
+from adapter_workbench.workbench.mlflow.view import View
 from tests.conftest import Call
 from tests.hostile_folder import hostile_folder
-from workbench.mlflow import database
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.run_record import RunRecord
-from workbench.mlflow.runs import ROOT_TAG
-from workbench.mlflow.tracker import Newest, Tracker
-from workbench.mlflow.view import View
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 def started(workspace: Path, folder: Path) -> subprocess.Popen[str]:
     """Start the UI as its script does, which has no current folder on its path."""
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    program = [sys.executable, "-P", "-c", "from experiments.cli import main; main()"]
+    program = [sys.executable, "-P", "-c", "from adapter_workbench.experiments.cli import main; main()"]
     return subprocess.Popen(
         [*program, "ui", "--workspace", str(workspace)], cwd=folder, env=environment | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import experiments.studies.methods.pieces
-from experiments.api import Workbench
-from experiments.engine.publish import Publisher
-from experiments.engine.until_decided import planned_looks
-from experiments.studies.methods.plan import ComparisonPlan
+import adapter_workbench.experiments.studies.methods.pieces
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.publish import Publisher
+from adapter_workbench.experiments.engine.until_decided import planned_looks
+from adapter_workbench.experiments.studies.methods.plan import ComparisonPlan
+from adapter_workbench.workbench.errors import InputError, TrainingError
+from adapter_workbench.workbench.measures.looks import LEVELS
+from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 from tests.runs import recompute
 from tests.sampled import waiting
 from tests.streams import write_recipe, write_tasks
-from workbench.errors import InputError, TrainingError
-from workbench.measures.looks import LEVELS
-from workbench.training.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +70,9 @@ class Scores:
 
 @pytest.fixture
 def scores(monkeypatch: pytest.MonkeyPatch) -> Scores:
-    made = Scores(experiments.studies.methods.pieces.fit_and_evaluate)
-    monkeypatch.setattr(experiments.studies.methods.pieces, "measure", lambda *lesson: COST)
-    monkeypatch.setattr(experiments.studies.methods.pieces, "fit_and_evaluate", made)
+    made = Scores(adapter_workbench.experiments.studies.methods.pieces.fit_and_evaluate)
+    monkeypatch.setattr(adapter_workbench.experiments.studies.methods.pieces, "measure", lambda *lesson: COST)
+    monkeypatch.setattr(adapter_workbench.experiments.studies.methods.pieces, "fit_and_evaluate", made)
     return made
 
 

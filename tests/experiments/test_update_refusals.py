@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.messages import lacks, naming
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
 
 BUDGET = {"epochs": 2, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 LABELS = {"animal": SUBJECTS, "fruit": FRUITS}

@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from experiments.ways import UpdateContext
-from tasks.updating.label_map import LabelMap, composed, unchanged
-from tasks.updating.new_rows import ids_of_new
-from tasks.updating.rows import Row
+from adapter_workbench.experiments.ways import UpdateContext
+from adapter_workbench.tasks.updating.label_map import LabelMap, composed, unchanged
+from adapter_workbench.tasks.updating.new_rows import ids_of_new
+from adapter_workbench.tasks.updating.rows import Row
+from adapter_workbench.workbench.methods.head_rows import head_rows
+from adapter_workbench.workbench.methods.task import SPLITS, Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.tasks.updates import TEXTS, Life
-from workbench.methods.head_rows import head_rows
-from workbench.methods.task import SPLITS, Task
-from workbench.settings.base import Budget
 
 WIDTH = 8
 NAMES = [f"text {number}" for number in range(TEXTS)]

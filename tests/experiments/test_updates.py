@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
-from experiments.gating.adapter_bounds import AdapterBounds
-from experiments.gating.adding import check_others
-from experiments.gating.candidate import comparing
-from experiments.gating.candidate.bounds import CandidateBounds
-from experiments.gating.candidate.versions import VersionPair, between
-from experiments.gating.takeover import BESIDE
-from tasks.updating.update import UpdateRequest, update
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+from adapter_workbench.experiments.gating.adding import check_others
+from adapter_workbench.experiments.gating.candidate import comparing
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+from adapter_workbench.experiments.gating.candidate.versions import VersionPair, between
+from adapter_workbench.experiments.gating.takeover import BESIDE
+from adapter_workbench.tasks.updating.update import UpdateRequest, update
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 
 RATE = "learning_rate=0.02"
@@ -114,7 +114,7 @@ def test_an_update_reads_the_two_versions_once(bench: Workbench, call: Call, mon
         pairs.append(between(*given))
         return pairs[-1]
 
-    monkeypatch.setattr("experiments.gating.candidate.versions.between", seen)
+    monkeypatch.setattr("adapter_workbench.experiments.gating.candidate.versions.between", seen)
     code, out, err = call("update", "nouns", "--how", "continue", "--accept-loss", "--json")
     assert code == 0, err
     (check,) = [check for check in json.loads(out)["gate"]["bounds"] if check["what"] == BESIDE]

@@ -11,22 +11,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
-from experiments.reporting.contrast import contrast
-from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.mlflow_run import run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.studies.updates.measures import SCORE, VersionScores
-from experiments.studies.updates.plan import UpdatesPlan
-from experiments.studies.updates.present import present
-from experiments.studies.updates.report import UpdatesReport
-from experiments.studies.updates.scored import scored
-from experiments.ways import WAYS
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.reporting.contrast import contrast
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.studies.updates.measures import SCORE, VersionScores
+from adapter_workbench.experiments.studies.updates.plan import UpdatesPlan
+from adapter_workbench.experiments.studies.updates.present import present
+from adapter_workbench.experiments.studies.updates.report import UpdatesReport
+from adapter_workbench.experiments.studies.updates.scored import scored
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.workbench.errors import InputError, SettingsError
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.conftest import FRUITS, SUBJECTS, Call
 from tests.experiments.report import test_documents_kept
 from tests.runs import assert_as_declared, done
-from workbench.errors import InputError, SettingsError
-from workbench.methods.task import SPLITS, Task
 
 RECIPE = """name: tiny-updates
 description: made in tests
@@ -172,7 +172,7 @@ def test_a_second_run_trains_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("done a second time")
 
-    monkeypatch.setattr("experiments.studies.updates.pieces.fit_and_evaluate", refuse)
+    monkeypatch.setattr("adapter_workbench.experiments.studies.updates.pieces.fit_and_evaluate", refuse)
     assert bench.pending(plan) == []
     assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
 

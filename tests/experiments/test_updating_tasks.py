@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.answers.adapter_task import adapter_task, same_task
-from experiments.api import Workbench
-from experiments.studies.compositions.result import results_in
-from experiments.workspace import Workspace
-from tasks.loading import registry
+from adapter_workbench.experiments.answers.adapter_task import adapter_task, same_task
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.methods.sampling import draw
 from tests.conftest import Call
-from workbench.methods.sampling import draw
 
 ROWS = [f"{animal} number {number},{team}" for number in range(30) for animal, team in (("cat", "a"), ("dog", "b"))]
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from experiments.workspace import find_workspace
+from adapter_workbench.experiments.workspace import find_workspace
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.elsewhere.location import locate
+from adapter_workbench.workbench.backbone.model_folder import check_folder
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.atomic import new_folder
+from adapter_workbench.workbench.files.utf_8_names import readable
 from tests.conftest import Call
 from tests.fuzzing.promises import content
 from tests.messages import naming
 from tests.workbench.test_store import manifest, writer
-from workbench.adapters.store import AdapterStore
-from workbench.answering.elsewhere.location import locate
-from workbench.backbone.model_folder import check_folder
-from workbench.errors import InputError
-from workbench.files.atomic import new_folder
-from workbench.files.utf_8_names import readable
 
 ODD = Path(os.fsdecode(b"caf\xe9"))  # in Latin-1
 COMMANDS = {

@@ -15,20 +15,21 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.recipes import ExperimentRecipe
-from experiments.reporting.presentation import Presentation
-from experiments.studies.core.record import Record
-from experiments.studies.core.report import StudyReport
-from experiments.studies.stream.plan.plan import Plan
-from experiments.workspace import RecordDocument
-from workbench.settings.base import Document
+from adapter_workbench.experiments.engine.recipes import ExperimentRecipe
+from adapter_workbench.experiments.reporting.presentation import Presentation
+from adapter_workbench.experiments.studies.core.record import Record
+from adapter_workbench.experiments.studies.core.report import StudyReport
+from adapter_workbench.experiments.studies.stream.plan.plan import Plan
+from adapter_workbench.experiments.workspace import RecordDocument
+from adapter_workbench.workbench.settings.base import Document
+from tests.modules import FOLDERS, PACKAGE, ROOT
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from tests.conftest import Call
 
-ROOT = Path(__file__).parents[2]
+
 FORMS = (ExperimentRecipe, Plan, RecordDocument, Record, StudyReport)
 ROOMS, RETURNS = 12, 4
 WALK = (
@@ -81,7 +82,9 @@ def room_of(file: str) -> str | None:
     if not path.is_relative_to(ROOT):
         return None
     package, *inside = path.relative_to(ROOT).with_suffix("").parts
-    if package not in ("workbench", "fusion", "tasks", "experiments") or not inside:
+    if package == PACKAGE:  # through the links in it
+        package, *inside = inside
+    if package not in FOLDERS or not inside:
         return None
     if inside[0] != "studies" or len(inside) == 2:
         return inside[0]

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.history.experiment_difference import difference_of
-from experiments.history.present_difference import present
-from experiments.studies.watched.record import WatchedStage
-from experiments.watching.recording import Recording
-from experiments.workspace import Workspace
-from workbench.answering.evaluation import Evaluation
-from workbench.errors import InputError
+from adapter_workbench.experiments.history.experiment_difference import difference_of
+from adapter_workbench.experiments.history.present_difference import present
+from adapter_workbench.experiments.studies.watched.record import WatchedStage
+from adapter_workbench.experiments.watching.recording import Recording
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.evaluation import Evaluation
+from adapter_workbench.workbench.errors import InputError
 
 ABOUT = {"rows": 2}
 

@@ -15,24 +15,24 @@ import pytest
 import torch
 from datasets import Dataset
 
-import workbench.training
-from experiments.ways import WAYS, UpdateContext
-from experiments.ways.update import UpdateLesson, learn_update
-from tasks.updating.label_map import LabelMap, unchanged
+import adapter_workbench.workbench.training
+from adapter_workbench.experiments.ways import WAYS, UpdateContext
+from adapter_workbench.experiments.ways.update import UpdateLesson, learn_update
+from adapter_workbench.tasks.updating.label_map import LabelMap, unchanged
+from adapter_workbench.workbench.adapters.fit_record import Epoch, FitRecord
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import evaluate_split, predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import open_adapter, open_remapped
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FILLERS, FRUITS, SUBJECTS
 from tests.stages import adapted
-from workbench.adapters.fit_record import Epoch, FitRecord
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import evaluate_split, predict
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import open_adapter, open_remapped
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 OLD, NEW = ("animal", "fruit"), ("furniture", "fruit", "animal")  # the later version has another order, and one more
 WORDS = {"animal": SUBJECTS, "fruit": FRUITS, "furniture": "chair table lamp shelf sofa stool desk bench".split()}
@@ -135,8 +135,8 @@ def test_ways_that_need_no_old_rows_learn_from_none(
         assert len(task.splits["train"]) == len(lesson.task.splits["train"])
         return FitRecord((Epoch(1, 0.0, 0.0, 0.0),), 1, 0.0, 1, 0.0, None, 1)
 
-    monkeypatch.setattr(workbench.training, "fit", fit)
-    monkeypatch.setattr("workbench.training.lesson.fit", fit)
+    monkeypatch.setattr(adapter_workbench.workbench.training, "fit", fit)
+    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", fit)
     update = how(lesson, way)
     made(update, AdapterStore(tmp_path))
     assert read >= lesson.new_rows
@@ -295,7 +295,7 @@ class Scissors(Silent):
 def test_an_update_that_was_cut_off_goes_on_to_the_same_adapter(
     way: str, lesson: UpdateLesson, store: AdapterStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.training.best_epoch.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("adapter_workbench.workbench.training.best_epoch.CHECKPOINT_SECONDS", 0.0)
     update, other = how(lesson, way), AdapterStore(tmp_path / "store")
     each = BUDGET.updates(len(lesson.task.splits["train"])) // BUDGET.epochs
     with pytest.raises(Cut):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.engine.piece import Site
-from experiments.studies.core import widening
-from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose
-from experiments.studies.core.widening import OUTWARD, candidates, is_enclosed
-from experiments.workspace import Workspace
-from workbench.machine.listener import Silent
+from adapter_workbench.experiments.engine.piece import Site
+from adapter_workbench.experiments.studies.core import widening
+from adapter_workbench.experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose
+from adapter_workbench.experiments.studies.core.widening import OUTWARD, candidates, is_enclosed
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.machine.listener import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

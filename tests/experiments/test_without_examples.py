@@ -8,22 +8,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.api import Workbench
-from experiments.gating.contest import contest
-from experiments.gating.registry import rival
-from experiments.gating.takeover import Takeover
-from experiments.reporting.mlflow_run import run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.studies.compositions.figures import scores_by_shots
-from experiments.studies.compositions.present import present
-from experiments.studies.compositions.record import PICKS
-from experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.gating.contest import contest
+from adapter_workbench.experiments.gating.registry import rival
+from adapter_workbench.experiments.gating.takeover import Takeover
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
+from adapter_workbench.experiments.studies.compositions.present import present
+from adapter_workbench.experiments.studies.compositions.record import PICKS
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.workbench.errors import GateError, InputError
+from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.messages import naming
 from tests.runs import pieces
 from tests.streams import task_files
-from workbench.errors import GateError, InputError
-from workbench.machine.listener import Silent
 
 RECIPE = """name: tiny-words
 description: made in tests

@@ -13,12 +13,12 @@ import torch
 
 pytest.importorskip("greenlet", reason="the package greenlet is not installed")
 
-from experiments.engine.workers.worker_actor import WorkerActor, compute_with
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.worker_actor import WorkerActor, compute_with
+from adapter_workbench.experiments.workspace import Workspace
 from tests.toy_pieces import ToyPiece
 
 if TYPE_CHECKING:
-    from experiments.engine.piece import Site
+    from adapter_workbench.experiments.engine.piece import Site
 
 
 def test_libraries_stay_out_of_garbage_collection() -> None:

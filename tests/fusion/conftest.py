@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fusion.target.composition import Request
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.task import Task
 from tests.fusion_sources import request_for, train_sources
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.task import Task
 
 
 @pytest.fixture(scope="session")

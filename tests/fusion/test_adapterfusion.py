@@ -14,25 +14,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fusion.methods.adapterfusion import COMPOSITION, Settings, attention_weights
-from fusion.target.composition import Composed, Request
-from fusion.target.target import model_on
+from adapter_workbench.fusion.methods.adapterfusion import COMPOSITION, Settings, attention_weights
+from adapter_workbench.fusion.target.composition import Composed, Request
+from adapter_workbench.fusion.target.target import model_on
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import evaluate, run
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.device import Precision
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
+from adapter_workbench.workbench.methods.libraries.adapterfusion import LIBRARY, FusionConfig, value_matrices
+from adapter_workbench.workbench.methods.methods.adapterfusion import penalty
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import evaluate, run
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.device import Precision
-from workbench.machine.listener import Silent
-from workbench.methods import card
-from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.methods.libraries.adapterfusion import LIBRARY, FusionConfig, value_matrices
-from workbench.methods.methods.adapterfusion import penalty
-from workbench.methods.task import Task
-from workbench.training import Lesson, learn
 
 
 @pytest.fixture(scope="module")

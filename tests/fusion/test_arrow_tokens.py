@@ -15,23 +15,23 @@ from peft import ArrowConfig, create_arrow_model
 from torch import Tensor
 from transformers import AutoModel
 
-from fusion.composing.fuse import fuse, keep_composition
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Request
+from adapter_workbench.fusion.composing.fuse import fuse, keep_composition
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.libraries.arrow import LIBRARY, ROUTER, experts
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
-from workbench.adapters.adapter_folder import CONFIG
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries.arrow import LIBRARY, ROUTER, experts
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.training import Lesson, learn
 
 NAME = "arrow-tokens"
 

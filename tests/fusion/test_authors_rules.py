@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fusion.methods import COMPOSITIONS
-from fusion.updates.lowrank import LowRank, Update
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.updates.lowrank import LowRank, Update
+from adapter_workbench.workbench.errors import InputError
 from tests.updates import dense
-from workbench.errors import InputError
 
 SHAPES = {"layer.0.query": (14, 12), "layer.0.up": (20, 12), "layer.1.query": (14, 12)}
 SIZES = {"layer.0.query": 1.0, "layer.0.up": 0.2, "layer.1.query": 3.0}  # modules change by different amounts
@@ -51,7 +51,7 @@ def merged(
     method: str, updates: Sequence[Update] = UPDATES, weights: Sequence[float] | None = None, **given: Any
 ) -> dict[str, Tensor]:
     own = COMPOSITIONS.get(method).settings(**given)
-    module = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}")
+    module = importlib.import_module(f"adapter_workbench.fusion.methods.{method.replace('-', '_')}")
     return dense(module.merge(updates, weights or [1.0] * len(updates), own, 0).update)
 
 

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fusion.composing.compatibility import reasons, require_compatible, why_unfit
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.extras import require_installed
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries import NEEDS
-from workbench.methods.methods import METHODS, trained_methods
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
+from adapter_workbench.fusion.composing.compatibility import reasons, require_compatible, why_unfit
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import require_installed
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.libraries import NEEDS
+from adapter_workbench.workbench.methods.methods import METHODS, trained_methods
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @pytest.fixture(scope="module")

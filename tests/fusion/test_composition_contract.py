@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Composed, CompositionSettings, Request
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Composed, CompositionSettings, Request
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
 from tests.fusion_sources import hidden, request_for, train_sources
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
 
 METHOD_OF = {"peft": "lora", "adapters": "pfeiffer", "plain": "head"}  # whose adapters stand for a library
 CASES = [(name, library) for name in COMPOSITIONS.names() for library in COMPOSITIONS.get(name).libraries]

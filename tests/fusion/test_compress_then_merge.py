@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fusion.methods import compress_then_merge
-from fusion.updates.lowrank import LowRank, Merged, Update, largest_rank
+from adapter_workbench.fusion.methods import compress_then_merge
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update, largest_rank
 from tests.updates import cut, dense
 
 SHAPES = {"layer.0.query": (14, 12), "layer.0.up": (20, 12), "layer.1.query": (14, 12)}

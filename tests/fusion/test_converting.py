@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from fusion.composing.converting import as_lora
-from fusion.updates import lora
+from adapter_workbench.fusion.composing.converting import as_lora
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.probes._weights import changes
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.fusion_sources import BUDGET
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import predict
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.probes._weights import changes
-from workbench.training import Lesson, learn
 
 Train = Callable[[str], StoredAdapter]
 

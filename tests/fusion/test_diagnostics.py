@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from fusion.diagnosis import interference
-from fusion.diagnosis.chance import against_chance
-from fusion.diagnosis.diagnostics import Diagnostics, diagnose
-from fusion.updates.lowrank import LowRank, Update
-from workbench.errors import InputError
+from adapter_workbench.fusion.diagnosis import interference
+from adapter_workbench.fusion.diagnosis.chance import against_chance
+from adapter_workbench.fusion.diagnosis.diagnostics import Diagnostics, diagnose
+from adapter_workbench.fusion.updates.lowrank import LowRank, Update
+from adapter_workbench.workbench.errors import InputError
 
 SHAPES = {"query": (20, 24), "up": (30, 20)}
 RANKS = (3, 2, 4)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-import fusion.methods.evolve as evolve
-from fusion.target.composition import Composed, Request
-from fusion.target.searching import target_loss
-from fusion.target.target import model_on
-from fusion.updates import lora
+import adapter_workbench.fusion.methods.evolve as evolve
+from adapter_workbench.fusion.target.composition import Composed, Request
+from adapter_workbench.fusion.target.searching import target_loss
+from adapter_workbench.fusion.target.target import model_on
+from adapter_workbench.fusion.updates import lora
 from tests.fusion_sources import hidden
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

@@ -13,9 +13,9 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from fusion.routing.class_moments import covariance
-from fusion.routing.routers import ROUTERS, Part, Query, Router, learned, ranpac
-from workbench.errors import InputError
+from adapter_workbench.fusion.routing.class_moments import covariance
+from adapter_workbench.fusion.routing.routers import ROUTERS, Part, Query, Router, learned, ranpac
+from adapter_workbench.workbench.errors import InputError
 
 HIDDEN = 6
 Examples = tuple[NDArray[np.float32], NDArray[np.int64]]

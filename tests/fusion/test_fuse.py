@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fusion.composing.fuse import (
+from adapter_workbench.fusion.composing.fuse import (
     FITTED,
     OWN,
     TRAINED,
@@ -18,21 +18,21 @@ from fusion.composing.fuse import (
     keep_composition,
     name_with_revisions,
 )
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Request
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.fusion_sources import BUDGET, other_source, request_for, train_sources
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import evaluate
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.training import Lesson, learn
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_processes_that_share_a_fit_and_other_versions_give_another_adapter(
     ids = {composition_id("warm-start", request, settings)}
     monkeypatch.setenv("WORLD_SIZE", "2")  # each process takes a batch of its own
     ids.add(composition_id("warm-start", request, settings))
-    monkeypatch.setattr("fusion.composing.fuse.versions", lambda: {"torch": "2.0"})
+    monkeypatch.setattr("adapter_workbench.fusion.composing.fuse.versions", lambda: {"torch": "2.0"})
     ids.add(composition_id("warm-start", request, settings))
     assert len(ids) == 3
 

@@ -11,9 +11,9 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fusion.target.fitted_by_folds import FOLDS, assign_folds, fit_head_by_folds
-from fusion.target.fitted_head import ABSENT, GRID, FittedHead, fit, fit_head
-from workbench.errors import InputError, TrainingError
+from adapter_workbench.fusion.target.fitted_by_folds import FOLDS, assign_folds, fit_head_by_folds
+from adapter_workbench.fusion.target.fitted_head import ABSENT, GRID, FittedHead, fit, fit_head
+from adapter_workbench.workbench.errors import InputError, TrainingError
 
 
 def blobs(labels: int, size: int, seed: int = 0, spread: float = 2.0) -> tuple[np.ndarray, np.ndarray]:

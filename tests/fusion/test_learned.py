@@ -14,28 +14,28 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import fusion.target.target
-from fusion.composing.fuse import name_with_revisions
-from fusion.methods import COMPOSITIONS, adamerging, fisher, mix, regmean, warm_start
-from fusion.target.composition import Request
-from fusion.target.mixing import Mixture, mixture
-from fusion.target.target import begin, train
-from fusion.updates.lora import PREFIX
-from fusion.updates.lowrank import weighted_sum
+import adapter_workbench.fusion.target.target
+from adapter_workbench.fusion.composing.fuse import name_with_revisions
+from adapter_workbench.fusion.methods import COMPOSITIONS, adamerging, fisher, mix, regmean, warm_start
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.fusion.target.mixing import Mixture, mixture
+from adapter_workbench.fusion.target.target import begin, train
+from adapter_workbench.fusion.updates.lora import PREFIX
+from adapter_workbench.fusion.updates.lowrank import weighted_sum
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.adapters.fit_record import Epoch
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError, TrainingError, UnknownNameError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, Adaptation
+from adapter_workbench.workbench.methods.methods.lora import Settings as LoraSettings
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.elsewhere.architectures import write_base
 from tests.fusion_sources import BUDGET, TASKS, hidden, logits, other_source, request_for, train_sources
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.adapters.fit_record import Epoch
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError, TrainingError, UnknownNameError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import HEAD_FILE, Adaptation
-from workbench.methods.methods.lora import Settings as LoraSettings
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.training import Lesson, learn
 
 LEARNED = ("adapterfusion", "lorahub", "mix", "mix-search", "evolve", "regmean", "fisher", "adamerging", "warm-start")
 Batch = dict[str, torch.Tensor]
@@ -449,13 +449,13 @@ def test_warm_start_begins_as_the_composition(
     request_: Request, average: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    real = fusion.target.target.fit
+    real = adapter_workbench.fusion.target.target.fit
 
     def spy(model: Any, *rest: Any) -> Any:
         seen.append((hidden(model.body), logits(model)))
         return real(model, *rest)
 
-    monkeypatch.setattr(fusion.target.target, "fit", spy)
+    monkeypatch.setattr(adapter_workbench.fusion.target.target, "fit", spy)
     composed = warm_start.COMPOSITION.compose(request_, warm_start.Settings(rank=12))
     torch.testing.assert_close(seen[0][0], average, **CLOSE)
     plain = COMPOSITIONS.get("average")

@@ -12,26 +12,26 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Composed, Request
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Composed, Request
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Budget
 from tests.messages import naming
 from tests.sampled import waiting
 from tests.updates import dense
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor, nn
 
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 ARITHMETIC = """sum cat svd average ties dare dare-ties della breadcrumbs magmax magnitude negate opcm knots core-space
 tsv iso-c slerp nuslerp iso-cts subspace-boosting wudi star compress-then-merge""".split()

@@ -8,10 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fusion.updates.dense import randomised_svd
-from fusion.updates.lowrank import LowRank, Update, aligned, inner, largest_rank, norm, spectrum, stack, weighted_sum
+from adapter_workbench.fusion.updates.dense import randomised_svd
+from adapter_workbench.fusion.updates.lowrank import (
+    LowRank,
+    Update,
+    aligned,
+    inner,
+    largest_rank,
+    norm,
+    spectrum,
+    stack,
+    weighted_sum,
+)
+from adapter_workbench.workbench.errors import InputError
 from tests.updates import Lora, cut, dense, loras, modules, parts, weighted_loras
-from workbench.errors import InputError
 
 EPSILON = 2e-6  # some float32 roundings; everything between the factors is float64
 

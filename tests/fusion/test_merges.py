@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Arithmetic, uniform, weights_for
-from fusion.updates.lowrank import LowRank, Merged, Update, largest_rank
-from fusion.updates.pruning import elect, floor, floor_across
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Arithmetic, uniform, weights_for
+from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update, largest_rank
+from adapter_workbench.fusion.updates.pruning import elect, floor, floor_across
+from adapter_workbench.workbench.errors import InputError
 from tests.messages import naming
 from tests.updates import SHAPES, Lora, cut, dense, loras, modules, parts, weighted_loras
-from workbench.errors import InputError
 
 Drawn = tuple[list[Lora], list[float]]
 EXAMPLES = settings(max_examples=25, deadline=None)
@@ -29,7 +29,7 @@ EXAMPLES = settings(max_examples=25, deadline=None)
 
 def merge(method: str, drawn: Drawn, seed: int = 0, **given_settings: Any) -> Merged:
     own = COMPOSITIONS.get(method).settings(**given_settings)
-    module = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}")
+    module = importlib.import_module(f"adapter_workbench.fusion.methods.{method.replace('-', '_')}")
     merged: Merged = module.merge([source.read() for source in drawn[0]], drawn[1], own, seed)
     return merged
 
@@ -148,7 +148,7 @@ def test_slerp_keeps_the_norm_where_the_mean_shrinks() -> None:
     # two orthogonal updates of norm 1: half-way the mean has norm √½, the arc 1
     drawn = [{"m": LowRank(torch.eye(4)[:, [i]], torch.eye(4)[[i]])} for i in range(2)]
     own = COMPOSITIONS.get("slerp").settings()
-    module = importlib.import_module("fusion.methods.slerp")
+    module = importlib.import_module("adapter_workbench.fusion.methods.slerp")
     assert dense(module.merge(drawn, uniform(2), own, 0).update)["m"].norm() == pytest.approx(1.0)
 
 
@@ -161,7 +161,7 @@ def test_model_stock_draws_the_mean_back_by_the_angle(cosine: float, share: floa
     values, vectors = torch.linalg.eigh(gram)
     columns = vectors * values.clamp(min=0).sqrt()  # (3, 3), a row each
     drawn = [{"m": LowRank(row[:, None], torch.eye(4)[[0]])} for row in columns]
-    module = importlib.import_module("fusion.methods.model_stock")
+    module = importlib.import_module("adapter_workbench.fusion.methods.model_stock")
     pair = module.merge(drawn, uniform(3), COMPOSITIONS.get("model-stock").settings(), 0).update["m"]
     mean = sum(update["m"].b @ update["m"].a for update in drawn) / 3
     torch.testing.assert_close(pair.b @ pair.a, share * mean, atol=1e-5, rtol=1e-5)
@@ -217,7 +217,7 @@ def polar(columns: Tensor) -> Tensor:
 def test_tsv_of_one_task_twice_is_that_task() -> None:
     update: Update = {"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))}
     own = COMPOSITIONS.get("tsv").settings()
-    merged = importlib.import_module("fusion.methods.tsv").merge([update, update], [1.0, 1.0], own, 0)
+    merged = importlib.import_module("adapter_workbench.fusion.methods.tsv").merge([update, update], [1.0, 1.0], own, 0)
     torch.testing.assert_close(dense(merged.update)["m"], dense(update)["m"], rtol=1e-4, atol=1e-5)
 
 
@@ -319,7 +319,10 @@ def test_core_space_of_balanced_factors_does_not_depend_on_how_an_update_was_spl
     source, factored = ({"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))} for _ in range(2))
     mixing = torch.randn(3, 3)
     mixed = {"m": LowRank(factored["m"].b @ mixing, torch.linalg.inv(mixing) @ factored["m"].a)}
-    card, run = COMPOSITIONS.get("core-space"), importlib.import_module("fusion.methods.core_space").merge
+    card, run = (
+        COMPOSITIONS.get("core-space"),
+        importlib.import_module("adapter_workbench.fusion.methods.core_space").merge,
+    )
 
     def merged_twice(split: str) -> tuple[Tensor, Tensor]:
         own = card.settings(split=split)
@@ -488,7 +491,9 @@ def test_opcm_leaves_out_what_touches_directions_in_use(alpha: float) -> None:
         factor = math.hypot(*(float(delta.norm()) for delta in whole.values())) / (sum(size[: t + 1]) / (t + 1))
         merged = {name: delta / factor for name, delta in whole.items()}
     own = COMPOSITIONS.get("opcm").settings(alpha=alpha, rank=9, scale=1.5)
-    result = dense(importlib.import_module("fusion.methods.opcm").merge(updates, weights, own, 0).update)
+    result = dense(
+        importlib.import_module("adapter_workbench.fusion.methods.opcm").merge(updates, weights, own, 0).update
+    )
     for name, delta in result.items():
         torch.testing.assert_close(delta, 1.5 * merged[name], rtol=1e-5, atol=1e-5)
     total = math.hypot(*(float(delta.norm()) for delta in result.values()))
@@ -529,7 +534,7 @@ def test_the_floor_across_modules_of_float64_is_exact_to_the_last_bit() -> None:
 def test_updates_that_change_nothing_merge_to_nothing(method: str) -> None:
     update: Update = {"m": LowRank(torch.zeros(9, 3), torch.randn(3, 7))}
     own = COMPOSITIONS.get(method).settings()
-    module = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}")
+    module = importlib.import_module(f"adapter_workbench.fusion.methods.{method.replace('-', '_')}")
     assert not dense(module.merge([update, update], [1.0, 1.0], own, 0).update)["m"].any()
 
 
@@ -537,7 +542,7 @@ def test_random_merges_follow_the_seed_and_leave_the_global_generator_alone() ->
     update: Update = {"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))}
     for method in ("dare", "dare-ties", "della"):
         own = COMPOSITIONS.get(method).settings()
-        run = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}").merge
+        run = importlib.import_module(f"adapter_workbench.fusion.methods.{method.replace('-', '_')}").merge
         state = torch.get_rng_state()
         first, same, other = (dense(run([update], [1.0], own, seed).update)["m"] for seed in (0, 0, 1))
         assert torch.equal(first, same)
@@ -575,7 +580,7 @@ def test_weights_have_to_fit_the_sources() -> None:
 
 def test_what_has_no_meaning_is_refused() -> None:
     update: Update = {"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))}
-    slerp, tsv = (importlib.import_module(f"fusion.methods.{name}") for name in ("slerp", "tsv"))
+    slerp, tsv = (importlib.import_module(f"adapter_workbench.fusion.methods.{name}") for name in ("slerp", "tsv"))
     with pytest.raises(InputError, match=naming("slerp", "two sources, got 3")):
         slerp.merge([update] * 3, [1.0] * 3, slerp.COMPOSITION.settings(), 0)
     with pytest.raises(InputError, match="weights ≥ 0"):

@@ -9,16 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fusion.composing.fuse import composition_key, fuse
-from fusion.methods import warm_start
-from fusion.target.composition import Request
-from fusion.target.random_source import random_like
-from fusion.updates.lora import read
-from fusion.updates.lowrank import norm
+from adapter_workbench.fusion.composing.fuse import composition_key, fuse
+from adapter_workbench.fusion.methods import warm_start
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.fusion.target.random_source import random_like
+from adapter_workbench.fusion.updates.lora import read
+from adapter_workbench.fusion.updates.lowrank import norm
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
 from tests.fusion_sources import other_source, train_sources
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
 
 
 @pytest.fixture

@@ -10,24 +10,24 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from fusion.ranking import NOT_FINITE, RANKINGS, RankingRequest, Score, best_first
-from fusion.ranking.logme import log_evidence
-from fusion.ranking.trial import held_out
-from fusion.target.fitted_by_folds import assign_folds
-from fusion.target.fitted_head import GRID
+from adapter_workbench.fusion.ranking import NOT_FINITE, RANKINGS, RankingRequest, Score, best_first
+from adapter_workbench.fusion.ranking.logme import log_evidence
+from adapter_workbench.fusion.ranking.trial import held_out
+from adapter_workbench.fusion.target.fitted_by_folds import assign_folds
+from adapter_workbench.fusion.target.fitted_head import GRID
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
-from workbench.adapters.store import AdapterStore
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 if TYPE_CHECKING:
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
 
 
 def evidence_by_search(features: np.ndarray, answers: np.ndarray) -> float:

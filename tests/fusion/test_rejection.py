@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from fusion.routing.rejection import Rejection, floors, rejection
-from workbench.errors import InputError
+from adapter_workbench.fusion.routing.rejection import Rejection, floors, rejection
+from adapter_workbench.workbench.errors import InputError
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.2, 0.5])

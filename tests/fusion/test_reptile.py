@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from fusion.updates.lowrank import LowRank
-from fusion.updates.reptile import STEP, initialisation, shares
-from workbench.errors import InputError
+from adapter_workbench.fusion.updates.lowrank import LowRank
+from adapter_workbench.fusion.updates.reptile import STEP, initialisation, shares
+from adapter_workbench.workbench.errors import InputError
 
 
 def lora(seed: int, rank: int = 2) -> dict[str, LowRank]:

@@ -13,8 +13,8 @@ from datasets import Dataset, concatenate_datasets
 from scipy.special import softmax
 from torch import Tensor
 
-from fusion.routing.class_moments import covariance
-from fusion.routing.route import (
+from adapter_workbench.fusion.routing.class_moments import covariance
+from adapter_workbench.fusion.routing.route import (
     RoutingState,
     fit_part,
     load_part,
@@ -24,29 +24,29 @@ from fusion.routing.route import (
     route,
     save_part,
 )
-from fusion.routing.routed_texts import adapters_for_texts
-from fusion.routing.routers import ROUTERS, ProbabilitySettings, arrow, gates
-from fusion.routing.temperature import temperature
-from fusion.target.reader import by_module
-from fusion.updates import lora
-from fusion.updates.lowrank import LowRank
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.fusion.routing.routers import ROUTERS, ProbabilitySettings, arrow, gates
+from adapter_workbench.fusion.routing.temperature import temperature
+from adapter_workbench.fusion.target.reader import by_module
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import LowRank
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.backbone.feature_store import FEATURES
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.network import Network
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from tests.fusion_sources import train_sources
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import predict
-from workbench.backbone.feature_store import FEATURES
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.network import Network
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError, UnknownNameError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=4, batch_size=8, max_length=16, precision="fp32")
 # of 72 texts by chance a third; the features of a random backbone lie in a narrow cone, which cosines do not undo
@@ -374,7 +374,7 @@ def test_routers_of_loras_refuse_other_libraries_by_name(
 def test_what_cannot_be_routed_is_refused(
     adapters: tuple[StoredAdapter, ...], bottleneck: StoredAdapter, backbone: Backbone, llama: Path
 ) -> None:
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     with pytest.raises(InputError, match="no adapters"):
         require_routable("prototype", [], backbone)

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-import fusion.target.target
-from fusion.composing.fuse import composition_key, from_scratch, fuse, with_head
-from fusion.methods import COMPOSITIONS, mix, warm_start
-from fusion.target.composition import Request
-from fusion.updates.lora import layers
+import adapter_workbench.fusion.target.target
+from adapter_workbench.fusion.composing.fuse import composition_key, from_scratch, fuse, with_head
+from adapter_workbench.fusion.methods import COMPOSITIONS, mix, warm_start
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.fusion.updates.lora import layers
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.methods.lora import Settings as LoraSettings
+from adapter_workbench.workbench.methods.task import Task
 from tests.fusion_sources import logits, request_for, train_sources
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.methods import METHODS
-from workbench.methods.methods.lora import Settings as LoraSettings
-from workbench.methods.task import Task
 
 Starts = list[tuple[torch.Tensor, torch.Tensor]]
 
@@ -27,19 +27,19 @@ Starts = list[tuple[torch.Tensor, torch.Tensor]]
 def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
     """Head and logits of each model as its fit began."""
     seen: Starts = []
-    real = fusion.target.target.fit
+    real = adapter_workbench.fusion.target.target.fit
 
     def spy(model: Any, *rest: Any) -> Any:
         seen.append((model.head.weight.detach().clone(), logits(model)))
         return real(model, *rest)
 
-    monkeypatch.setattr(fusion.target.target, "fit", spy)
+    monkeypatch.setattr(adapter_workbench.fusion.target.target, "fit", spy)
     return seen
 
 
 def test_a_fresh_lora_begins_as_the_bare_backbone_under_its_fitted_head(request_: Request, starts: Starts) -> None:
     fresh = from_scratch(request_, "lora", LoraSettings())
-    bare = fusion.target.target.begin(request_.backbone.load(), request_)
+    bare = adapter_workbench.fusion.target.target.begin(request_.backbone.load(), request_)
     torch.testing.assert_close(starts[0][1], logits(bare.model), rtol=1e-4, atol=1e-4)  # B is 0 at first
     assert fresh.composed.facts == {
         "validation_before": bare.epoch.validation,
@@ -66,15 +66,15 @@ def test_a_random_head_is_the_same_for_all(request_: Request, starts: Starts) ->
 def test_what_harms_a_fresh_model_is_not_kept_either(
     method: str, head: Any, request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = fusion.target.target.begin
+    begin = adapter_workbench.fusion.target.target.begin
     models = []
 
-    def unbeatable(body: torch.nn.Module, request: Request) -> fusion.target.target.UntrainedModel:
+    def unbeatable(body: torch.nn.Module, request: Request) -> adapter_workbench.fusion.target.target.UntrainedModel:
         begun = begin(body, request)
         models.append(logits(begun.model))
         return replace(begun, epoch=replace(begun.epoch, validation=2.0))
 
-    monkeypatch.setattr(fusion.target.target, "begin", unbeatable)
+    monkeypatch.setattr(adapter_workbench.fusion.target.target, "begin", unbeatable)
     fresh = from_scratch(replace(request_, head=head), method, METHODS.get(method).settings(learning_rate=0.05))
     assert (fresh.record.best_epoch, fresh.record.validation) == (0, 2.0)
     assert torch.equal(logits(fresh.model), models[0])

@@ -11,18 +11,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fusion.methods import average
-from fusion.methods.scalearn import COMPOSITION, Settings
-from fusion.target.bottleneck import reduction_factor
-from fusion.target.composition import Request
-from fusion.target.scaled_outputs import ScaledOutputs, sources_side_by_side
-from fusion.target.target import model_on
+from adapter_workbench.fusion.methods import average
+from adapter_workbench.fusion.methods.scalearn import COMPOSITION, Settings
+from adapter_workbench.fusion.target.bottleneck import reduction_factor
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.fusion.target.scaled_outputs import ScaledOutputs, sources_side_by_side
+from adapter_workbench.fusion.target.target import model_on
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.task import Task
 from tests.fusion_sources import BUDGET, hidden, logits, request_for, train_sources
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods.task import Task
 
 LAYERS, HIDDEN, SOURCES, LABELS = 2, 32, 3, 2
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

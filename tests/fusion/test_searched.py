@@ -11,19 +11,19 @@ import pytest
 import torch
 from datasets import Dataset
 
-import fusion.methods.lorahub as lorahub
-import fusion.methods.mix_search as mix_search
-import fusion.target.target
-from fusion.methods import adamerging
-from fusion.target import fitted_head, searching
-from fusion.target.composition import Request
-from fusion.target.searching import SearchSettings, held_out_loss, search, target_loss
-from fusion.target.target import model_on
-from fusion.updates.lowrank import LowRank, Update, summed_factors
+import adapter_workbench.fusion.methods.lorahub as lorahub
+import adapter_workbench.fusion.methods.mix_search as mix_search
+import adapter_workbench.fusion.target.target
+from adapter_workbench.fusion.methods import adamerging
+from adapter_workbench.fusion.target import fitted_head, searching
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.fusion.target.searching import SearchSettings, held_out_loss, search, target_loss
+from adapter_workbench.fusion.target.target import model_on
+from adapter_workbench.fusion.updates.lowrank import LowRank, Update, summed_factors
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.task import Task
 from tests.fusion_sources import hidden
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
-from workbench.methods.task import Task
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 WEIGHTS = [0.5, -1.25, 0.75]
@@ -185,7 +185,7 @@ def test_a_language_model_s_loss_is_that_of_its_answers(llama: Any, request_: Re
     target = Task("words", "causal-lm", (), {"train": rows, "validation": rows, "test": rows}, "x", "made in tests")
     asked = replace(request_, backbone=backbone, target=target)
     model = model_on(asked, backbone.load())
-    assert not fusion.target.target.needs_head(model)
+    assert not adapter_workbench.fusion.target.target.needs_head(model)
     batch = model.kind.collate(backbone.tokenizer)(model.kind.encode(rows, backbone.tokenizer, 16))
     with torch.no_grad():
         wanted = AutoModelForCausalLM.from_pretrained(llama).eval()(**batch).loss.item()

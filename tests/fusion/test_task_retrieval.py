@@ -16,27 +16,27 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModel, GenerationConfig
 
-from fusion.composing.fuse import fuse, keep_composition
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Request
+from adapter_workbench.fusion.composing.fuse import fuse, keep_composition
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone.generation import language_model
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.backbone.transformers_api import cache_name
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.libraries.retrieval import LIBRARY, RetrievalSettings, Retriever
+from adapter_workbench.workbench.methods.libraries.retrieval import TASKS as EMBEDDINGS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.sampling import stratified_sample
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import toy
 from tests.fusion_sources import TASKS, hidden, train_sources
-from workbench.adapters.store import AdapterStore
-from workbench.backbone.generation import language_model
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.backbone.transformers_api import cache_name
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries.retrieval import LIBRARY, RetrievalSettings, Retriever
-from workbench.methods.libraries.retrieval import TASKS as EMBEDDINGS
-from workbench.methods.methods import METHODS
-from workbench.methods.sampling import stratified_sample
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 NAME = "task-retrieval"
 BERT_TEXTS = ["the cat often", "a plum very really quite", "horse"]

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from fusion.routing.routers import ROUTERS
-from fusion.routing.temperature import temperature
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.fusion.routing.temperature import temperature
 
 
 @pytest.mark.parametrize(("right", "size"), [(15, 2), (20, 2), (17, 3)])

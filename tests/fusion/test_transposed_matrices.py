@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fusion.methods import COMPOSITIONS
-from fusion.updates import lora
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.task import Task
 from tests.elsewhere.architectures import write_base
 from tests.fusion.test_composition_contract import composed_of
 from tests.fusion_sources import hidden, request_for, train_sources
 from tests.sampled import waiting
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.task import Task
 
 OF_PEFT = [name for name in COMPOSITIONS.names() if "peft" in COMPOSITIONS.get(name).libraries]
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Any, cast
 
-from experiments.engine.provenance import provenance
+from adapter_workbench.experiments.engine.provenance import provenance
+from adapter_workbench.workbench.files.atomic import write_whole
 from tests.fuzzing.watching import KINDS, cases_of
 from tests.fuzzing.worker import FINDING, LEFT, MOST
-from workbench.files.atomic import write_whole
 
 PATIENCE = 300.0  # seconds without a word after which a case counts as hanging
 STARTING = 600.0

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 from random import Random
 
+from adapter_workbench.workbench.adapters.manifest import MANIFEST
+from adapter_workbench.workbench.files.digest import digest, key
 from tests.fuzzing import weights
 from tests.fuzzing.promises import require_promises
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged, value
-from workbench.adapters.manifest import MANIFEST
-from workbench.files.digest import digest, key
 
 FILES = (MANIFEST, "adapter_config.json", "adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 EXPRESSIONS = (r"(\w+\.?)+!", r".*\.query", "(", "query|value", "all-linear", "", "**", r"(a|a)*$", "layer")

@@ -10,9 +10,9 @@ from tests.conftest import toy
 from tests.elsewhere.senders import drawn
 
 if TYPE_CHECKING:
-    from experiments.answers.http_server.service import Service
-    from experiments.workspace import Workspace
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 LONG = 30  # tokens of a generated answer
 
@@ -21,11 +21,11 @@ def keep_drawn(store: Any, backbone: Backbone, name: str, kind: str, seed: int) 
     """Put a LoRA with drawn weights into a store, under an id that its seed gives, and return its folder."""
     from dataclasses import replace
 
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.methods import METHODS
-    from workbench.methods.stored_model import describe, keep
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.methods import METHODS
+    from adapter_workbench.workbench.methods.stored_model import describe, keep
+    from adapter_workbench.workbench.settings.base import Budget
 
     made = toy(kind, 12)
     splits = dict(made.splits)
@@ -43,11 +43,11 @@ def keep_drawn(store: Any, backbone: Backbone, name: str, kind: str, seed: int) 
 
 def service_of(workspace: Workspace, names: list[str]) -> Service:
     """Return what answers with adapters of a workspace."""
-    from experiments.answers.http_server.metrics import Metrics
-    from experiments.answers.http_server.selection import select
-    from experiments.answers.http_server.service import Service
-    from workbench.machine.batch_queue import Batching
-    from workbench.machine.listener import Silent
+    from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+    from adapter_workbench.experiments.answers.http_server.selection import select
+    from adapter_workbench.experiments.answers.http_server.service import Service
+    from adapter_workbench.workbench.machine.batch_queue import Batching
+    from adapter_workbench.workbench.machine.listener import Silent
 
     def selected(served: Backbone | None = None) -> Any:
         return select(workspace, names, None, (), Silent(), served)

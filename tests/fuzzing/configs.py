@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from random import Random
 
+from adapter_workbench.workbench.errors import WorkbenchError
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged, value
 from tests.fuzzing.weights import asked
-from workbench.errors import WorkbenchError
 
 FILES = ("config.json", "config.json", "config.json", "tokenizer_config.json", "special_tokens_map.json")
 ADDED = (

@@ -20,14 +20,14 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+from adapter_workbench.workbench.files.atomic import UNFINISHED
+from adapter_workbench.workbench.files.cache import cache_folder
 from tests.damage import VIEWS
 from tests.fuzzing.counted import COUNTED
 from tests.fuzzing.sites import Site
 from tests.killed import Change, Clock, Files, contents, lived_until, run
 from tests.streams import write_recipe
 from tests.updating_folder import UPDATE, write_task
-from workbench.files.atomic import UNFINISHED
-from workbench.files.cache import cache_folder
 
 FEW = ["--set", "budget={epochs: 2, max_length: 16, precision: fp32, batch_size: 8, train_examples: 24}"]
 SPACE = ["--workspace", "space"]
@@ -111,8 +111,8 @@ def _everything_else_stands_still() -> Iterator[None]:
     """Let no clock run for versions of tasks, write checkpoints at each step, and do not wait for the disk."""
     with (
         _nothing_on_the_screen(),
-        mock.patch("tasks.updating.new_files.datetime", Clock),
-        mock.patch("workbench.training.best_epoch.CHECKPOINT_SECONDS", 0.0),
+        mock.patch("adapter_workbench.tasks.updating.new_files.datetime", Clock),
+        mock.patch("adapter_workbench.workbench.training.best_epoch.CHECKPOINT_SECONDS", 0.0),
         mock.patch("os.fsync", lambda descriptor: None),
     ):
         yield

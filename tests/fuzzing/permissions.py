@@ -16,12 +16,12 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+from adapter_workbench.workbench.files.atomic import UNFINISHED
 from tests.fuzzing.kills import FEW, FUSE, RUN, run_in
 from tests.fuzzing.promises import CODES, SECRET, Outcome, changes, command, content, require_no_control, require_short
 from tests.fuzzing.sites import Site
 from tests.read_only import read_only, with_modes
 from tests.streams import write_recipe
-from workbench.files.atomic import UNFINISHED
 
 SPACE = ["--workspace", "space"]
 TRAINED = ["--method", "lora", "--backbone", "BACKBONE", "--set", "learning_rate=0.02", *FEW, *SPACE]
@@ -158,8 +158,10 @@ def _without(random: Random, site: Site, folder: Path) -> Iterator[bool]:
 def _nothing_served() -> Iterator[None]:
     """Have servers end as soon as they listen."""
     with ExitStack() as stack:
-        stack.enter_context(mock.patch("experiments.answers.http_server.server.serve", lambda *_, **__: True))
-        stack.enter_context(mock.patch("experiments.cli.ui._serve", lambda *_, **__: None))
+        stack.enter_context(
+            mock.patch("adapter_workbench.experiments.answers.http_server.server.serve", lambda *_, **__: True)
+        )
+        stack.enter_context(mock.patch("adapter_workbench.experiments.cli.ui._serve", lambda *_, **__: None))
         stack.enter_context(mock.patch("os.fsync", lambda descriptor: None))
         yield
 

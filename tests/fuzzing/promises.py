@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from workbench.errors import InputError, WorkbenchError
+from adapter_workbench.workbench.errors import InputError, WorkbenchError
 
 CANARY = "canary"
 MODULES = ("evil", "pip", "mlflow_plugin", "megatron")  # beside the files; each leaves the canary behind when imported
@@ -35,7 +35,7 @@ class Outcome:
 
 def command(*arguments: str) -> Outcome:
     """Run ``workbench …`` in this process; an exception that is no exit of the command line's is not caught."""
-    from experiments.cli import main
+    from adapter_workbench.experiments.cli import main
 
     out, err = io.StringIO(), io.StringIO()
     with (

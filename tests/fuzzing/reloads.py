@@ -21,9 +21,9 @@ CHANGES, ASKING = 4, 2
 
 def case(site: Site, random: Random) -> bool:
     """Change adapters while requests are answered; each answer has to be one that some adapter of its name gives."""
-    from experiments.answers.http_server.app import application
-    from experiments.answers.http_server.limits import Limits
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.answers.http_server.app import application
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.workspace import Workspace
 
     root = site.folder / "reloaded"
     shutil.rmtree(root, ignore_errors=True)

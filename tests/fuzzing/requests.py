@@ -136,14 +136,14 @@ def _body(random: Random, bodies: tuple[Any, ...]) -> bytes:
 @cache
 def _client(root: Path, site: Site, continues: bool) -> TestClient:
     """Return a client of an application that serves an undamaged adapter: of labels, or one that continues texts."""
-    from experiments.answers.http_server.app import application
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.metrics import Metrics
-    from experiments.answers.http_server.selection import select
-    from experiments.answers.http_server.service import Service
-    from experiments.workspace import Workspace
-    from workbench.machine.batch_queue import Batching
-    from workbench.machine.listener import Silent
+    from adapter_workbench.experiments.answers.http_server.app import application
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+    from adapter_workbench.experiments.answers.http_server.selection import select
+    from adapter_workbench.experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.batch_queue import Batching
+    from adapter_workbench.workbench.machine.listener import Silent
 
     adapter = site.continuing_adapter if continues else site.adapter
     workspace = Workspace(site.continuing if continues else site.served)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.machine.extras import installed_version
+from adapter_workbench.workbench.machine.extras import installed_version
 
 LABELS = ("a", "b", "c")
 SEED = 5

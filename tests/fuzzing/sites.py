@@ -11,13 +11,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from unittest import mock
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
 from tests.conftest import toy
 from tests.fuzzing.promises import SECRET, importable, write_canaries
 from tests.fuzzing.senders import WRITERS, SentFolder, sent_folder
 from tests.streams import write_recipe
 from tests.tiny_models import write_bert, write_llama, write_t5
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
 
 SECRETS = ("HF_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 UNSET = ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI")
@@ -82,12 +82,12 @@ class Site:
 
 
 def _fresh_lora(backbone: Backbone, kind: str, workspace: Path) -> Path:
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.adapters.store import AdapterStore
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.methods import METHODS
-    from workbench.methods.stored_model import describe, keep
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.methods import METHODS
+    from adapter_workbench.workbench.methods.stored_model import describe, keep
+    from adapter_workbench.workbench.settings.base import Budget
 
     task = toy(kind)
     adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32")
@@ -112,8 +112,8 @@ def site(root: Path) -> Iterator[Site]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
         stack.enter_context(mock.patch("tempfile.tempdir", str(root / "tmp")))
-        stack.enter_context(mock.patch("workbench.backbone.prompts.SECONDS", 0.3))
-        stack.enter_context(mock.patch("workbench.backbone.module_patterns.SECONDS", 0.3))
-        stack.enter_context(mock.patch("workbench.backbone.tokenizer_bounds.SECONDS", 1.0))
+        stack.enter_context(mock.patch("adapter_workbench.workbench.backbone.prompts.SECONDS", 0.3))
+        stack.enter_context(mock.patch("adapter_workbench.workbench.backbone.module_patterns.SECONDS", 0.3))
+        stack.enter_context(mock.patch("adapter_workbench.workbench.backbone.tokenizer_bounds.SECONDS", 1.0))
         stack.enter_context(importable(made.folder))
         yield made

@@ -24,9 +24,9 @@ WHOLE = b"[DONE]"
 
 def case(site: Site, random: Random) -> bool:
     """Stream answers to several clients, end the server in between, and see how each stream and the server ended."""
-    from experiments.answers.http_server import address
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.server import serve
+    from adapter_workbench.experiments.answers.http_server import address
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.server import serve
 
     service, started = service_of(_workspace(site), []), Event()
     limits = Limits(seconds=random.choice([1.0, 5.0, 30.0]))
@@ -57,8 +57,8 @@ def case(site: Site, random: Random) -> bool:
 
 
 def _workspace(site: Site) -> Any:
-    from experiments.workspace import Workspace
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     workspace = Workspace(site.root / "whole" / "generating")
     if not workspace.adapters.ids():

@@ -17,12 +17,12 @@ from unittest import mock
 
 import yaml
 
-from tasks.task_file.task_file import TaskFile
+from adapter_workbench.tasks.task_file.task_file import TaskFile
+from adapter_workbench.workbench.errors import AssetError
+from adapter_workbench.workbench.files.cache import cache_folder
 from tests.fuzzing.promises import require_promises
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged, value
-from workbench.errors import AssetError
-from workbench.files.cache import cache_folder
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 ROWS = "text,label\n" + "".join(f"the cat {number},{('first', 'second')[number % 2]}\n" for number in range(40))
@@ -142,7 +142,10 @@ def published(*, is_online: bool) -> Iterator[None]:
             raise AssetError(f"cannot download {file.path}: no network", where="github")
         return CONTENT
 
-    with mock.patch("workbench.files.wheel._download", download), mock.patch("tasks.sources.github._download", get):
+    with (
+        mock.patch("adapter_workbench.workbench.files.wheel._download", download),
+        mock.patch("adapter_workbench.tasks.sources.github._download", get),
+    ):
         yield
 
 

@@ -6,13 +6,13 @@ import copy
 from random import Random
 from typing import Any
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.prompts import end_token, prompts
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import WorkbenchError
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import damaged, text, value
-from workbench.backbone.names import open_backbone
-from workbench.backbone.prompts import end_token, prompts
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import WorkbenchError
 
 PUBLISHED = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"

@@ -7,15 +7,15 @@ from random import Random
 
 from datasets import Dataset
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.tokenizing import texts_of, tokenise
+from adapter_workbench.workbench.errors import WorkbenchError
+from adapter_workbench.workbench.methods.kinds import KINDS
 from tests.fuzzing import tokenizer_grammar as grammar
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged
 from tests.tokenizer_parts import GIVES_UP, RARE
-from workbench.backbone.names import open_backbone
-from workbench.backbone.tokenizing import texts_of, tokenise
-from workbench.errors import WorkbenchError
-from workbench.methods.kinds import KINDS
 
 PLAIN = ["the cat", "", "  \n", "a" * 300 + "!", "1,2,3,4,5,6,7,8,9,10,11,12", "語é\u202e\x00", "[CLS] [SEP] [PAD]"]
 STRANGE = [

@@ -9,12 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from adapter_workbench.workbench.errors import WorkbenchError
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.tokenizers import PLAIN, STRANGE, put_through
 from tests.fuzzing.values import changed, damaged, text, value
 from tests.tiny_models import WORDS
-from workbench.errors import WorkbenchError
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 ODD = (

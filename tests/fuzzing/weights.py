@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import WorkbenchError
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged, text
-from workbench.backbone.names import open_backbone
-from workbench.errors import WorkbenchError
 
 TYPES = (torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.int64, torch.bool, torch.complex64)
 NUMBERS = (float("nan"), float("inf"), -float("inf"), 1e38, 0.0)

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.methods.stored_model import backbone_of, open_adapter
 from tests.elsewhere.senders import TEXTS
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.methods.stored_model import backbone_of, open_adapter
 
 
 def said_by(model: Any, tokenizer: Any) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from experiments.engine.provenance import provenance
+from adapter_workbench.experiments.engine.provenance import provenance
 from tests.neighbours.compared import Compared, kept
 from tests.neighbours.environments import ROOT
 

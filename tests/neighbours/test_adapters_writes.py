@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.machine.extras import installed_version
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import classified, config_of, sent_by_adapters, taken
 from tests.neighbours.compared import Compared, installed, keep
 from tests.neighbours.language_models import largest
-from workbench.machine.extras import installed_version
 
 METHODS: Mapping[str, Mapping[str, Any]] = {  # the package's name of a config → fields of it
     "seq_bn": {},

@@ -15,14 +15,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from experiments.answers.server_lora import write_server_lora
+from adapter_workbench.experiments.answers.server_lora import write_server_lora
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.standard_model import save_standard
+from adapter_workbench.workbench.backbone.names import open_backbone
 from tests.exported_adapters import adapter_of
 from tests.neighbours.compared import Compared, keep
 from tests.neighbours.environments import BUILT, ROOT, Environment, environment
 from tests.tiny_models import SIZES, WORDS
-from workbench.adapters.store import AdapterStore
-from workbench.answering.standard_model import save_standard
-from workbench.backbone.names import open_backbone
 
 PROGRAM = ROOT / "tests" / "neighbours" / "reads_gguf.py"
 PACKAGE, VERSION = "llama-cpp-python", "0.3.36"  # its source has llama.cpp's own, with the programs that convert

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
 from tests.elsewhere.senders import TEXTS
 from tests.neighbours.compared import Compared, keep
 from tests.neighbours.environments import Environment, environment
 from tests.neighbours.language_models import largest, said_here, said_of
 from tests.tiny_models import WORDS
-from workbench.backbone.model_folder import ITSELF
 
 REQUIREMENTS = (
     *("--no-deps", "llamafactory==0.9.5", "trl==0.24.0", "peft==0.18.1", "accelerate==1.11.0", "datasets==4.0.0"),

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter
 from tests.harness_tasks import ROWS, choices_config, words_config, write_task
 from tests.neighbours.compared import Compared, keep
 from tests.neighbours.environments import environment
 from tests.served import Server, chatting_workspace, opened_by_task, own_answer, serving
-from workbench.answering.predictor import OpenedAdapter
 
 pytestmark = [pytest.mark.neighbour]
 pytest.importorskip("lm_eval", reason="the package lm-eval is not installed")
 
-from workbench.answering.harness.language_model import AdaptedLM
-from workbench.answering.harness.loading import load_tasks, scores, single_scores
-from workbench.answering.harness.task_files import own_task
+from adapter_workbench.workbench.answering.harness.language_model import AdaptedLM
+from adapter_workbench.workbench.answering.harness.loading import load_tasks, scores, single_scores
+from adapter_workbench.workbench.answering.harness.task_files import own_task
 
 TASK = "copying"
 KEY = "0123456789abcdef"

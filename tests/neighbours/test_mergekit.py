@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.neighbours.compared import Compared, keep
 from tests.neighbours.environments import Environment, environment
 from tests.neighbours.language_models import largest, said_here
-from workbench.backbone.model_folder import ITSELF
 
 RECIPES: dict[str, dict[str, Any]] = {
     "linear": {"merge_method": "linear", "parameters": {"weight": 0.5}},

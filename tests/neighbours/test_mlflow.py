@@ -19,13 +19,13 @@ from typing import Any
 import psutil
 import pytest
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.mlflow.address import VARIABLE, tracking_uri
 from tests.conftest import Call, environment
 from tests.mlflow_server import PASSWORD, USER, Server, stored
 from tests.neighbours import environments
 from tests.neighbours.compared import Compared, installed, keep
 from tests.streams import write_recipe, write_tasks
-from workbench.mlflow.address import VARIABLE, tracking_uri
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 TEXTS = ["the cat often", "a plum very", "some horse this"]

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from peft import LoraConfig
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.elsewhere.sender_class import CLASSES
+from adapter_workbench.workbench.answering.for_peft.oldest import OF_KEY, OF_TYPE
+from adapter_workbench.workbench.answering.for_peft.task_class import TASK_TYPES
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
 from tests.elsewhere.senders import imported, sent_by_peft
 from tests.exported_adapters import METHODS_OF_PEFT, Exported, adapter_of, exported
 from tests.neighbours import compared, reads_exports
 from tests.neighbours.compared import Compared
 from tests.neighbours.environments import ROOT, environment
 from tests.tiny_models import write_bert, write_llama, write_t5
-from workbench.adapters.store import AdapterStore
-from workbench.answering.elsewhere.sender_class import CLASSES
-from workbench.answering.for_peft.oldest import OF_KEY, OF_TYPE
-from workbench.answering.for_peft.task_class import TASK_TYPES
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
 
 PROGRAM = ROOT / "tests" / "neighbours" / "reads_exports.py"
 ON = {  # kind → tiny model, pooling

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter
 from tests.neighbours.compared import Compared, keep
 from tests.neighbours.environments import environment
 from tests.served import Server, chatting_workspace, opened_by_task, own_answer, serving
-from workbench.answering.predictor import OpenedAdapter
 
 pytestmark = pytest.mark.neighbour
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
 from tests.elsewhere.senders import answers_here, imported, sent_by_peft
 from tests.elsewhere.test_added_words import FORMS, off_by, said_here, said_there, sent
 from tests.elsewhere.test_from_peft import CASES

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 from tests.conftest import Call
 from tests.elsewhere.senders import TEXTS
 from tests.neighbours.compared import Compared, keep
 from tests.neighbours.environments import Environment, environment
 from tests.streams import write_tasks
-from workbench.answering.predictor import OpenedAdapter
-from workbench.backbone.model_folder import ITSELF
-from workbench.methods.stored_model import backbone_of
 
 TRAIN = """
 import json, random, sys

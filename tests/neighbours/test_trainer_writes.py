@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
 from tests.elsewhere.senders import answers, answers_here
 from tests.elsewhere.test_trainers import trained
 from tests.elsewhere.test_whole_models import LABELS

@@ -10,12 +10,12 @@ import pytest
 import torch
 from datasets import Dataset
 
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.backbone.names import open_backbone
 from tests.elsewhere.senders import TEXTS
 from tests.elsewhere.test_trainers import STEP
 from tests.neighbours.compared import Compared, installed, keep
 from tests.neighbours.language_models import largest, said_by, said_here
-from workbench.backbone.model_folder import ITSELF
-from workbench.backbone.names import open_backbone
 
 pytestmark = [
     pytest.mark.acceptance,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.loading import registry
-from workbench.methods.task import Task
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.methods.task import Task
 
 
 @pytest.fixture

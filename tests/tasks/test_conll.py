@@ -9,13 +9,13 @@ from random import Random
 
 import pytest
 
-from tasks.reading import conll, formats
-from tasks.reading.dialect import Dialect, DialectSettings
+from adapter_workbench.tasks.reading import conll, formats
+from adapter_workbench.tasks.reading.dialect import Dialect, DialectSettings
+from adapter_workbench.workbench.errors import DataError, InputError
+from adapter_workbench.workbench.methods.kinds.token_classification import _entities, is_bio
 from tests.conftest import Call
 from tests.fuzzing.values import damaged
 from tests.messages import lacks, naming
-from workbench.errors import DataError, InputError
-from workbench.methods.kinds.token_classification import _entities, is_bio
 
 # CoNLL-2003: word, part of speech, chunk, entity (IOB1: `I-` begins an entity, `B-` parts two that touch)
 CONLL_2003 = """-DOCSTART- -X- -X- O

@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import data_at
-from tasks.drafting.guess import GivenColumns
-from tasks.loading import registry
-from tasks.reading import formats
-from tasks.reading.delimited import frame_of
-from tasks.reading.dialect import Dialect, DialectSettings, in_words
-from tasks.reading.sniffing import sniff
-from tasks.rows.column_traits import traits_of
+from adapter_workbench.tasks.drafting.draft import draft, write
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.drafting.guess import GivenColumns
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.reading.delimited import frame_of
+from adapter_workbench.tasks.reading.dialect import Dialect, DialectSettings, in_words
+from adapter_workbench.tasks.reading.sniffing import sniff
+from adapter_workbench.tasks.rows.column_traits import traits_of
+from adapter_workbench.workbench.errors import DataError, InputError
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.conftest import Call
 from tests.messages import lacks, naming
-from workbench.errors import DataError, InputError
-from workbench.methods.task import SPLITS, Task
 
 TEXTS = [
     "nice, but small; really",
@@ -236,7 +236,7 @@ def test_rows_that_were_swallowed_are_pointed_out(call: Call, folder: Path) -> N
 
 
 def test_texts_of_fifty_times_the_median_length_are_pointed_out(load: Callable[..., Task], call: Call) -> None:
-    from tasks.drafting.check import check
+    from adapter_workbench.tasks.drafting.check import check
 
     rows = ["text,label", *(f"text {n},{'ab'[n % 2]}" for n in range(40)), f"{'long ' * 100},a"]
     task = load("files: {data: rows.csv}\ncolumns: {text: text}", rows)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tasks.reading.encodings import encoding_of, explained_share
+from adapter_workbench.tasks.reading.encodings import encoding_of, explained_share
 
 TEXTS = {
     "German": ("cp1252", "Größe und Tür passen nicht|Über den Wolken ist es schön|Das Gerät läuft nicht mehr"),

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tasks.loading import registry
-from workbench.errors import AssetError, SettingsError
-from workbench.methods.task import Task
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import AssetError, SettingsError
+from adapter_workbench.workbench.methods.task import Task
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ADDRESS = f"https://raw.githubusercontent.com/owner/data/{COMMIT}/of/it/rows%201.json"

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.rows.hidden_characters import hidden_in, look
-from tasks.rows.label_spellings import sentence, spellings_of_one
+from adapter_workbench.tasks.rows.hidden_characters import hidden_in, look
+from adapter_workbench.tasks.rows.label_spellings import sentence, spellings_of_one
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import Call
 from tests.elsewhere.senders import sent_by_peft
 from tests.messages import lacks
-from workbench.methods.task import Task
 
 Load = Callable[..., Task]
 FILES = "files: {data: rows.csv}\ncolumns: {text: text}"

@@ -17,17 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import data_at
-from tasks.drafting.guess import GivenColumns
-from tasks.loading import registry
-from tasks.reading import formats, text_files
-from tasks.reading.dialect import DialectSettings
-from tasks.reading.table_size import filled_enough
+from adapter_workbench.tasks.drafting.draft import draft, write
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.drafting.guess import GivenColumns
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.reading import formats, text_files
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.reading.table_size import filled_enough
+from adapter_workbench.workbench.errors import DataError, InputError
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.conftest import Call
 from tests.messages import lacks, naming
-from workbench.errors import DataError, InputError
-from workbench.methods.task import SPLITS, Task
 
 LINES = "text,label\n" + "".join(f"text number {n},{'ab'[n % 2]}\n" for n in range(40))
 JSON = [json.dumps({"text": f"text {n}", "label": "ab"[n % 2]}) for n in range(40)]
@@ -353,7 +353,7 @@ def test_more_cells_than_fit_in_memory(suffix: str, folder: Path, monkeypatch: p
     path, frame = folder / f"rows.{suffix}", pd.DataFrame({"text": ["a"] * 400, "label": ["b"] * 400})
     frame.to_parquet(path) if suffix == "parquet" else frame.to_json(path, orient="records", lines=True)
     assert len(formats.read(path)) == 400
-    monkeypatch.setattr("tasks.reading.table_size.MOST_CELLS", 799)
+    monkeypatch.setattr("adapter_workbench.tasks.reading.table_size.MOST_CELLS", 799)
     with pytest.raises(DataError, match="there are 400 rows of 2 columns"):
         formats.read(path)
 

@@ -10,11 +10,11 @@ import datasets
 import pytest
 from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
-from tasks.drafting.found_data import data_at
-from tasks.sources import hub
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.sources import hub
+from adapter_workbench.workbench.errors import InputError
 from tests.conftest import Call
 from tests.messages import lacks, naming
-from workbench.errors import InputError
 
 CANARY = "canary"
 COLUMNS = "columns: {text: text, label: label}"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.loading import registry
-from tasks.rows.duplicates import text_keys
-from workbench.methods.task import SPLITS, Task
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "experiments" / "recipes" / "hundred-tasks.yaml"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.reading import formats
-from tasks.reading.dialect import DialectSettings
+from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.reading.dialect import DialectSettings
+from adapter_workbench.workbench.errors import DataError, InputError
 from tests.messages import naming
-from workbench.errors import DataError, InputError
 
 
 def written(folder: Path, content: object) -> Path:

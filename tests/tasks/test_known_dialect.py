@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.loading import registry
-from tasks.reading.dialect import Dialect
-from tasks.reading.known_dialect import KnownDialect
-from tasks.rows.row_files import FileRows
-from tasks.updating.update import UpdateRequest, update
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.reading.dialect import Dialect
+from adapter_workbench.tasks.reading.known_dialect import KnownDialect
+from adapter_workbench.tasks.rows.row_files import FileRows
+from adapter_workbench.tasks.updating.update import UpdateRequest, update
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.conftest import Call
-from workbench.methods.task import SPLITS, Task
 
 Load = Callable[..., Task]
 COLUMNS = "columns: {text: text}"

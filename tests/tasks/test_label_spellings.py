@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.rows.label_spellings import sentence, spellings_of_one
+from adapter_workbench.tasks.rows.label_spellings import sentence, spellings_of_one
+from adapter_workbench.workbench.errors import DataError, SettingsError
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import Call
-from workbench.errors import DataError, SettingsError
-from workbench.methods.task import Task
 
 Load = Callable[..., Task]
 FILES = "files: {data: rows.csv}"

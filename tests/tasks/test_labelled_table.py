@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.loading.labelled_table import LabelledRows, labelled_rows, names_of
-from tasks.rows import normalise
-from tasks.rows.table_form import NamedColumns, text_form
-from tasks.task_file.spec import TaskSpec
-from tasks.task_file.task_file import TaskFile
-from workbench.adapters.manifest import TaskReference
-from workbench.errors import DataError, InputError
-from workbench.settings.base import Document, Settings
+from adapter_workbench.tasks.loading.labelled_table import LabelledRows, labelled_rows, names_of
+from adapter_workbench.tasks.rows import normalise
+from adapter_workbench.tasks.rows.table_form import NamedColumns, text_form
+from adapter_workbench.tasks.task_file.spec import TaskSpec
+from adapter_workbench.tasks.task_file.task_file import TaskFile
+from adapter_workbench.workbench.adapters.manifest import TaskReference
+from adapter_workbench.workbench.errors import DataError, InputError
+from adapter_workbench.workbench.settings.base import Document, Settings
 
 
 def task(kind: str = "classification", labels: tuple[str, ...] = ("ham", "spam"), **more: Any) -> TaskReference:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.reading.mapped import map_file, release_pages
+from adapter_workbench.tasks.reading.mapped import map_file, release_pages
 
 ROOT = Path(__file__).parents[2]
 ROWS = 100_000
@@ -47,7 +47,7 @@ def test_more_tasks_than_a_shell_lets_a_program_open_files(tmp_path: Path) -> No
     program = (
         "import resource; from pathlib import Path\n"
         "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]; resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))\n"
-        "from tasks.reading.mapped import map_file\n"
+        "from adapter_workbench.tasks.reading.mapped import map_file\n"
         f"print(len([map_file(Path({str(path)!r})) for _ in range(200)]))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)

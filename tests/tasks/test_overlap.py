@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from tasks.loading import overlap
-from tasks.loading.overlap import overlapping
-from tasks.loading.union import pool_tasks
+from adapter_workbench.tasks.loading import overlap
+from adapter_workbench.tasks.loading.overlap import overlapping
+from adapter_workbench.tasks.loading.union import pool_tasks
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import FRUITS, SUBJECTS, make_task
-from workbench.methods.task import Task
 
 TASKS = (
     make_task("animals", SUBJECTS, FRUITS),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.rows.row_files import rows_to
+from adapter_workbench.tasks.rows.row_files import rows_to
 
 # the beginnings that OWASP names under "CSV Injection"
 FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", '=HYPERLINK("http://a","b")', "-", "+٣"]

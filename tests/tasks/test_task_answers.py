@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.drafting.check import check
-from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import data_at
-from tasks.drafting.guess import GivenColumns, guess_columns
-from tasks.loading import registry
-from tasks.rows.fingerprint import fingerprint
-from tasks.sources import SOURCES, reasoning_gym
+from adapter_workbench.tasks.drafting.check import check
+from adapter_workbench.tasks.drafting.draft import draft, write
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.drafting.guess import GivenColumns, guess_columns
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.rows.fingerprint import fingerprint
+from adapter_workbench.tasks.sources import SOURCES, reasoning_gym
+from adapter_workbench.workbench.backbone.prompts import prompts
+from adapter_workbench.workbench.errors import DataError, InputError, SettingsError
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.messages import naming
-from workbench.backbone.prompts import prompts
-from workbench.errors import DataError, InputError, SettingsError
-from workbench.methods.task import SPLITS, Task
 
 FILE = "kind: causal-lm\nfiles: {data: rows.csv}\ncolumns: {text: text, answer: result}\n"
 SUMS = ["text,result", *(f"What is {n} + {n}?,{2 * n}" for n in range(40))]
@@ -114,7 +114,7 @@ def test_files_that_do_not_fit(load: Load, text: str, expected: str) -> None:
 
 
 def test_what_is_counted(load: Load, llama: Path) -> None:
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     rows = ["text,result", *(f"the cat {'very ' * (n % 5)}{n},{'cat dog plum' if n % 4 else 'fig'}" for n in range(40))]
     task, tokenizer = load(f"{FILE}max_new_tokens: 3", rows), open_backbone(str(llama)).tokenizer

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.reading import verification
+from adapter_workbench.tasks.reading import verification
+from adapter_workbench.workbench.errors import DataError
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.conftest import Call
 from tests.sampled import waiting
-from workbench.errors import DataError
-from workbench.methods.task import SPLITS, Task
 
 PLAIN = "files: {data: rows.csv}\ncolumns: {text: text}"
 

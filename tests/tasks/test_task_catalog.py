@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.drafting.check import check
-from tasks.loading import registry
-from workbench.methods.task import SPLITS
+from adapter_workbench.tasks.drafting.check import check
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.methods.task import SPLITS
 
 NAMES = registry.names()
 
@@ -43,7 +43,9 @@ def test_the_newsgroups_stand_in_the_order_of_the_published_stream() -> None:
 
 
 def test_names_come_without_heavy_imports() -> None:
-    program = "import sys, tasks, tasks.loading.registry as r; r.names(); r.find('bbc-news'); print(*sys.modules)"
+    program = (
+        "import sys, adapter_workbench.tasks.loading.registry as r\nr.names(); r.find('bbc-news'); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert not {"datasets", "pandas", "torch", "transformers", "numpy"} & set(done.stdout.split())
 

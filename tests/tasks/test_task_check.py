@@ -9,11 +9,11 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tasks.drafting.check import check, ids_of
-from tasks.rows.sufficiency import too_small
+from adapter_workbench.tasks.drafting.check import check, ids_of
+from adapter_workbench.tasks.rows.sufficiency import too_small
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.conftest import Call
 from tests.messages import lacks
-from workbench.methods.task import SPLITS, Task
 
 ROWS = {
     "train": [("one", 0), ("One ", 0), ("two", 0), ("three", 1), ("four four", 1)],

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from experiments.terminal.drafting import ask_until_settled
-from tasks.drafting.draft import Draft, write
-from tasks.drafting.draft import draft as draft_of
-from tasks.drafting.found_data import data_at
-from tasks.drafting.guess import GivenColumns, guess_columns
-from tasks.loading import registry
+from adapter_workbench.experiments.terminal.drafting import ask_until_settled
+from adapter_workbench.tasks.drafting.draft import Draft, write
+from adapter_workbench.tasks.drafting.draft import draft as draft_of
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.drafting.guess import GivenColumns, guess_columns
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError, SettingsError
 from tests.conftest import Call
 from tests.messages import lacks, naming
-from workbench.errors import InputError, SettingsError
 
 TEXTS = [f"this is the text of row {n}" for n in range(30)]
 LABELS = ["yes", "no", "true"] * 10
@@ -222,7 +222,7 @@ word_lengths.name_or_path = "tiny"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    from experiments.cli import main
+    from adapter_workbench.experiments.cli import main
 
     monkeypatch.setattr(sys, "argv", ["workbench", "tasks", *arguments])
     try:
@@ -250,7 +250,9 @@ def test_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert run(monkeypatch, "check", "mine", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["splits"]["test"]["label_counts"] == {"no": 2, "true": 2, "yes": 2}
-    monkeypatch.setattr("workbench.backbone.names.open_backbone", lambda name: SimpleNamespace(tokenizer=word_lengths))
+    monkeypatch.setattr(
+        "adapter_workbench.workbench.backbone.names.open_backbone", lambda name: SimpleNamespace(tokenizer=word_lengths)
+    )
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny", "--max-length", "6", "--json") == 0
     assert json.loads(capsys.readouterr().out)["splits"]["test"]["tokens"]["cut"] == 1.0
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny") == 0

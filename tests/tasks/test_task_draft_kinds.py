@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import data_at
-from tasks.drafting.guess import GivenColumns, consider, guess_columns
-from tasks.loading import registry
+from adapter_workbench.tasks.drafting.draft import draft, write
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.drafting.guess import GivenColumns, consider, guess_columns
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import Call
-from workbench.errors import InputError
-from workbench.methods.kinds import KINDS
-from workbench.methods.task import Task
 
 TEXTS = [f"this is the text of row {n}" for n in range(40)]
 MARKED = [

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import data_at
-from tasks.drafting.guess import GivenColumns
-from tasks.loading import registry
-from tasks.rows.normalise import frame_of
+from adapter_workbench.tasks.drafting.draft import draft, write
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.drafting.guess import GivenColumns
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.rows.normalise import frame_of
+from adapter_workbench.workbench.errors import DataError, SettingsError
+from adapter_workbench.workbench.methods.task import Task
 from tests.messages import naming
-from workbench.errors import DataError, SettingsError
-from workbench.methods.task import Task
 
 HEAD = "kind: {}\nfiles: {{data: rows.csv}}\ncolumns: {{text: text, label: {}}}\n"
 Load = Callable[..., Task]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tasks.loading import registry
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import DataError, InputError, UnknownNameError
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.messages import naming
-from workbench.errors import DataError, InputError, UnknownNameError
-from workbench.methods.task import SPLITS, Task
 
 Load = Callable[..., Task]
 FILES = "files: {data: rows.csv}"

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.answers.adapter_task import task_file
-from tasks.drafting.check import check
-from tasks.loading import registry
-from tasks.rows.pairs import same_label_pairs
-from tasks.updating.state import require_updatable
+from adapter_workbench.experiments.answers.adapter_task import task_file
+from adapter_workbench.tasks.drafting.check import check
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.rows.pairs import same_label_pairs
+from adapter_workbench.tasks.updating.state import require_updatable
+from adapter_workbench.workbench.errors import DataError, InputError, SettingsError
+from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.conftest import Call
-from workbench.errors import DataError, InputError, SettingsError
-from workbench.methods.task import SPLITS, Task
 
 Load = Callable[..., Task]
 PAIRS = "files: {data: rows.csv}\ncolumns: {text: text}\npairs: same-label"

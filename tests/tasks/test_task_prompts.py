@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import DataError, SettingsError
-from workbench.methods.task import Task
+from adapter_workbench.workbench.errors import DataError, SettingsError
+from adapter_workbench.workbench.methods.task import Task
 
 FILE = """kind: seq2seq
 files: {data: rows.csv}

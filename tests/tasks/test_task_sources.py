@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from tasks.reading import formats
-from tasks.reading.dialect import Dialect, DialectSettings
-from tasks.sources import SOURCES, python
+from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.reading.dialect import Dialect, DialectSettings
+from adapter_workbench.tasks.sources import SOURCES, python
+from adapter_workbench.workbench.errors import AssetError, DataError, InputError
 from tests.messages import naming
-from workbench.errors import AssetError, DataError, InputError
 
 ROWS = {"text": ["NA", 'said "no"', "naïve\ttext"], "label": ["null", "01", "a"]}
 
@@ -144,10 +144,10 @@ def test_the_hub_out_of_reach(folder: Path, load: Any, monkeypatch: pytest.Monke
         raise ConnectionError("Couldn't reach 'a/b' on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    monkeypatch.setattr("tasks.sources.hub.hub_silence", lambda: "")
+    monkeypatch.setattr("adapter_workbench.tasks.sources.hub.hub_silence", lambda: "")
     with pytest.raises(AssetError, match=naming("a/b/c@main", "Couldn't reach")):
         load("hub: {id: a/b, config: c, revision: main}\ncolumns: {text: t}")
-    monkeypatch.setattr("tasks.sources.hub.hub_silence", lambda: "it does not answer")
+    monkeypatch.setattr("adapter_workbench.tasks.sources.hub.hub_silence", lambda: "it does not answer")
     with pytest.raises(AssetError, match=naming("a/b", "hub", "cache")):
         load("hub: {id: a/b}\ncolumns: {text: t}")
     with pytest.raises(InputError, match="no such folder"):

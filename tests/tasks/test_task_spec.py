@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.loading import registry
-from tasks.loading.families import members
-from tasks.reading.raw_values import raw
-from tasks.task_file.spec import parse
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.families import members
+from adapter_workbench.tasks.reading.raw_values import raw
+from adapter_workbench.tasks.task_file.spec import parse
+from adapter_workbench.workbench.errors import InputError, SettingsError, UnknownNameError
+from adapter_workbench.workbench.settings import base
+from adapter_workbench.workbench.settings.base import Document
 from tests.messages import naming
-from workbench.errors import InputError, SettingsError, UnknownNameError
-from workbench.settings import base
-from workbench.settings.base import Document
 
 MINIMAL = {"description": "d", "files": {"data": "rows.csv"}, "columns": {"text": "t"}}
 GOOD = "description: d\nfiles: {data: rows.csv}\ncolumns: {text: t, label: l}\n"

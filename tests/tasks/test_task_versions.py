@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 
-from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import data_at
-from tasks.drafting.guess import GivenColumns
-from tasks.loading import registry
-from tasks.updating import update as update_module
-from tasks.updating.difference import difference
-from tasks.updating.history import history
-from tasks.updating.update import UpdateRequest, update
-from tasks.updating.version import labels_between
+from adapter_workbench.tasks.drafting.draft import draft, write
+from adapter_workbench.tasks.drafting.found_data import data_at
+from adapter_workbench.tasks.drafting.guess import GivenColumns
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.updating import update as update_module
+from adapter_workbench.tasks.updating.difference import difference
+from adapter_workbench.tasks.updating.history import history
+from adapter_workbench.tasks.updating.update import UpdateRequest, update
+from adapter_workbench.tasks.updating.version import labels_between
+from adapter_workbench.workbench.errors import DataError, InputError, IntegrityError, UnknownNameError, UnwritableError
+from adapter_workbench.workbench.methods.task import SPLITS, Task
+from adapter_workbench.workbench.settings.base import Document
 from tests.conftest import Call
 from tests.messages import naming
 from tests.read_only import read_only
 from tests.tasks.conftest import forty_rows
-from workbench.errors import DataError, InputError, IntegrityError, UnknownNameError, UnwritableError
-from workbench.methods.task import SPLITS, Task
-from workbench.settings.base import Document
 
 Load = Callable[..., Task]
 PLAIN = "files: {data: rows.csv}\ncolumns: {text: text}"

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from datasets import Dataset
 
-from tasks.loading.union import pool_tasks, starts, union
+from adapter_workbench.tasks.loading.union import pool_tasks, starts, union
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.task import Task
 from tests.messages import naming
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods.kinds import KINDS
-from workbench.methods.task import Task
 
 
 @pytest.fixture

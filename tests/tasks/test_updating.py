@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.updating.label_changes import LabelChanges, label_map
-from tasks.updating.label_map import LabelMap, unchanged
-from tasks.updating.next_rows import next_rows
-from tasks.updating.rows import GivenRow, Row, split_of
+from adapter_workbench.tasks.updating.label_changes import LabelChanges, label_map
+from adapter_workbench.tasks.updating.label_map import LabelMap, unchanged
+from adapter_workbench.tasks.updating.next_rows import next_rows
+from adapter_workbench.tasks.updating.rows import GivenRow, Row, split_of
+from adapter_workbench.workbench.errors import SettingsError
+from adapter_workbench.workbench.settings.base import Document
 from tests.tasks.updates import SHARES
-from workbench.errors import SettingsError
-from workbench.settings.base import Document
 
 ABC = unchanged(("a", "b", "c"))
 

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from tasks.loading import registry
-from tasks.problems.conventions import CONVENTIONS
-from tasks.problems.skills import SKILLS
-from tasks.problems.words import ANIMALS, THINGS
-from tasks.sources import SOURCES
-from workbench.errors import DataError
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.problems.conventions import CONVENTIONS
+from adapter_workbench.tasks.problems.skills import SKILLS
+from adapter_workbench.tasks.problems.words import ANIMALS, THINGS
+from adapter_workbench.tasks.sources import SOURCES
+from adapter_workbench.workbench.errors import DataError
 
 WORDS = ("owl", "cup", "cat")
 GIVEN = {

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tasks.updating.label_changes import LabelChanges, label_map
-from tasks.updating.label_map import LabelMap
-from tasks.updating.next_rows import NextRows, next_rows
-from tasks.updating.rows import GivenRow, Row
-from workbench.errors import SettingsError
-from workbench.methods.task import SPLITS
-from workbench.settings.base import Document
+from adapter_workbench.tasks.updating.label_changes import LabelChanges, label_map
+from adapter_workbench.tasks.updating.label_map import LabelMap
+from adapter_workbench.tasks.updating.next_rows import NextRows, next_rows
+from adapter_workbench.tasks.updating.rows import GivenRow, Row
+from adapter_workbench.workbench.errors import SettingsError
+from adapter_workbench.workbench.methods.task import SPLITS
+from adapter_workbench.workbench.settings.base import Document
 
 SHARES = {"test": 0.2, "validation": 0.1}
 TEXTS = 40

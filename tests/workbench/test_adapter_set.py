@@ -11,22 +11,22 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.adapter_set import AdapterSet, Question
+from adapter_workbench.workbench.answering.predictor import Answer, OpenedAdapter, rows_of
+from adapter_workbench.workbench.answering.serving import open_group
+from adapter_workbench.workbench.answering.shared_body import BankedAdapters
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.libraries._lora_bank import LoraBank
+from adapter_workbench.workbench.methods.libraries._lora_layout import Layouts
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FRUITS, SUBJECTS, make_task
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.adapter_set import AdapterSet, Question
-from workbench.answering.predictor import Answer, OpenedAdapter, rows_of
-from workbench.answering.serving import open_group
-from workbench.answering.shared_body import BankedAdapters
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries._lora_bank import LoraBank
-from workbench.methods.libraries._lora_layout import Layouts
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")
 TASKS = (make_task("animals", SUBJECTS, FRUITS, 16), make_task("halves", SUBJECTS[:4], SUBJECTS[4:], 16))
@@ -144,7 +144,7 @@ def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone, monk
         opened.append([adapter.id for adapter in group])
         return open_group(group, *others)
 
-    monkeypatch.setattr("workbench.answering.adapter_set.open_group", counted)
+    monkeypatch.setattr("adapter_workbench.workbench.answering.adapter_set.open_group", counted)
     weights = other.folder / "adapter_model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:100])

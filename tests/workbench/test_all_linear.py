@@ -9,17 +9,17 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, BertModel, PreTrainedModel
 
-from fusion.composing.fuse import composition_id, fuse, keep_composition
-from fusion.methods import COMPOSITIONS
-from fusion.updates import lora
+from adapter_workbench.fusion.composing.fuse import composition_id, fuse, keep_composition
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.elsewhere.architectures import write_base
 from tests.fusion_sources import BUDGET, TASKS, hidden, request_for, train_sources
-from workbench.adapters.store import AdapterStore
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
 
 LORAS = ("lora", "dora", "rslora", "lora-plus", "lora-fa", "pissa", "adalora", "loha", "vera")
 

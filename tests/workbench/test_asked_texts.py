@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.answering.predictor import columns_of
-from workbench.errors import InputError
+from adapter_workbench.workbench.answering.predictor import columns_of
+from adapter_workbench.workbench.errors import InputError
 
 
 @pytest.mark.parametrize("texts", ["Late parcel", iter(["Late parcel"])])

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.errors import UnwritableError
+from adapter_workbench.workbench.files import atomic
 from tests.read_only import with_modes
-from workbench.errors import UnwritableError
-from workbench.files import atomic
 
 HELD = """
 import sys, time
 from pathlib import Path
-from workbench.files import atomic
+from adapter_workbench.workbench.files import atomic
 with atomic.written_whole(Path(sys.argv[1])) as folder, atomic.file_written_whole(Path(sys.argv[2])) as file:
     (folder / "half").write_bytes(b"x" * 1000)
     file.write_bytes(b"y" * 500)

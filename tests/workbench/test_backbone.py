@@ -11,13 +11,19 @@ from typing import Any
 import pytest
 import torch
 
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.model_folder import check_folder
-from workbench.backbone.names import BACKBONES, BackboneCard, backbone_available, config_of, open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError
-from workbench.files import hub_files, wheel
-from workbench.settings.base import read
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.model_folder import check_folder
+from adapter_workbench.workbench.backbone.names import (
+    BACKBONES,
+    BackboneCard,
+    backbone_available,
+    config_of,
+    open_backbone,
+)
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError
+from adapter_workbench.workbench.files import hub_files, wheel
+from adapter_workbench.workbench.settings.base import read
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from workbench.adapters.store import AdapterStore
-from workbench.backbone.frozen_features import features_kept
-from workbench.backbone.names import open_backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 
 SHORT = Budget(train_examples=8, validation_examples=4, eval_examples=4, epochs=1, max_length=16, precision="fp32")
 

@@ -8,9 +8,9 @@ from threading import Event, Thread
 
 import pytest
 
+from adapter_workbench.workbench.errors import BusyError, StoppedError
+from adapter_workbench.workbench.machine.batch_queue import Batch, Batching, BatchQueue
 from tests.messages import naming
-from workbench.errors import BusyError, StoppedError
-from workbench.machine.batch_queue import Batch, Batching, BatchQueue
 
 Jobs = BatchQueue[str, str]
 

@@ -7,8 +7,8 @@ from html import unescape
 import pytest
 from markdown_it import MarkdownIt
 
+from adapter_workbench.workbench.methods import card
 from tests.workbench.test_store import manifest
-from workbench.methods import card
 
 NASTY = "*x* `y` <img src=x onerror=alert(1)> [l](http://a.b) ## | a_b_c \\ &lt;"
 ORDINARY = """\

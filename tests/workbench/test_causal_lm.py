@@ -18,29 +18,29 @@ import pytest
 import torch
 from datasets import Dataset, concatenate_datasets
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.evaluation import evaluate, features
+from adapter_workbench.workbench.answering.predictor import with_options
+from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE, IGNORED
+from adapter_workbench.workbench.backbone.generation import generate
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.output_layer import output_layer
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.backbone.prompts import STOPPED, end_token, end_tokens, prompts
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.kinds._free_text import Answer
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, fit, learn
 from tests.conftest import FILLERS, SUBJECTS
 from tests.messages import naming
-from workbench.adapters.store import AdapterStore
-from workbench.answering.evaluation import evaluate, features
-from workbench.answering.predictor import with_options
-from workbench.backbone.answer_options import AnswerOptions
-from workbench.backbone.batching import BATCH_SIZE, IGNORED
-from workbench.backbone.generation import generate
-from workbench.backbone.names import open_backbone
-from workbench.backbone.output_layer import output_layer
-from workbench.backbone.pretrained import Backbone
-from workbench.backbone.prompts import STOPPED, end_token, end_tokens, prompts
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.kinds._free_text import Answer
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, fit, learn
 
 KIND = KINDS.get("causal-lm")
 LENGTH = 16
@@ -174,7 +174,7 @@ def test_a_template_writes_what_transformers_lets_it_write(template: str, plain:
 def test_a_template_that_fails_is_one_message(
     template: Any, why: str, plain: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.backbone.prompts.SECONDS", 0.1)
+    monkeypatch.setattr("adapter_workbench.workbench.backbone.prompts.SECONDS", 0.1)
     tokenizer = copy.deepcopy(plain.tokenizer)
     tokenizer.chat_template = template
     with pytest.raises(InputError, match=f"the chat template .*{why}") as caught:

@@ -12,19 +12,19 @@ import pytest
 import torch
 from transformers import BertConfig
 
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.files.atomic import write_whole
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS, possible_methods
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import best_epoch, fit
 from tests.ear import Ear
 from tests.messages import lacks
 from tests.sampled import first_of_each
-from workbench.adapters.fit_record import FitRecord
-from workbench.backbone.pretrained import Backbone
-from workbench.files.atomic import write_whole
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS, possible_methods
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import best_epoch, fit
 
 POSSIBLE = ["lora", *(name for name in possible_methods(BertConfig(), "classification") if name != "lora")]
 
@@ -131,7 +131,7 @@ def test_a_checkpoint_that_was_not_completed_is_passed_over(
         write_whole(target, content)
 
     with monkeypatch.context() as patch, pytest.raises(Cut):
-        patch.setattr("workbench.files.atomic.write_whole", cut_at_16)
+        patch.setattr("adapter_workbench.workbench.files.atomic.write_whole", cut_at_16)
         train("lora", backbone, task, budget, tmp_path, Silent())
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-8", "checkpoint-16"}
     again = Scissors(0)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.backbone.confined import NoAnswerError, ask, process
 from tests.hostile_folder import hostile_folder
-from workbench.backbone.confined import NoAnswerError, ask, process
 
 CHATS = [[{"role": "user", "content": "hello"}]]
 
@@ -76,7 +76,7 @@ def test_questions_of_several_threads_get_their_own_answers() -> None:
 def test_it_imports_nothing_from_the_current_folder_and_ends_with_its_parent(tmp_path: Path) -> None:
     folder, canary = hostile_folder(tmp_path)
     program = (
-        "import json, os; from workbench.backbone.confined import ask, process; "
+        "import json, os; from adapter_workbench.workbench.backbone.confined import ask, process; "
         "print(json.dumps(ask('render', 2, template='a', chats=[[]], options={}))); "
         "print(process._child(os.getpid())._process.pid, flush=True); os._exit(0)"
     )

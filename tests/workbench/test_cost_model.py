@@ -11,21 +11,21 @@ import torch
 from datasets import Dataset
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, T5Config
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.backbone.transformers_api import is_five
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.method import FitLength
+from adapter_workbench.workbench.methods.methods import METHODS, possible_methods
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
+from adapter_workbench.workbench.training.measuring import measure
+from adapter_workbench.workbench.training.trainer import trainer_of
 from tests.sampled import waiting
 from tests.tiny_models import WORDS, write_model
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.backbone.transformers_api import is_five
-from workbench.errors import InputError
-from workbench.machine.extras import installed_version
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.method import FitLength
-from workbench.methods.methods import METHODS, possible_methods
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
-from workbench.training.measuring import measure
-from workbench.training.trainer import trainer_of
 
 LLAMA_65B = LlamaConfig(
     vocab_size=32000,

@@ -14,21 +14,21 @@ from peft.tuners.lora.corda import preprocess_corda
 from torch import Tensor
 from transformers import AutoModel
 
-from workbench.adapters.adapter_folder import CONFIG
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.method import FitLength
-from workbench.methods.methods import METHODS
-from workbench.methods.methods import eva as eva_card
-from workbench.methods.methods._counterweight import OWN, START, matrix
-from workbench.methods.methods._examples import examples, gradients
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import fit
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.method import FitLength
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.methods import eva as eva_card
+from adapter_workbench.workbench.methods.methods._counterweight import OWN, START, matrix
+from adapter_workbench.workbench.methods.methods._examples import examples, gradients
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import fit
 
 TARGETS = ["query", "value"]
 BEGINNING = ["eva", "corda", "lora-ga"]

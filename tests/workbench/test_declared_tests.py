@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from workbench.measures.declared_tests import paired, paired_moments, pooled, stratified
-from workbench.measures.estimate import Estimate
-from workbench.measures.granularity import least_spread, score_step
-from workbench.measures.pooled_variance import have_one_spread, row_squares, rows_of_one_spread
-from workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
-from workbench.measures.statistics import paired_t_test
+from adapter_workbench.workbench.measures.declared_tests import paired, paired_moments, pooled, stratified
+from adapter_workbench.workbench.measures.estimate import Estimate
+from adapter_workbench.workbench.measures.granularity import least_spread, score_step
+from adapter_workbench.workbench.measures.pooled_variance import have_one_spread, row_squares, rows_of_one_spread
+from adapter_workbench.workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
+from adapter_workbench.workbench.measures.statistics import paired_t_test
 
 NAN = float("nan")
 

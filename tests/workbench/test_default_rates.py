@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from transformers import BertConfig, LlamaConfig, PretrainedConfig, T5Config
 
-from experiments.engine.lesson import plan_lesson
-from experiments.studies import STUDIES
+from adapter_workbench.experiments.engine.lesson import plan_lesson
+from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.document import Document, read
+from adapter_workbench.workbench.training.default_rates import at_default_rate, default_rate
 from tests.streams import write_recipe, write_tasks
-from workbench.backbone.names import open_backbone
-from workbench.methods.methods import METHODS
-from workbench.settings.document import Document, read
-from workbench.training.default_rates import at_default_rate, default_rate
 
 
 def llama_of(words: int, hidden: int = 16, architecture: str = "LlamaForCausalLM") -> PretrainedConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from workbench.files.digest import below, digest, size
+from adapter_workbench.workbench.files.digest import below, digest, size
 
 
 def sha256(content: bytes) -> str:

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.piece import Effort
-from experiments.gating.gate import Check
-from experiments.reporting import provenance_tags
-from experiments.workspace import PieceReference, evaluating, piece_results
-from experiments.workspace.piece_results import PieceResults
-from workbench.machine.earlier_names import ATTRIBUTES, NAMES, ROOMS
-from workbench.methods import method
-from workbench.methods.method import FitHooks, FitLength, Method
-from workbench.settings.base import MethodSettings, Settings
+from adapter_workbench.experiments.engine.document_piece import DocumentPiece
+from adapter_workbench.experiments.engine.piece import Effort
+from adapter_workbench.experiments.gating.gate import Check
+from adapter_workbench.experiments.reporting import provenance_tags
+from adapter_workbench.experiments.workspace import PieceReference, evaluating, piece_results
+from adapter_workbench.experiments.workspace.piece_results import PieceResults
+from adapter_workbench.workbench.machine.earlier_names import ATTRIBUTES, NAMES, ROOMS
+from adapter_workbench.workbench.methods import method
+from adapter_workbench.workbench.methods.method import FitHooks, FitLength, Method
+from adapter_workbench.workbench.settings.base import MethodSettings, Settings
 
 PIECE = DocumentPiece("key", {"seed": 0}, "label", Effort("pace"), PieceResults("pieces", str), len)
 
@@ -41,17 +41,17 @@ def test_a_room_with_the_name_of_a_module_has_what_that_had() -> None:
         with pytest.warns(DeprecationWarning, match=f"{room}.{entry} is {module}.{entry} now"):
             assert getattr(importlib.import_module(room), entry) is getattr(now, entry)
     with pytest.warns(DeprecationWarning):
-        exec("from workbench.settings import Settings as before")
+        exec("from adapter_workbench.workbench.settings import Settings as before")
     with pytest.raises(ImportError):
-        exec("from workbench.settings import nothing_of_the_kind")
+        exec("from adapter_workbench.workbench.settings import nothing_of_the_kind")
     assert Settings
 
 
 def test_what_has_another_name_now_is_there_under_its_old_one() -> None:
     owners = {
-        "experiments.gating.gate.Check": Check("score", "at least", 80.0, 90.0),
-        "experiments.engine.document_piece.DocumentPiece": PIECE,
-        "experiments.workspace.records.PieceReference": PieceReference("key", {"seed": 0}),
+        "adapter_workbench.experiments.gating.gate.Check": Check("score", "at least", 80.0, 90.0),
+        "adapter_workbench.experiments.engine.document_piece.DocumentPiece": PIECE,
+        "adapter_workbench.experiments.workspace.records.PieceReference": PieceReference("key", {"seed": 0}),
         evaluating.__name__: evaluating,
         piece_results.__name__: piece_results,
         provenance_tags.__name__: provenance_tags,

@@ -12,12 +12,12 @@ import torch
 from datasets import Dataset
 from torch import nn
 
-from workbench.answering.evaluation import BATCH_SIZE, evaluate, evaluate_split, predict, run
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import TrainingError
-from workbench.methods.kinds import KINDS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
+from adapter_workbench.workbench.answering.evaluation import BATCH_SIZE, evaluate, evaluate_split, predict, run
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import TrainingError
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
 
 
 @pytest.fixture

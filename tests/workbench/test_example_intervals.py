@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from workbench.measures.example_intervals import bootstrap, wilson
+from adapter_workbench.workbench.measures.example_intervals import bootstrap, wilson
 
 
 @pytest.mark.parametrize(("hits", "number"), [(0, 5), (5, 5), (37, 40), (1, 1), (500, 1000)])

@@ -7,18 +7,21 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
-from workbench.errors import InputError
-from workbench.machine import extras
-from workbench.machine.extras import absence, installed_version
-from workbench.machine.package_versions import versions
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.methods import METHODS, possible_methods, require_possible
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine import extras
+from adapter_workbench.workbench.machine.extras import absence, installed_version
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.methods import METHODS, possible_methods, require_possible
 
 
 @pytest.fixture
 def without_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     original = installed_version
-    for module in ("workbench.machine.extras", "workbench.machine.package_versions"):
+    for module in (
+        "adapter_workbench.workbench.machine.extras",
+        "adapter_workbench.workbench.machine.package_versions",
+    ):
         monkeypatch.setattr(f"{module}.installed_version", lambda name: None if name == "adapters" else original(name))
 
 

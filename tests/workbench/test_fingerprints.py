@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from adapter_workbench.workbench.backbone import fingerprints, stored_tensors
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint, of_files
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
 from tests.checkpoints import BART, LLAMA, T5, rewritten, saved
 from tests.process_memory import as_another_process, settled_files
-from workbench.backbone import fingerprints, stored_tensors
-from workbench.backbone.fingerprints import fingerprint, of_files
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -11,19 +11,19 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from adapter_workbench.workbench.answering.evaluation import evaluate_split
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.backbone import finite_weights
+from adapter_workbench.workbench.backbone.batching import require_scores
+from adapter_workbench.workbench.backbone.finite_weights import not_finite, require_finite
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import AnswerError, InputError
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import toy
 from tests.messages import naming
-from workbench.answering.evaluation import evaluate_split
-from workbench.answering.predictor import rows_of
-from workbench.backbone import finite_weights
-from workbench.backbone.batching import require_scores
-from workbench.backbone.finite_weights import not_finite, require_finite
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import AnswerError, InputError
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
 
 TYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e5m2, torch.float8_e4m3fn]
 LARGE = 3e38  # a float32 whose products are none

@@ -14,24 +14,24 @@ import pytest
 import torch
 from datasets import Dataset
 
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.adapters.manifest import read_manifest
+from adapter_workbench.workbench.adapters.store import AdapterStore, importable
+from adapter_workbench.workbench.answering.for_peft.config_document import without_defaults
+from adapter_workbench.workbench.answering.for_peft.names_in_class import targets_in_class
+from adapter_workbench.workbench.answering.for_peft.oldest import OF_TYPE, oldest_peft
+from adapter_workbench.workbench.answering.for_peft.placed import placed
+from adapter_workbench.workbench.answering.hub_card import front_matter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.exported_adapters import METHODS_OF_PEFT, Exported, adapter_of, exported
 from tests.fuzzing.values import changed
 from tests.messages import naming
 from tests.neighbours.reads_exports import opened, read
 from tests.workbench.test_store import change, everything
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.adapters.manifest import read_manifest
-from workbench.adapters.store import AdapterStore, importable
-from workbench.answering.for_peft.config_document import without_defaults
-from workbench.answering.for_peft.names_in_class import targets_in_class
-from workbench.answering.for_peft.oldest import OF_TYPE, oldest_peft
-from workbench.answering.for_peft.placed import placed
-from workbench.answering.hub_card import front_matter
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
-from workbench.methods.stored_model import open_adapter
 
 CLOSE = 1e-5
 BASES = {"causal-lm": "llama", "seq2seq": "t5", "classification": "bert"}
@@ -185,7 +185,7 @@ def test_the_oldest_version_is_that_of_the_newest_key(config: dict[str, Any], ve
 
 
 def test_every_type_has_an_oldest_version() -> None:
-    from workbench.adapters.adapter_folder import PEFT_TYPES
+    from adapter_workbench.workbench.adapters.adapter_folder import PEFT_TYPES
 
     assert OF_TYPE.keys() == PEFT_TYPES
 

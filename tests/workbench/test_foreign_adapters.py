@@ -13,24 +13,24 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fusion.composing.compatibility import require_compatible
-from fusion.updates import lora
-from fusion.updates.lora import read
+from adapter_workbench.fusion.composing.compatibility import require_compatible
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lora import read
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.manifest import MANIFEST, read_manifest
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.serving import Serving
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError, IntegrityError, UnsafeConfigError, WorkbenchError
+from adapter_workbench.workbench.files.digest import digest, key
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import adaptation_of, describe, keep, open_adapter, open_head
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import toy
 from tests.damage import pipe, within
 from tests.messages import lacks, naming
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.manifest import MANIFEST, read_manifest
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.serving import Serving
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError, IntegrityError, UnsafeConfigError, WorkbenchError
-from workbench.files.digest import digest, key
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import adaptation_of, describe, keep, open_adapter, open_head
-from workbench.settings.base import Budget
 
 CONFIG = "adapter_config.json"
 CANARY = "canary"
@@ -361,7 +361,7 @@ SLOW = r"(\w+\.?)+!"  # with the name of any module it takes Python's engine for
 def test_an_expression_that_takes_for_ever_is_one_message(
     sent: Callable[..., Path], backbone: Backbone, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
+    monkeypatch.setattr("adapter_workbench.workbench.backbone.module_patterns.SECONDS", 0.1)
     folder = change(sent(), **keys)
     stored = StoredAdapter(read_manifest(folder), folder)
     with pytest.raises(InputError, match=rf"{[*keys][-1]}|the names of modules"):
@@ -374,7 +374,7 @@ def test_an_expression_that_takes_for_ever_is_one_message(
 def test_an_expression_that_takes_for_ever_is_not_composed(
     sent: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
+    monkeypatch.setattr("adapter_workbench.workbench.backbone.module_patterns.SECONDS", 0.1)
     folder = change(sent(), alpha_pattern={SLOW: 4})
     with pytest.raises(InputError, match=naming("alpha_pattern: ", "the names of modules")):
         read(folder)
@@ -393,7 +393,7 @@ def test_expressions_as_people_write_them_are_matched(sent: Callable[..., Path],
 def test_an_expression_of_a_recipe_that_takes_for_ever_is_one_message(
     backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
+    monkeypatch.setattr("adapter_workbench.workbench.backbone.module_patterns.SECONDS", 0.1)
     settings = METHODS.get("lora").settings(targets=SLOW)
     with pytest.raises(InputError, match=r"targets: target_modules: .* cannot be matched"):
         Adaptation(backbone, "lora", settings, "fp32").require_possible("classification")

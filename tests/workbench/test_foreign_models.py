@@ -13,17 +13,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from adapter_workbench.workbench.backbone import fingerprints
+from adapter_workbench.workbench.backbone.checkpoint import require_whole
+from adapter_workbench.workbench.backbone.config import config_object, text_types
+from adapter_workbench.workbench.backbone.model_folder import READ
+from adapter_workbench.workbench.backbone.names import base_in, open_backbone
+from adapter_workbench.workbench.backbone.tokenizing import texts_of, tokenise
+from adapter_workbench.workbench.backbone.transformers_api import is_five
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
 from tests.messages import lacks, naming
 from tests.process_memory import as_another_process
 from tests.workbench.test_backbone import change
-from workbench.backbone import fingerprints
-from workbench.backbone.checkpoint import require_whole
-from workbench.backbone.config import config_object, text_types
-from workbench.backbone.model_folder import READ
-from workbench.backbone.names import base_in, open_backbone
-from workbench.backbone.tokenizing import texts_of, tokenise
-from workbench.backbone.transformers_api import is_five
-from workbench.errors import InputError, UnsafeConfigError
 
 CANARY = "canary"
 IGNORED_BY_5 = pytest.mark.skipif(is_five(), reason="transformers 5 opens it as the BERT that its weights are")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from workbench.measures.forgetting import METRICS, Stream, forgetting, metrics
+from adapter_workbench.workbench.measures.forgetting import METRICS, Stream, forgetting, metrics
 
 NAN = float("nan")
 unit = st.floats(0, 1, allow_nan=False, width=64)

@@ -12,29 +12,29 @@ from torch import nn
 from torch.nn import functional
 from transformers import BertConfig, LlamaConfig, T5Config
 
-from experiments.engine.forecast import workload
+from adapter_workbench.experiments.engine.forecast import workload
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter, rows_of
+from adapter_workbench.workbench.answering.serving import Serving, sharing
+from adapter_workbench.workbench.backbone import load_widened, quantisation
+from adapter_workbench.workbench.backbone.bf16_matrices import widen
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.names import open_backbone, says_bf16
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.backbone.widened_linear import WidenedLinear, compute_widened
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
+from adapter_workbench.workbench.methods.library import Merges
+from adapter_workbench.workbench.methods.methods import METHODS, possible_methods, trained_methods
+from adapter_workbench.workbench.probes._weights import changes
+from adapter_workbench.workbench.settings.base import Budget, StoredWidth
+from adapter_workbench.workbench.training import Lesson, fit, learn
+from adapter_workbench.workbench.training.cost_model import Workload
 from tests.checkpoints import LLAMA, T5, saved
 from tests.conftest import toy
 from tests.process_memory import as_another_process, settled_files
 from tests.sampled import first_of_each
-from workbench.adapters.store import AdapterStore
-from workbench.answering.predictor import OpenedAdapter, rows_of
-from workbench.answering.serving import Serving, sharing
-from workbench.backbone import load_widened, quantisation
-from workbench.backbone.bf16_matrices import widen
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.names import open_backbone, says_bf16
-from workbench.backbone.pretrained import Backbone
-from workbench.backbone.widened_linear import WidenedLinear, compute_widened
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.methods.library import Merges
-from workbench.methods.methods import METHODS, possible_methods, trained_methods
-from workbench.probes._weights import changes
-from workbench.settings.base import Budget, StoredWidth
-from workbench.training import Lesson, fit, learn
-from workbench.training.cost_model import Workload
 
 ARCHITECTURES = {"BertModel": {}, "LlamaForCausalLM": LLAMA, "T5ForConditionalGeneration": T5}
 KIND = "classification"
@@ -196,7 +196,9 @@ def test_large_backbones_stay_as_they_are_stored(
     backbone = halved["LlamaForCausalLM"]
     size = sum(parameter.nbytes for parameter in backbone.load().parameters())
     for installed, width in ((2 * size - 1, torch.bfloat16), (2 * size, torch.float32), (None, torch.float32)):
-        monkeypatch.setattr("workbench.backbone.bf16_matrices.installed_bytes", lambda size=installed: size)
+        monkeypatch.setattr(
+            "adapter_workbench.workbench.backbone.bf16_matrices.installed_bytes", lambda size=installed: size
+        )
         assert widths(adapted(backbone, "lora", "fp32").fresh(KIND, 2, seed=0).body) == {width}
         for method in ("full", "shira"):
             assert widths(adapted(backbone, method, "fp32").fresh(KIND, 2, seed=0).body) == {torch.float32}

@@ -15,23 +15,23 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.answering.evaluation import features
+from adapter_workbench.workbench.backbone.feature_store import FEATURES, FeatureStore, batch_key
+from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.page_table import is_told
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.heads import Heads
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import fit, head_alone
 from tests.conftest import toy
 from tests.process_memory import settled_files
-from workbench.adapters.fit_record import FitRecord
-from workbench.answering.evaluation import features
-from workbench.backbone.feature_store import FEATURES, FeatureStore, batch_key
-from workbench.backbone.frozen_features import features_kept
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.machine.page_table import is_told
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.heads import Heads
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import fit, head_alone
 
 KINDS_WITH_A_HEAD = ("classification", "multilabel", "regression", "token-classification")
 

@@ -11,23 +11,23 @@ import pytest
 from huggingface_hub import ModelCard
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.manifest import Manifest
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.hub_card import front_matter, license_of
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.backbone.transformers_api import is_five
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import describe, keep
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import toy
 from tests.workbench.test_store import everything, manifest
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.manifest import Manifest
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.hub_card import front_matter, license_of
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.backbone.transformers_api import is_five
-from workbench.errors import InputError
-from workbench.methods import card
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import describe, keep
-from workbench.settings.base import Budget
 
 
 def licensed(backbone: str | None, data: str | None) -> Manifest:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import AssetError
-from workbench.files import hub_files
+from adapter_workbench.workbench.errors import AssetError
+from adapter_workbench.workbench.files import hub_files
 
 
 def test_what_a_loader_reads_is_fetched_and_other_weights_are_not() -> None:

@@ -8,9 +8,9 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.methods import METHODS
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.methods import METHODS
 
 
 def test_the_stored_lora_is_what_the_network_makes_and_begins_as_no_change(backbone: Backbone, tmp_path: Path) -> None:

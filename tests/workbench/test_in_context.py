@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from workbench.adapters.fit_record import FitRecord
-from workbench.backbone.names import open_backbone
-from workbench.backbone.prompts import prompts
-from workbench.errors import InputError, IntegrityError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries.prompting import FILE, LIBRARY
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import fit
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.prompts import prompts
+from adapter_workbench.workbench.errors import InputError, IntegrityError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.libraries.prompting import FILE, LIBRARY
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import fit
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=32, precision="fp32")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from adapter_workbench.workbench.errors import AssetError
+from adapter_workbench.workbench.files import wheel
+from adapter_workbench.workbench.machine.interpreter import PYTHON, safe_path
 from tests.hostile_folder import hostile_folder
-from workbench.errors import AssetError
-from workbench.files import wheel
-from workbench.machine.interpreter import PYTHON, safe_path
 
 
 @pytest.fixture

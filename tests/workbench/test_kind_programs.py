@@ -14,21 +14,21 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.device import Precision
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import toy
 from tests.elsewhere.architectures import write_base
 from tests.workbench.test_plain_loading import TEXTS
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.device import Precision
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 CASES: list[tuple[str, str, str, Precision]] = [
     ("multilabel", "lora", "bert", "fp32"),

@@ -12,17 +12,17 @@ from scipy.stats import pearsonr, spearmanr
 from seqeval.metrics import f1_score
 from sklearn import metrics
 
+from adapter_workbench.workbench.answering.predictor import with_options
+from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds.classification import KIND as LABELS
+from adapter_workbench.workbench.methods.kinds.regression import KIND as REGRESSION
+from adapter_workbench.workbench.methods.kinds.seq2seq import KIND as SEQ2SEQ
+from adapter_workbench.workbench.methods.kinds.token_classification import KIND as TAGS
+from adapter_workbench.workbench.methods.kinds.token_classification import TaggedText
+from adapter_workbench.workbench.methods.methods import METHODS
 from tests.conftest import toy
-from workbench.answering.predictor import with_options
-from workbench.backbone.answer_options import AnswerOptions
-from workbench.backbone.names import open_backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds.classification import KIND as LABELS
-from workbench.methods.kinds.regression import KIND as REGRESSION
-from workbench.methods.kinds.seq2seq import KIND as SEQ2SEQ
-from workbench.methods.kinds.token_classification import KIND as TAGS
-from workbench.methods.kinds.token_classification import TaggedText
-from workbench.methods.methods import METHODS
 
 BIO = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 

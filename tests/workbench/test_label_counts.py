@@ -8,8 +8,14 @@ import pytest
 from seqeval.metrics import classification_report as of_entities
 from sklearn.metrics import classification_report, f1_score
 
-from workbench.measures.label_counts import LabelCounts, LabelScore, counts_of_pairs, macro_f1, worst_label
-from workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.measures.label_counts import (
+    LabelCounts,
+    LabelScore,
+    counts_of_pairs,
+    macro_f1,
+    worst_label,
+)
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 NAMES = ("billing", "returns", "shipping", "unseen")
 

@@ -14,21 +14,21 @@ import pytest
 import torch
 from transformers import BertConfig
 
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError, IntegrityError, TrainingError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS, possible_methods
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import adaptation_of, open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, fit, learn
 from tests.sampled import first_of_each
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.store import AdapterStore
-from workbench.answering.evaluation import evaluate
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError, IntegrityError, TrainingError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS, possible_methods
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import adaptation_of, open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, fit, learn
 
 POSSIBLE = ["lora", *(name for name in possible_methods(BertConfig(), "classification") if name != "lora")]
 BUDGET = Budget(train_examples=16, eval_examples=8, epochs=1, batch_size=8, max_length=16, precision="fp32")
@@ -57,7 +57,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
         seen.append(task)
         return fit(model, task, *rest)
 
-    monkeypatch.setattr("workbench.training.lesson.fit", counting)
+    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", counting)
     return seen
 
 
@@ -129,7 +129,7 @@ def test_an_opened_adapter_answers_as_it_did_when_it_was_trained(
     def digest(model: TaskModel) -> str:
         return evaluate(model, task.splits["test"], 2, backbone.tokenizer, 16).logits_sha256
 
-    monkeypatch.setattr("workbench.training.lesson.fit", and_evaluate)
+    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", and_evaluate)
     stored = learn(lesson_of(backbone, task, method), store, Silent(), "label")
     model = open_adapter(stored, backbone)
     assert not model.training
@@ -176,7 +176,7 @@ def test_a_method_that_touches_the_backbone_leaves_no_adapter(
         spoil_one_weight(model)
         return record
 
-    monkeypatch.setattr("workbench.training.lesson.fit", careless)
+    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", careless)
     with pytest.raises(IntegrityError, match=f"{method} changed weights of the backbone"):
         learn(lesson_of(backbone, task, method), store, Silent(), "label")
     assert store.ids() == []
@@ -189,7 +189,7 @@ def test_a_fit_that_fails_leaves_no_adapter(
     def failing(*_: Any) -> FitRecord:
         raise TrainingError("the loss is nan")
 
-    monkeypatch.setattr("workbench.training.lesson.fit", failing)
+    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", failing)
     with pytest.raises(TrainingError):
         learn(lesson, store, Silent(), "label")
     assert store.ids() == []
@@ -202,7 +202,7 @@ def test_the_id_begins_with_task_and_method_and_ends_with_the_key(lesson: Lesson
 
 def test_another_package_version_is_another_lesson(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     key = lesson.key
-    monkeypatch.setattr("workbench.machine.package_versions.installed_version", lambda name: "0")
+    monkeypatch.setattr("adapter_workbench.workbench.machine.package_versions.installed_version", lambda name: "0")
     assert lesson.key != key
 
 

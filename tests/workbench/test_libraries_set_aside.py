@@ -6,8 +6,8 @@ import gc
 
 import pytest
 
-from workbench.machine import memory
-from workbench.machine.memory import libraries_set_aside
+from adapter_workbench.workbench.machine import memory
+from adapter_workbench.workbench.machine.memory import libraries_set_aside
 
 
 def test_libraries_that_were_imported_since_are_set_aside_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.machine.listener import Changed, Silent
+from adapter_workbench.workbench.machine.listener import Changed, Silent
 
 
 class Heard(Silent):

@@ -15,20 +15,20 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import load_model
 
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import describe, keep
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.mlflow import logged_model
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import toy
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.predictor import OpenedAdapter
-from workbench.backbone.names import open_backbone
-from workbench.errors import IntegrityError
-from workbench.machine.package_versions import versions
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import describe, keep
-from workbench.methods.task import Task
-from workbench.mlflow import logged_model
-from workbench.settings.base import Budget
 
 TEXTS = ["the cat often", "a plum very"]
 
@@ -64,7 +64,7 @@ def test_it_answers_as_the_workbench_does(
 def test_models_are_opened_by_the_module_that_those_logged_before_name(bert: Path, tmp_path: Path) -> None:
     logged_model.save(stored(toy("classification"), bert, tmp_path), tmp_path / "model", Model())
     about = yaml.safe_load((tmp_path / "model" / "MLmodel").read_text())
-    assert about["flavors"]["python_function"]["loader_module"] == "workbench.mlflow.loader"
+    assert about["flavors"]["python_function"]["loader_module"] == "adapter_workbench.workbench.mlflow.loader"
 
 
 def test_pairs_have_a_column_each(bert: Path, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from workbench.backbone import long_pairs
-from workbench.backbone.long_pairs import shortened
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError
-from workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.backbone import long_pairs
+from adapter_workbench.workbench.backbone.long_pairs import shortened
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 WORDS = ("dog", "cat", "horse", "an", "apple", "ø", "quickly.", "pear-tree", "x" * 40, "\n", "  ")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.measures.declared_tests import paired_moments, pooled_moments
-from workbench.measures.estimate import Moments
-from workbench.measures.looks import LEVELS, LOOKS
-from workbench.measures.statistics import Array
+from adapter_workbench.workbench.measures.declared_tests import paired_moments, pooled_moments
+from adapter_workbench.workbench.measures.estimate import Moments
+from adapter_workbench.workbench.measures.looks import LEVELS, LOOKS
+from adapter_workbench.workbench.measures.statistics import Array
 
 NUMBER, MARGIN = 4000, 2.0
 

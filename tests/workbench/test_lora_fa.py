@@ -10,19 +10,19 @@ import pytest
 import torch
 from peft.optimizers import create_lorafa_optimizer
 
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.method import FitHooks, FitLength
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.methods._counterweight import OWN
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import fit
+from adapter_workbench.workbench.training.hooks import HookCallback
 from tests.workbench.test_lora_plus import batches, trained
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.method import FitHooks, FitLength
-from workbench.methods.methods import METHODS
-from workbench.methods.methods._counterweight import OWN
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import fit
-from workbench.training.hooks import HookCallback
 
 RATE, RANK, ALPHA = 1e-2, 4, 12
 LABELS = torch.tensor([0, 1, 1, 0])

@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from workbench.adapters.adapter_folder import CONFIG
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.libraries._lora_bank import LoraBank
-from workbench.methods.methods import METHODS
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.libraries._lora_bank import LoraBank
+from adapter_workbench.workbench.methods.methods import METHODS
 
 SIZE = 4 * 4 * 2 * 2 * (32 + 32)  # bytes of a LoRA of rank 4: float32, two matrices on two layers, A and B
 BATCH = {"input_ids": torch.arange(5, 35).reshape(6, 5) % 20, "attention_mask": torch.ones(6, 5, dtype=torch.long)}

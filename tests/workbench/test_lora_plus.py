@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from peft.optimizers import create_loraplus_optimizer
 
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.method import FitLength
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.method import FitLength
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
 
 RATE, RATIO, DECAY = 1e-2, 16.0, 0.1
 

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 import torch
 
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.machine.memory import PeakMemory, release, resident_peak
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import fit, measuring
-from workbench.training.measuring import REPETITIONS, measure
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.memory import PeakMemory, release, resident_peak
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import fit, measuring
+from adapter_workbench.workbench.training.measuring import REPETITIONS, measure
 
 MB = 1_000_000
 
@@ -133,7 +133,7 @@ def test_a_peak_inside_counts_for_the_outer_one() -> None:
 
 HEAP = """
 import torch
-from workbench.machine.memory import PeakMemory, freed_at_once, run_in_thread
+from adapter_workbench.workbench.machine.memory import PeakMemory, freed_at_once, run_in_thread
 
 def blocks():
     return [(torch.ones(2_500_000), torch.ones(25_000)) for _ in range(10)]  # 10 MB, and less than is given back
@@ -167,7 +167,7 @@ def test_what_was_freed_before_is_not_taken_again_and_kept_in_a_thread_apart() -
 REUSE = """
 import resource
 import torch
-from workbench.machine.memory import PeakMemory, freed_for_reuse
+from adapter_workbench.workbench.machine.memory import PeakMemory, freed_for_reuse
 
 def pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -213,6 +213,6 @@ def test_released_memory_no_longer_counts() -> None:
 @pytest.mark.skipif(resident_peak() is None, reason="the system does not tell")
 def test_a_peak_is_not_that_of_the_process_that_began_this_one() -> None:
     held = bytearray(b"1") * 400 * MB
-    ask = "from workbench.machine.memory import resident_peak; print(resident_peak())"
+    ask = "from adapter_workbench.workbench.machine.memory import resident_peak; print(resident_peak())"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert 2 * float(done.stdout) < len(held) / MB

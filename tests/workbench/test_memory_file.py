@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from adapter_workbench.workbench.backbone import shared_weights
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine import page_table
+from adapter_workbench.workbench.machine.memory_file import MemoryFile
 from tests.checkpoints import saved
 from tests.conftest import environment
 from tests.process_memory import as_another_process, settled_files
-from workbench.backbone import shared_weights
-from workbench.backbone.names import open_backbone
-from workbench.machine import page_table
-from workbench.machine.memory_file import MemoryFile
 
 pytestmark = pytest.mark.skipif(not page_table.is_told(), reason="this machine does not tell of written pages")
 
 SHAPES, TYPES = [(2, 2)], [torch.float32]
 OTHER = """
 import sys
-from workbench.backbone import fingerprints, shared_weights
-from workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone import fingerprints, shared_weights
+from adapter_workbench.workbench.backbone.names import open_backbone
 fingerprints.SETTLED = -60.0
 body = open_backbone(sys.argv[1]).load()
 (copy,) = shared_weights._resident.values()

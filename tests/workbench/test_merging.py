@@ -10,22 +10,22 @@ import torch
 from datasets import Dataset
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, BertConfig
 
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.answering.merging import mergeable, merged_model, save_merged
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS, possible_methods
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import describe, keep, open_adapter
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import toy
 from tests.sampled import first_of_each
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import predict
-from workbench.answering.merging import mergeable, merged_model, save_merged
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods import card
-from workbench.methods.adaptation import HEAD_FILE, Adaptation
-from workbench.methods.methods import METHODS, possible_methods
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import describe, keep, open_adapter
-from workbench.settings.base import Budget
 
 BUDGET = Budget(max_length=16, batch_size=8, precision="fp32")
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}

@@ -9,17 +9,17 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import SettingsError, UnknownNameError
-from workbench.machine.extras import require_installed
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.method import Method
-from workbench.methods.methods import METHODS
-from workbench.methods.methods._mixture import mixture
-from workbench.methods.methods.s4 import group
-from workbench.settings.base import Document, MethodSettings
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import SettingsError, UnknownNameError
+from adapter_workbench.workbench.machine.extras import require_installed
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.methods._mixture import mixture
+from adapter_workbench.workbench.methods.methods.s4 import group
+from adapter_workbench.workbench.settings.base import Document, MethodSettings
 
 
 class Settings(MethodSettings):

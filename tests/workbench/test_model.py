@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.device import resolve_precision
-from workbench.methods.kinds import KINDS
-from workbench.methods.model import TaskModel
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.model import TaskModel
 
 SIDES = ("left", "right")
 LENGTHS = (5, 1, 3)

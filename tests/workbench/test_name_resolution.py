@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.adapters.ids import by_id, short_ids
+from adapter_workbench.workbench.adapters.manifest import Manifest
+from adapter_workbench.workbench.adapters.name_resolution import (
+    NamedAdapter,
+    NamedChampion,
+    adapter_for_task,
+    readable,
+    resolve_name,
+)
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.validation_scores import Score, Scoring, measure, own_score
+from adapter_workbench.workbench.errors import InputError, IntegrityError, UnknownNameError
+from adapter_workbench.workbench.settings.base import Budget
 from tests.workbench.test_store import manifest, writer
-from workbench.adapters.ids import by_id, short_ids
-from workbench.adapters.manifest import Manifest
-from workbench.adapters.name_resolution import NamedAdapter, NamedChampion, adapter_for_task, readable, resolve_name
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.validation_scores import Score, Scoring, measure, own_score
-from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.settings.base import Budget
 
 STORED = {
     "tweets-lora-aaaa1111": {"validation": 0.70, "created": "2026-01-01"},

@@ -10,22 +10,22 @@ import torch
 from datasets import Dataset
 from transformers import PretrainedConfig
 
+from adapter_workbench.workbench.backbone.architecture import biases, blocks, new_model, parameters, positions
+from adapter_workbench.workbench.backbone.config import config_object
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import METHODS, trained_methods
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import assert_comes_back
 from tests.messages import naming
 from tests.sampled import waiting
 from tests.test_contracts import TINY
-from workbench.backbone.architecture import biases, blocks, new_model, parameters, positions
-from workbench.backbone.config import config_object
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.extras import installed_version
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.method import Method
-from workbench.methods.methods import METHODS, trained_methods
 
 SIZES = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 SIZES |= {"intermediate_size": 64, "max_position_embeddings": 64}

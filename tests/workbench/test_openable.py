@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from experiments.workspace import evaluating
+from adapter_workbench.experiments.workspace import evaluating
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.adapter_set import AdapterSet, Question
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter, rows_of
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.messages import lacks
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.adapter_set import AdapterSet, Question
-from workbench.answering.predictor import OpenedAdapter, rows_of
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")
 TASKS = (make_task("animals", SUBJECTS, FRUITS, 16), make_task("halves", SUBJECTS[:4], SUBJECTS[4:], 16))

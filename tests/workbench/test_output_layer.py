@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from adapter_workbench.workbench.backbone import output_layer as module
+from adapter_workbench.workbench.backbone.architecture import is_seq2seq
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.output_layer import output_layer
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
 from tests.checkpoints import BART, LLAMA, SIZES, T5, rewritten, saved
-from workbench.backbone import output_layer as module
-from workbench.backbone.architecture import is_seq2seq
-from workbench.backbone.names import open_backbone
-from workbench.backbone.output_layer import output_layer
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
 
 TIED = {"tie_word_embeddings": True}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {

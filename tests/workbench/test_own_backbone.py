@@ -14,23 +14,29 @@ from mlflow.models import Model
 from mlflow.pyfunc import load_model
 from safetensors.torch import save_file
 
-from experiments.api import Workbench
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.manifest import (
+    MANIFEST,
+    Elsewhere,
+    LinkedFiles,
+    read_manifest,
+    write_manifest,
+)
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.backbone.names import model_in, open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError, IntegrityError, UnknownNameError, UnsafeConfigError
+from adapter_workbench.workbench.files.checksummed import digests
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import backbone_of, describe, keep, open_adapter
+from adapter_workbench.workbench.mlflow import logged_model
+from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import toy
 from tests.messages import naming
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.manifest import MANIFEST, Elsewhere, LinkedFiles, read_manifest, write_manifest
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.model_folder import ITSELF
-from workbench.backbone.names import model_in, open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError, IntegrityError, UnknownNameError, UnsafeConfigError
-from workbench.files.checksummed import digests
-from workbench.methods.adaptation import HEAD_FILE, Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import backbone_of, describe, keep, open_adapter
-from workbench.mlflow import logged_model
-from workbench.settings.base import Budget
 
 TEXT = "the cat often"
 
@@ -128,7 +134,7 @@ def test_linked_files_are_verified(model: Path, tmp_path: Path) -> None:
 def test_a_change_is_noticed_by_a_process_that_has_verified_it(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.files.checksummed.SETTLED", -1.0)  # files count as settled at once
+    monkeypatch.setattr("adapter_workbench.workbench.files.checksummed.SETTLED", -1.0)  # files count as settled at once
     store = AdapterStore(tmp_path / "ws")
     adapter = stored(model, store, link=True)
     store.verify(adapter.id)

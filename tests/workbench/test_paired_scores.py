@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm, ttest_1samp
 
-from workbench.measures.paired_scores import (
+from adapter_workbench.workbench.measures.paired_scores import (
     Z,
     chance_of_difference,
     chance_of_loss,

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import fit
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import fit
 
 
 @dataclass

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.piece_bounds import LARGEST, require_bounded_pieces
+from adapter_workbench.workbench.errors import InputError
 from tests.neighbours.environments import environment
-from workbench.backbone.names import open_backbone
-from workbench.backbone.piece_bounds import LARGEST, require_bounded_pieces
-from workbench.errors import InputError
 
 
 def varint(number: int) -> bytes:

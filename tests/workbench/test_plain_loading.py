@@ -22,18 +22,18 @@ import pytest
 from datasets import Dataset
 from transformers import BertConfig
 
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import run
-from workbench.backbone.names import open_backbone
-from workbench.machine.device import Precision
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS, possible_methods
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import run
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.device import Precision
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS, possible_methods
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 
 pytestmark = pytest.mark.acceptance
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training.lesson import Lesson, teach
 from tests.conftest import make_task
 from tests.elsewhere.architectures import write_base
 from tests.tiny_models import FRUITS, SUBJECTS
-from workbench.backbone.names import open_backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.settings.base import Budget
-from workbench.training.lesson import Lesson, teach
 
 TYPES = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
 TEXTS = ["the cat", "a plum is this very one that the cow and the sheep often see", "one fish"]

@@ -10,25 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.plugin_findings import plugin_findings
-from experiments.strategies import STRATEGIES
-from experiments.terminal.registries import extendable
-from fusion.composing.fuse import composition_code
-from fusion.methods import COMPOSITIONS
+from adapter_workbench.experiments.engine.plugin_findings import plugin_findings
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.terminal.registries import extendable
+from adapter_workbench.fusion.composing.fuse import composition_code
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.workbench.errors import PluginError
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.probes import PROBES
+from adapter_workbench.workbench.settings.plugins import PluginWarning, _complaint, code_behind, imported_code
+from adapter_workbench.workbench.settings.registry import named_code
 from tests.conftest import environment
 from tests.distributions import begin_anew, forget, install
 from tests.messages import lacks, naming
-from workbench.errors import PluginError
-from workbench.methods.method import Method
-from workbench.methods.methods import METHODS
-from workbench.probes import PROBES
-from workbench.settings.plugins import PluginWarning, _complaint, code_behind, imported_code
-from workbench.settings.registry import named_code
 
 METHOD = '''"""queries: only the matrices that make queries are trained."""
 
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
 from my_queries.rates import RATE
 
 
@@ -92,7 +92,9 @@ def test_a_module_of_a_plugin_is_told_from_all_others(site: Path, monkeypatch: p
     install(site, "my-queries", MODULES, ENTRIES)
     begin_anew(monkeypatch, site)
     assert code_behind("my_queries.rates") == METHODS.code("queries")["queries"]
-    assert [code_behind(name) for name in ("workbench.methods.methods", "tests.distributions", "json")] == ["", "", ""]
+    assert [
+        code_behind(name) for name in ("adapter_workbench.workbench.methods.methods", "tests.distributions", "json")
+    ] == ["", "", ""]
 
 
 BROKEN = {
@@ -109,9 +111,9 @@ BROKEN = {
     "another type": ("METHOD = 5", "it:METHOD", "it:METHOD is of int, not of Method"),
     "a class": ("class METHOD: pass", "it:METHOD", "it:METHOD is a class; the entry has to be an object of it"),
     "settings of another type": (
-        "from workbench.methods.method import Method\nMETHOD = Method('', '', 'plain', dict, None)",
+        "from adapter_workbench.workbench.methods.method import Method\nMETHOD = Method('', '', 'plain', dict, None)",
         "it:METHOD",
-        "the settings of it:METHOD are not a class that extends workbench.settings.base.Settings",
+        "the settings of it:METHOD are not a class that extends adapter_workbench.workbench.settings.base.Settings",
     ),
 }
 
@@ -165,7 +167,7 @@ def test_a_name_that_is_taken_stays_with_whoever_has_it(site: Path, monkeypatch:
 
 
 def test_what_a_setting_names_counts_where_it_is_a_plugin(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    merge = "from fusion.methods.average import COMPOSITION\n"
+    merge = "from adapter_workbench.fusion.methods.average import COMPOSITION\n"
     install(site, "my-merge", {"mine.py": merge}, {"compositions": {"mine": "mine:COMPOSITION"}})
     begin_anew(monkeypatch, site)
     settings = STRATEGIES.get("merged").settings
@@ -186,7 +188,7 @@ def test_every_registry_has_a_group_of_its_own_and_entries_of_its_kind() -> None
 def test_a_command_names_what_is_broken_in_one_line_and_goes_on(site: Path) -> None:
     install(site, "broken-one", {"it.py": "raise RuntimeError('no')"}, {"methods": {"it": "it:METHOD"}})
     there = environment(PYTHONPATH=os.pathsep.join([str(site), *filter(None, sys.path)]))
-    program = [sys.executable, "-c", "from experiments.cli import main; main()", "methods", "list"]
+    program = [sys.executable, "-c", "from adapter_workbench.experiments.cli import main; main()", "methods", "list"]
     done = subprocess.run(program, env=there, capture_output=True, text=True, check=True)
     assert done.stderr == "Skipped: method 'it' of broken-one 1.0 cannot be used: it:METHOD: no\n"
     assert "lora" in done.stdout

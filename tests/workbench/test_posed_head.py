@@ -9,9 +9,9 @@ import torch
 from datasets import Dataset
 from torch import nn
 
-from workbench.adapters.manifest import TaskReference
-from workbench.methods.posed_head import posed
-from workbench.methods.task import Task
+from adapter_workbench.workbench.adapters.manifest import TaskReference
+from adapter_workbench.workbench.methods.posed_head import posed
+from adapter_workbench.workbench.methods.task import Task
 
 FEATURES = torch.arange(12.0).reshape(3, 4)
 

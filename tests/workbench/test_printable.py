@@ -1,7 +1,15 @@
 import pytest
 
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, WorkError, opening, reason
-from workbench.errors.printable import printable, without_credentials
+from adapter_workbench.workbench.errors import (
+    InputError,
+    Problem,
+    SettingsError,
+    UnknownNameError,
+    WorkError,
+    opening,
+    reason,
+)
+from adapter_workbench.workbench.errors.printable import printable, without_credentials
 
 
 @pytest.mark.parametrize(

@@ -12,23 +12,23 @@ import torch
 from bitsandbytes import functional
 from torch import nn
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone import quantisation
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS, require_possible, trained_methods
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget, Quantization
+from adapter_workbench.workbench.training import Lesson, learn, require_optimizer
+from adapter_workbench.workbench.training.trainer import OPTIMIZERS, trainer_of
 from tests.sampled import waiting
 from tests.test_contracts import TINY
-from workbench.adapters.store import AdapterStore
-from workbench.backbone import quantisation
-from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS, require_possible, trained_methods
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget, Quantization
-from workbench.training import Lesson, learn, require_optimizer
-from workbench.training.trainer import OPTIMIZERS, trainer_of
 
 BITS = ("nf4", "int8")
 FEW = Budget(

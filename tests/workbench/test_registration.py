@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.errors import TrackingError
+from adapter_workbench.workbench.mlflow.alias import Succession
+from adapter_workbench.workbench.mlflow.datasets import TrackedData
+from adapter_workbench.workbench.mlflow.models import TrackedModel
+from adapter_workbench.workbench.mlflow.registration import IDENTITY, Entry, RegisteredModel
+from adapter_workbench.workbench.mlflow.run_record import RunRecord
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.messages import lacks
-from workbench.errors import TrackingError
-from workbench.mlflow.alias import Succession
-from workbench.mlflow.datasets import TrackedData
-from workbench.mlflow.models import TrackedModel
-from workbench.mlflow.registration import IDENTITY, Entry, RegisteredModel
-from workbench.mlflow.run_record import RunRecord
-from workbench.mlflow.tracker import Tracker
 
 FINGERPRINT = "0123456789abcdef" * 4
 

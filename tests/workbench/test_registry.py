@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.errors import UnknownNameError, suggest
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings import plugins
+from adapter_workbench.workbench.settings.registry import Documents, Modules
 from tests.messages import naming
-from workbench.errors import UnknownNameError, suggest
-from workbench.methods.methods import METHODS
-from workbench.settings import plugins
-from workbench.settings.registry import Documents, Modules
 
 PACKAGE = "registry_under_test"
 

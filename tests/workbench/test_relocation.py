@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.mlflow.address import tracking_uri
+from adapter_workbench.workbench.mlflow.alias import Succession
+from adapter_workbench.workbench.mlflow.relocation import DatabaseFiles, MovedRuns, clear
+from adapter_workbench.workbench.mlflow.run_record import RunRecord
+from adapter_workbench.workbench.mlflow.runs import root_of
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.workbench.test_registration import entry, record
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.alias import Succession
-from workbench.mlflow.relocation import DatabaseFiles, MovedRuns, clear
-from workbench.mlflow.run_record import RunRecord
-from workbench.mlflow.runs import root_of
-from workbench.mlflow.tracker import Tracker
 
 PAGE = b"<p>the report</p>"
 LOGGED = replace(
@@ -48,7 +48,7 @@ def workspace(made: Path, tmp_path: Path) -> Path:
 
 
 def renewed(root: Path, given: RunRecord = LOGGED) -> MovedRuns:
-    """Log anew what lies elsewhere, as :mod:`experiments.tracking.anew` does; return what that was."""
+    """Log anew what lies elsewhere, as :mod:`.tracking.anew` does; return what that was."""
     tracker = Tracker(tracking_uri(root))
     left = tracker.moved_runs()
     if left:

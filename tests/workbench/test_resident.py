@@ -11,22 +11,22 @@ import pytest
 import torch
 from transformers import PretrainedConfig
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone import fingerprints, load_widened, shared_weights
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.backbone.shared_weights import Resident
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.machine import page_table, processes
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.checkpoints import BART, LLAMA, T5, saved
 from tests.process_memory import as_another_process, settled_files
-from workbench.adapters.store import AdapterStore
-from workbench.backbone import fingerprints, load_widened, shared_weights
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.backbone.shared_weights import Resident
-from workbench.files.digest import digest
-from workbench.machine import page_table, processes
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 pytestmark = [
     pytest.mark.skipif(not page_table.is_told(), reason="this machine does not tell of written pages"),

@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
-from workbench.backbone.generation import generate
-from workbench.backbone.running_batch import OtherCacheError, RunningBatch
+from adapter_workbench.workbench.backbone.generation import generate
+from adapter_workbench.workbench.backbone.running_batch import OtherCacheError, RunningBatch
 
 END, PAD, LIMIT = 0, 1, 12
 
@@ -91,7 +91,7 @@ def test_a_model_that_keeps_something_else_is_refused_and_the_batch_stays(
     with monkeypatch.context() as patch:
         window = DynamicCache()
         window.layers = [DynamicSlidingWindowLayer(4)]
-        patch.setattr("workbench.backbone.running_batch.write", lambda *_: (tokens, tokens, window))
+        patch.setattr("adapter_workbench.workbench.backbone.running_batch.write", lambda *_: (tokens, tokens, window))
         with pytest.raises(OtherCacheError):
             batch.join(*prompts((2,)))
     more, _ = batch.write(LIMIT - 1, after(LIMIT))

@@ -10,9 +10,9 @@ from datasets import Dataset
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from workbench.methods.sampling import draw, stratified_sample
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
+from adapter_workbench.workbench.methods.sampling import draw, stratified_sample
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 
 COUNTS = st.lists(st.integers(1, 30), min_size=1, max_size=5)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from adapter_workbench.workbench.files.scratch import scratch_folder
 from tests.conftest import environment
-from workbench.files.scratch import scratch_folder
 
 KILLED = """
 import os, signal
-from workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.files.scratch import scratch_folder
 
 with scratch_folder() as folder:
     (folder / "weights").write_bytes(b"x" * 1000)

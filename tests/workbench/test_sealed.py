@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import checksummed
 from tests.damage import swap, within
-from workbench.errors import IntegrityError
-from workbench.files import checksummed
 
 
 @dataclass(frozen=True)

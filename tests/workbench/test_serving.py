@@ -10,24 +10,24 @@ import pytest
 import torch
 from datasets import Dataset, concatenate_datasets
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.answering.serving import Serving, answers
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.library import Hosts
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FRUITS, SUBJECTS, make_task, toy
 from tests.elsewhere.architectures import write_base
 from tests.messages import naming
-from workbench.adapters.store import AdapterStore
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.evaluation import predict
-from workbench.answering.serving import Serving, answers
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.library import Hosts
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=16, precision="fp32")
 THREE = Task(
@@ -186,7 +186,7 @@ def test_answers_in_words_share_passes_and_are_those_of_each_adapter(
     method: str, llama: Path, copying: Task, store: AdapterStore
 ) -> None:
     """Prompts of several lengths, answers of several lengths; the batch is as long as the longest answer."""
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     opened, tasks = open_backbone(str(llama)), copying_others(copying, (4, 2, 5))
     adapters = trained(method, opened, store, tasks)
@@ -212,7 +212,7 @@ def test_where_a_layer_does_not_read_row_after_row_adapters_take_turns(
     kind: str, target: str, tmp_path: Path, store: AdapterStore
 ) -> None:
     """DeBERTa's layers read relative positions too, and XLNet's tokens first: nothing there says whose row it is."""
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     opened, adapters = open_backbone(str(write_base(tmp_path / kind, kind))), []
     for task in TASKS[:2]:
@@ -231,7 +231,7 @@ def test_where_a_layer_does_not_read_row_after_row_adapters_take_turns(
 
 
 def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: AdapterStore, llama: Path) -> None:
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     (lora,), (pfeiffer,) = (trained(method, backbone, store, TASKS[:1]) for method in ("lora", "pfeiffer"))
     with pytest.raises(InputError, match=naming("adapters pfeiffer fp32 auto; peft lora fp32 auto")):
@@ -245,7 +245,7 @@ def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: Adapter
 
 
 def test_an_encoder_decoder_writes_for_several_loras_at_once(t5: Path, store: AdapterStore) -> None:
-    from workbench.backbone.names import open_backbone
+    from adapter_workbench.workbench.backbone.names import open_backbone
 
     opened = open_backbone(str(t5))
     rows = toy("seq2seq").splits["test"]

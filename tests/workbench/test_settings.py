@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
+from adapter_workbench.workbench.errors import InputError, SettingsError
+from adapter_workbench.workbench.settings.base import Budget, Document, Settings, read
+from adapter_workbench.workbench.settings.bounds import require_seed
 from tests.messages import naming
-from workbench.errors import InputError, SettingsError
-from workbench.settings.base import Budget, Document, Settings, read
-from workbench.settings.bounds import require_seed
 
 
 class Plan(Settings):

@@ -19,17 +19,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget, MethodSettings
+from adapter_workbench.workbench.training import Lesson, fit, teach
 from tests import two_processes
 from tests.conftest import Call
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine import processes
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget, MethodSettings
-from workbench.training import Lesson, fit, teach
 
 SHARDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
 AS_LAUNCHED = {"FSDP_CPU_RAM_EFFICIENT_LOADING": "true", "FSDP_FORWARD_PREFETCH": "false", **SHARDED}

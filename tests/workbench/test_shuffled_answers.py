@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from workbench.methods.sampling import draw
-from workbench.methods.shuffled_answers import shuffled
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.shuffled_answers import shuffled
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 
 BUDGET = Budget(train_examples=40, validation_examples=10)
 

@@ -13,19 +13,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from experiments.answers.importing import import_each
-from experiments.cli import _leave_disk
+from adapter_workbench.experiments.answers.importing import import_each
+from adapter_workbench.experiments.cli import _leave_disk
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.errors import TrackingError, UnwritableError
+from adapter_workbench.workbench.files import atomic
+from adapter_workbench.workbench.files.cache import cache_folder, writing_cache
+from adapter_workbench.workbench.files.size_limit import too_large
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.conftest import Call
 from tests.fuzzing.promises import content
 from tests.fuzzing.senders import sent_folder
 from tests.messages import lacks, naming
 from tests.workbench.test_store import manifest, writer
-from workbench.adapters.store import AdapterStore
-from workbench.errors import TrackingError, UnwritableError
-from workbench.files import atomic
-from workbench.files.cache import cache_folder, writing_cache
-from workbench.files.size_limit import too_large
-from workbench.mlflow.tracker import Tracker
 
 LIMIT = 1024
 
@@ -138,7 +138,7 @@ def test_several_folders_are_refused_one_by_one(monkeypatch: pytest.MonkeyPatch)
     def refuses(*_: object) -> None:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
-    monkeypatch.setattr("experiments.answers.importing.import_source", refuses)
+    monkeypatch.setattr("adapter_workbench.experiments.answers.importing.import_source", refuses)
     with pytest.raises(OSError, match="File too large"):
         next(import_each(None, [None]))  # type: ignore[arg-type, list-item]
 
@@ -149,7 +149,7 @@ def test_a_tracking_database_says_the_limit_too(tmp_path: Path, monkeypatch: pyt
     def refuses(_: object) -> None:
         raise OSError("(sqlite3.OperationalError) disk I/O error")
 
-    monkeypatch.setattr("workbench.mlflow.tracker.BoundedClient", refuses)
+    monkeypatch.setattr("adapter_workbench.workbench.mlflow.tracker.BoundedClient", refuses)
     (tmp_path / "mlflow.db").touch()
     with limited(), pytest.raises(TrackingError, match=naming("mlflow.db", "disk I/O error; ", "1,024 bytes")):
         Tracker(f"sqlite:///{tmp_path}/mlflow.db").registered_models()

@@ -23,17 +23,17 @@ from transformers import (
     pipeline,
 )
 
+from adapter_workbench.workbench.answering.evaluation import predict
+from adapter_workbench.workbench.answering.hub_card import front_matter
+from adapter_workbench.workbench.answering.merging import save_merged
+from adapter_workbench.workbench.answering.standard_model import SMALL, require_form, save_standard, standard
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 from tests.conftest import toy
 from tests.tiny_models import WORDS, write_model
 from tests.workbench.test_merging import stored
-from workbench.answering.evaluation import predict
-from workbench.answering.hub_card import front_matter
-from workbench.answering.merging import save_merged
-from workbench.answering.standard_model import SMALL, require_form, save_standard, standard
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods.stored_model import open_adapter
 
 TEXTS = ["the cat often", "a plum very", "some horse this"]
 CLOSE = {"rtol": 0.0, "atol": 1e-5}

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from workbench.measures import statistics
-from workbench.measures.clustered import clustered_bootstrap, clustered_bootstraps
-from workbench.measures.granularity import least_spread, score_step
-from workbench.measures.statistics import (
+from adapter_workbench.workbench.measures import statistics
+from adapter_workbench.workbench.measures.clustered import clustered_bootstrap, clustered_bootstraps
+from adapter_workbench.workbench.measures.granularity import least_spread, score_step
+from adapter_workbench.workbench.measures.statistics import (
     Interval,
     holm,
     interval,

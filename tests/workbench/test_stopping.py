@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from workbench.machine.processes import STOPPED, stoppable
+from adapter_workbench.workbench.machine.processes import STOPPED, stoppable
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])  # 128 + 15, 128 + 1

@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from workbench.machine import stopwatch
-from workbench.machine.stopwatch import Stopwatch, sum_counts
+from adapter_workbench.workbench.machine import stopwatch
+from adapter_workbench.workbench.machine.stopwatch import Stopwatch, sum_counts
 
 
 @pytest.fixture

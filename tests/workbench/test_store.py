@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as weights_of
 
-from tests.messages import naming
-from workbench.adapters.fit_record import Epoch, FitRecord
-from workbench.adapters.manifest import (
+from adapter_workbench.workbench.adapters.fit_record import Epoch, FitRecord
+from adapter_workbench.workbench.adapters.manifest import (
     MANIFEST,
     AcceptedLoss,
     BackboneReference,
@@ -27,13 +26,14 @@ from workbench.adapters.manifest import (
     TaskReference,
     write_manifest,
 )
-from workbench.adapters.store import AdapterStore, importable
-from workbench.adapters.stored_adapter import StoredAdapter, check_files
-from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.files import checksummed
-from workbench.files.atomic import folder_beside
-from workbench.files.digest import key, size
-from workbench.settings.base import Budget
+from adapter_workbench.workbench.adapters.store import AdapterStore, importable
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter, check_files
+from adapter_workbench.workbench.errors import InputError, IntegrityError, UnknownNameError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.atomic import folder_beside
+from adapter_workbench.workbench.files.digest import key, size
+from adapter_workbench.workbench.settings.base import Budget
+from tests.messages import naming
 
 FILES = {"adapter.safetensors": weights_of({"weight": np.zeros(2)}), "deep/config.json": b"{}"}
 
@@ -201,7 +201,8 @@ def test_files_that_stay_are_hashed_once_and_any_change_of_them_is_seen(
 ) -> None:
     hashed: list[str] = []
     monkeypatch.setattr(
-        "workbench.adapters.store.check_files", lambda entry: (hashed.append(entry.id), check_files(entry))
+        "adapter_workbench.workbench.adapters.store.check_files",
+        lambda entry: (hashed.append(entry.id), check_files(entry)),
     )
     for _ in range(2):
         store.verify(stored.id)
@@ -530,7 +531,7 @@ def test_an_adapter_that_is_removed_meanwhile_is_not_damaged(
         shutil.rmtree(adapter.folder)
         check_files(adapter)
 
-    monkeypatch.setattr("workbench.adapters.store.check_files", removed)
+    monkeypatch.setattr("adapter_workbench.workbench.adapters.store.check_files", removed)
     assert store.damage(stored.id) is None
     assert store.damage(stored.id) is None, "it was listed, and was gone before it was looked at"
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from workbench.errors import TrackingError
-from workbench.mlflow import bounded_client
-from workbench.mlflow.address import printable_address, without_secrets
-from workbench.mlflow.registration import Entry
-from workbench.mlflow.run_record import RunRecord
-from workbench.mlflow.tracker import Tracker
+from adapter_workbench.workbench.errors import TrackingError
+from adapter_workbench.workbench.mlflow import bounded_client
+from adapter_workbench.workbench.mlflow.address import printable_address, without_secrets
+from adapter_workbench.workbench.mlflow.registration import Entry
+from adapter_workbench.workbench.mlflow.run_record import RunRecord
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 
 RECORD = RunRecord("key", "name", metrics=(("accuracy", 0.5, 1),), artifacts={"report/report.html": b"page"})
 ENTRY = Entry("news.lora", "key", "adapter", "measure", 0.5)

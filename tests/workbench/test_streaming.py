@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from workbench.backbone.names import open_backbone
-from workbench.backbone.tokenizing import texts_of
-from workbench.measures.streaming import Words, before_stop
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.tokenizing import texts_of
+from adapter_workbench.workbench.measures.streaming import Words, before_stop
 
 
 class Bytes:

@@ -9,21 +9,21 @@ import pytest
 import torch
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 
-from fusion.updates import lora
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.backbone.architecture import attention_matrices
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS, trained_methods
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training.lesson import Lesson, teach
 from tests.conftest import Call, make_task
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import assert_comes_back
 from tests.sampled import waiting
 from tests.test_contracts import TINY
 from tests.tiny_models import FRUITS, SUBJECTS
-from workbench.backbone.architecture import attention_matrices
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS, trained_methods
-from workbench.settings.base import Budget
-from workbench.training.lesson import Lesson, teach
 
 TARGETED = [name for name in trained_methods() if "targets" in METHODS.get(name).settings.model_fields]
 WITH_EMBEDDINGS = {"lora", "dora", "rslora", "oft"}

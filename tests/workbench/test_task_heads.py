@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.methods.heads import Heads
+from adapter_workbench.workbench.methods.heads import Heads
 
 SIZES = (2, 3, 1)
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.measures.text_scores import TEXT_SCORES, exact_match, last_number, numeric_match, rouge_l
+from adapter_workbench.workbench.measures.text_scores import (
+    TEXT_SCORES,
+    exact_match,
+    last_number,
+    numeric_match,
+    rouge_l,
+)
 
 
 # Lin 2004, section 3: S1 "police killed the gunman"; the second is the example against bigrams, ROUGE-L 2/4

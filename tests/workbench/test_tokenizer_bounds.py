@@ -11,6 +11,13 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.backbone import tokenizer_bounds
+from adapter_workbench.workbench.backbone.confined import NoAnswerError, ask
+from adapter_workbench.workbench.backbone.confined.known_patterns import KNOWN
+from adapter_workbench.workbench.backbone.confined.tokenizer_growth import growth_of, growth_of_all
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError
 from tests.messages import lacks, naming
 from tests.tokenizer_parts import (
     BYTES,
@@ -28,13 +35,6 @@ from tests.tokenizer_parts import (
     split,
     template,
 )
-from workbench.backbone import tokenizer_bounds
-from workbench.backbone.confined import NoAnswerError, ask
-from workbench.backbone.confined.known_patterns import KNOWN
-from workbench.backbone.confined.tokenizer_growth import growth_of, growth_of_all
-from workbench.backbone.names import open_backbone
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError
 
 LONG_WORD = "U" * 5000
 CHARSMAP = base64.b64encode(bytes(4) + b"x" * 1000 + b"\0").decode()  # no trie, and one text

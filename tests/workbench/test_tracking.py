@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workbench.errors import TrackingError
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.client_settings import QUICK
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord
-from workbench.mlflow.tracker import Tracker
-from workbench.mlflow.view import CURVES, SHARED, TABLE, View
+from adapter_workbench.workbench.errors import TrackingError
+from adapter_workbench.workbench.mlflow.address import tracking_uri
+from adapter_workbench.workbench.mlflow.client_settings import QUICK
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from adapter_workbench.workbench.mlflow.tracker import Tracker
+from adapter_workbench.workbench.mlflow.view import CURVES, SHARED, TABLE, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,7 +217,10 @@ def test_an_experiment_has_the_columns_and_charts_of_its_newest_view(tracker: Tr
 
 def test_a_sync_that_was_cut_off_is_completed(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("workbench.mlflow.runs._upload", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+        patch.setattr(
+            "adapter_workbench.workbench.mlflow.runs._upload",
+            lambda *_: (_ for _ in ()).throw(OSError("the disk is full")),
+        )
         with pytest.raises(TrackingError, match="the disk is full"):
             tracker.sync("cut-off", replace(PARENT, metrics=(("lora/forgetting", 0.1, 1),)))
     tracker.sync("cut-off", replace(PARENT, metrics=(("lora/forgetting", 0.1, 1),)))
@@ -366,8 +369,8 @@ def test_the_switches_that_keep_mlflow_quick_and_quiet_exist() -> None:
 def test_a_fresh_database_is_set_up_in_silence_and_importing_is_cheap(tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "from workbench.mlflow.run_record import RunRecord\n"
-        "from workbench.mlflow.tracker import Tracker\n"
+        "from adapter_workbench.workbench.mlflow.run_record import RunRecord\n"
+        "from adapter_workbench.workbench.mlflow.tracker import Tracker\n"
         "assert 'mlflow' not in sys.modules\n"
         f"Tracker('sqlite:///{tmp_path}/mlflow.db').sync('quiet', RunRecord('k', 'n', metrics=(('a', 1.0, 0),)))"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.mlflow.database import is_writable, set_up
+from adapter_workbench.workbench.mlflow.database import is_writable, set_up
 
 
 def test_a_new_database_is_as_mlflow_makes_it(tmp_path: Path) -> None:

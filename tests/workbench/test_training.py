@@ -16,20 +16,20 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from workbench.adapters.fit_record import FitRecord
-from workbench.answering.evaluation import Evaluation, evaluate
-from workbench.backbone.batching import to_device_of
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import TrainingError
-from workbench.machine.device import Precision, accelerator
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds.classification import Classification
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import best_epoch, fit
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.answering.evaluation import Evaluation, evaluate
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import TrainingError
+from adapter_workbench.workbench.machine.device import Precision, accelerator
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds.classification import Classification
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import best_epoch, fit
 
 Script = Callable[[list[tuple[float, float]]], list[dict[str, Tensor]]]
 

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from workbench.measures.independent_samples import exceedances, ranks_differ, share_difference, share_is_higher
-from workbench.measures.relabelled_samples import (
+from adapter_workbench.workbench.measures.independent_samples import (
+    exceedances,
+    ranks_differ,
+    share_difference,
+    share_is_higher,
+)
+from adapter_workbench.workbench.measures.relabelled_samples import (
     contrasts,
     counts_differ,
     distances_between,

@@ -12,20 +12,20 @@ import pytest
 import torch
 from torch import nn
 
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone import fingerprints, intactness
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.machine import page_table
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.checkpoints import rewritten, saved
 from tests.process_memory import settled_files
-from workbench.adapters.store import AdapterStore
-from workbench.backbone import fingerprints, intactness
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import IntegrityError
-from workbench.machine import page_table
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 needs_pages = pytest.mark.skipif(not page_table.is_told(), reason="this machine does not tell of written pages")
 
@@ -48,7 +48,8 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     looks: list[str] = []
     compute = fingerprints.fingerprint
     monkeypatch.setattr(
-        "workbench.backbone.pretrained.fingerprint", lambda weights: looks.append("read") or compute(weights)
+        "adapter_workbench.workbench.backbone.pretrained.fingerprint",
+        lambda weights: looks.append("read") or compute(weights),
     )
     yield looks
 

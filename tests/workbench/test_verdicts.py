@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from workbench.measures.declared_tests import paired
-from workbench.measures.estimate import Estimate
-from workbench.measures.looks import (
+from adapter_workbench.workbench.measures.declared_tests import paired
+from adapter_workbench.workbench.measures.estimate import Estimate
+from adapter_workbench.workbench.measures.looks import (
     LEVELS,
     LOOKS,
     chance_by_look,
@@ -18,8 +18,8 @@ from workbench.measures.looks import (
     looks_up_to,
     seeds_to_decide,
 )
-from workbench.measures.statistics import holm
-from workbench.measures.verdicts import adjusted, verdicts
+from adapter_workbench.workbench.measures.statistics import holm
+from adapter_workbench.workbench.measures.verdicts import adjusted, verdicts
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.workbench.errors import AssetError, InputError
+from adapter_workbench.workbench.files.cache import cache_folder
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.files.wheel import wheel_member
 from tests.messages import naming
-from workbench.errors import AssetError, InputError
-from workbench.files.cache import cache_folder
-from workbench.files.digest import digest
-from workbench.files.wheel import wheel_member
 
 MEMBERS = {"pkg/model.bin": b"weights", "pkg/data/a.txt": b"alpha", "pkg/data/deep/b.txt": b"beta", "pkg/x.py": b""}
 
@@ -43,7 +43,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict
             downloads.append(requirement)
             return wheel
 
-        monkeypatch.setattr("workbench.files.wheel._download", download)
+        monkeypatch.setattr("adapter_workbench.workbench.files.wheel._download", download)
         return downloads
 
     return publish
@@ -135,7 +135,7 @@ def test_a_wrong_digest_without_a_network_leaves_the_copy(
     def silent(requirement: str, folder: Path) -> Path:
         raise AssetError(f"cannot download {requirement}: no answer", hint="Check the network.")
 
-    monkeypatch.setattr("workbench.files.wheel._download", silent)
+    monkeypatch.setattr("adapter_workbench.workbench.files.wheel._download", silent)
     with pytest.raises(AssetError) as caught:
         wheel_member("pkg==1.0", "pkg/model.bin", "0" * 64)
     what = f"the copy of pkg/model.bin of pkg==1.0 that is here has SHA-256 {sha256(b'weights')}, expected {'0' * 64}"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import InputError
-from workbench.settings.yaml_text import MOST_BYTES, parse, read_text
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.yaml_text import MOST_BYTES, parse, read_text
 
 ALIASES = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)

@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.backbone.config import read_json, read_mapping
-from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.model_folder import numbers_in, refuse_pickles
-from workbench.errors import InputError, UnsafeConfigError
+from adapter_workbench.workbench.backbone.config import read_json, read_mapping
+from adapter_workbench.workbench.backbone.finite_weights import require_finite
+from adapter_workbench.workbench.backbone.model_folder import numbers_in, refuse_pickles
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
 
 CONFIG, FUSION_CONFIG = "adapter_config.json", "adapter_fusion_config.json"
 PEFT_WEIGHTS = "adapter_model.safetensors"

@@ -38,7 +38,7 @@ class FitRecord:
             of a way of updating those that it reads beside the fit; None where nothing was trained, and where an
             earlier version wrote it.
         spent: what else was counted while ``seconds`` passed, by quantity
-        (:data:`workbench.machine.stopwatch.COUNTERS`).
+        (:data:`adapter_workbench.workbench.machine.stopwatch.COUNTERS`).
     """
 
     epochs: tuple[Epoch, ...]

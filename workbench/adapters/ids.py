@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 LONGEST_ID = 200  # bytes; a file system takes 255 for a name, and temporary files beside the folder have longer names
 ID = re.compile(r"[^\W_][\w.+@=-]*")

@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, FieldSerializationInfo, TypeAdapter, ValidationError, field_serializer
 
-from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.sent_form import AGAIN as SENT_AGAIN
-from workbench.adapters.sent_form import SentForm
-from workbench.backbone.config import LARGEST
-from workbench.backbone.model_folder import ITSELF
-from workbench.errors import InputError, IntegrityError, reason
-from workbench.files import checksummed
-from workbench.files.atomic import flush, folder_beside, move_whole
-from workbench.files.digest import key
-from workbench.settings.base import Budget, Quantization, Settings
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.adapters.sent_form import AGAIN as SENT_AGAIN
+from adapter_workbench.workbench.adapters.sent_form import SentForm
+from adapter_workbench.workbench.backbone.config import LARGEST
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.errors import InputError, IntegrityError, reason
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.atomic import flush, folder_beside, move_whole
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.settings.base import Budget, Quantization, Settings
 
 MANIFEST = "manifest.json"
 AGAIN = "Remove it and train it again, or import a sound copy."
@@ -70,7 +70,7 @@ class HeadReference(Settings):
     """A head that is more than one linear layer on what the backbone's own pooling gives.
 
     ``pooling`` is what the head reads of the token states. ``layers`` are named in order: ``linear``, ``norm``, or an
-    activation of :data:`workbench.methods.layered_head.ACTIVATIONS`; ``eps`` is that of the norms. ``virtual``: the
+    activation of :data:`ACTIVATIONS`; ``eps`` is that of the norms. ``virtual``: the
     virtual tokens of a prompt are pooled like those of the text that they stand before.
     """
 

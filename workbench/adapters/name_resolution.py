@@ -9,15 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from workbench.adapters.ids import ADAPTERS, by_id
-from workbench.adapters.validation_scores import own_score
-from workbench.errors import IntegrityError, UnknownNameError
+from adapter_workbench.workbench.adapters.ids import ADAPTERS, by_id
+from adapter_workbench.workbench.adapters.validation_scores import own_score
+from adapter_workbench.workbench.errors import IntegrityError, UnknownNameError
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.store import AdapterStore
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.adapters.validation_scores import Scoring
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.adapters.validation_scores import Scoring
 
 
 @dataclass(frozen=True)

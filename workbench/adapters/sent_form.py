@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pydantic import Field
 
-from workbench.errors import InputError
-from workbench.files.ordinary import open_ordinary
-from workbench.settings.base import Settings
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.ordinary import open_ordinary
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -12,9 +12,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workbench.adapters.adapter_folder import check_adapter
-from workbench.adapters.ids import ID, by_id, certain_id, require_id
-from workbench.adapters.manifest import (
+from adapter_workbench.workbench.adapters.adapter_folder import check_adapter
+from adapter_workbench.workbench.adapters.ids import ID, by_id, certain_id, require_id
+from adapter_workbench.workbench.adapters.manifest import (
     MANIFEST,
     AcceptedLoss,
     Manifest,
@@ -24,15 +24,15 @@ from workbench.adapters.manifest import (
     replace_manifest,
     write_manifest,
 )
-from workbench.adapters.sent_form import SentForm, write_stored
-from workbench.adapters.stored_adapter import README, StoredAdapter, check_files, text_below
-from workbench.backbone.finite_weights import require_finite
-from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.files import atomic, checksummed
-from workbench.files.atomic import new_folder, remove_whole, written_whole
-from workbench.files.ordinary import foreign_links
-from workbench.files.read_once import ReadOnce
-from workbench.machine.processes import first_ahead
+from adapter_workbench.workbench.adapters.sent_form import SentForm, write_stored
+from adapter_workbench.workbench.adapters.stored_adapter import README, StoredAdapter, check_files, text_below
+from adapter_workbench.workbench.backbone.finite_weights import require_finite
+from adapter_workbench.workbench.errors import InputError, IntegrityError, UnknownNameError
+from adapter_workbench.workbench.files import atomic, checksummed
+from adapter_workbench.workbench.files.atomic import new_folder, remove_whole, written_whole
+from adapter_workbench.workbench.files.ordinary import foreign_links
+from adapter_workbench.workbench.files.read_once import ReadOnce
+from adapter_workbench.workbench.machine.processes import first_ahead
 
 
 class AdapterStore:

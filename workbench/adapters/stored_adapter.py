@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from workbench.adapters.manifest import AGAIN, MANIFEST, Manifest
-from workbench.errors import IntegrityError
-from workbench.files import checksummed
-from workbench.files.digest import below, size
+from adapter_workbench.workbench.adapters.manifest import AGAIN, MANIFEST, Manifest
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.digest import below, size
 
 README = "README.md"
 MOST = 5  # of the files that a message names
@@ -42,7 +42,7 @@ class StoredAdapter:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 over all that determines its answers; see :attr:`workbench.adapters.manifest.Manifest.identity`."""
+        """SHA-256 over all that determines its answers; see :attr:`Manifest.identity`."""
         return self.manifest.identity
 
     @property

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from workbench.adapters.manifest import Manifest
-from workbench.files.digest import key
+from adapter_workbench.workbench.adapters.manifest import Manifest
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Those that one body can host (plain LoRAs of one precision, bottlenecks of one method) share it and answer the rows of a
 batch together. Each other adapter has a body of its own. On a processor, all bodies share the memory of the weights
-that nothing changes (:mod:`workbench.backbone.shared_weights`).
+that nothing changes (:mod:`adapter_workbench.workbench.backbone.shared_weights`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from workbench.answering.predictor import Answer, join_tables
-from workbench.answering.serving import Answering, open_group, sharing
-from workbench.errors import InputError
+from adapter_workbench.workbench.answering.predictor import Answer, join_tables
+from adapter_workbench.workbench.answering.serving import Answering, open_group, sharing
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.text_likelihood import RawText, TextLikelihood
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.text_likelihood import RawText, TextLikelihood
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 NO_ANSWER = Answer("", None, "")  # of a row without an owner, and until there is one
 
@@ -79,7 +79,7 @@ class AdapterSet:
         """Return the answers to each question, row by row.
 
         Rows of several questions share a forward pass where their adapters share a body. A question that is asked by
-        itself is answered as :class:`workbench.answering.predictor.OpenedAdapter` answers it, bit for bit, if all its
+        itself is answered as :class:`OpenedAdapter` answers it, bit for bit, if all its
         rows have one owner.
         """
         answered: list[list[Answer]] = [[NO_ANSWER] * len(question.rows) for question in questions]

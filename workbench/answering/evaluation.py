@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.backbone.batching import BATCH_SIZE, in_batches
-from workbench.errors import TrainingError
-from workbench.machine.sharding import apart_for_answers
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE, in_batches
+from adapter_workbench.workbench.errors import TrainingError
+from adapter_workbench.workbench.machine.sharding import apart_for_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.kind import Kind
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.kind import Kind
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 __all__ = [
     "BATCH_SIZE",

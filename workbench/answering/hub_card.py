@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.manifest import Manifest
 
 LIBRARY = {
     **dict.fromkeys(("peft", "prompts", "hypernetwork"), "peft"),

@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from workbench.answering.owned_questions import questions_of_owners
-from workbench.answering.predictor import Answer, in_words
-from workbench.backbone.batching import BATCH_SIZE
-from workbench.backbone.running_batch import OtherCacheError
-from workbench.methods.answer_rows import rows_to_write
-from workbench.methods.kind import Generates
+from adapter_workbench.workbench.answering.owned_questions import questions_of_owners
+from adapter_workbench.workbench.answering.predictor import Answer, in_words
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE
+from adapter_workbench.workbench.backbone.running_batch import OtherCacheError
+from adapter_workbench.workbench.methods.answer_rows import rows_to_write
+from adapter_workbench.workbench.methods.kind import Generates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from datasets import Dataset
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.answer_rows import AnswerRow
-    from workbench.methods.model import TaskModel
-    from workbench.methods.running_answers import ArrangeOwners, RunningAnswers
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.answer_rows import AnswerRow
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.running_answers import ArrangeOwners, RunningAnswers
 
 
 @dataclass(eq=False)

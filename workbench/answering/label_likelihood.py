@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from workbench.backbone.batching import in_batches, pad_rows, require_scores
-from workbench.backbone.prompts import Demonstrations, prompts
-from workbench.backbone.tokenizing import texts_of, tokenise
-from workbench.errors import InputError
-from workbench.methods.kinds.classification import Classification
+from adapter_workbench.workbench.backbone.batching import in_batches, pad_rows, require_scores
+from adapter_workbench.workbench.backbone.prompts import Demonstrations, prompts
+from adapter_workbench.workbench.backbone.tokenizing import texts_of, tokenise
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds.classification import Classification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.network import Network
 
 TEXT, PAIR = "{text}", "{text_pair}"
 PLACES = re.compile(r"\{(text|text_pair|labels)\}")
@@ -37,7 +37,7 @@ class LabelLikelihood(Classification):
 
     That is ``acc`` of EleutherAI's harness; divided by the label's characters it is ``acc_norm`` there (Gao et al.
     2024, doi:10.5281/zenodo.12608602). The token that ends an answer does not count. Questions are put as those of
-    causal-lm tasks are (:func:`workbench.backbone.prompts.prompts`), so chat templates are followed. A text that is too
+    causal-lm tasks are (:func:`prompts`), so chat templates are followed. A text that is too
     long is cut at its end, so that the question behind it stays.
 
     Attributes:

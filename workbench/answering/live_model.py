@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.answering.elsewhere.label_names import labels_of
-from workbench.backbone.architecture import is_causal, is_seq2seq
-from workbench.errors import InputError
-from workbench.machine.generators import restored_generators
-from workbench.methods.model import TaskModel
+from adapter_workbench.workbench.answering.elsewhere.label_names import labels_of
+from adapter_workbench.workbench.backbone.architecture import is_causal, is_seq2seq
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.generators import restored_generators
+from adapter_workbench.workbench.methods.model import TaskModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from workbench.backbone.pretrained import Pooling
-    from workbench.methods.kind import Kind
+    from adapter_workbench.workbench.backbone.pretrained import Pooling
+    from adapter_workbench.workbench.methods.kind import Kind
 
 PROBE = [[1, 2, 3]]  # token ids
 ROUNDING = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}  # relative, of logits in that arithmetic

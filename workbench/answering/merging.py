@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from workbench.backbone.architecture import is_seq2seq
-from workbench.backbone.bf16_matrices import widen
-from workbench.backbone.transformers_api import quietly
-from workbench.errors import InputError
-from workbench.methods import card
-from workbench.methods.adaptation import HEAD_FILE, save_head
-from workbench.methods.kind import GENERATED
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.library import Merges
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.backbone.architecture import is_seq2seq
+from adapter_workbench.workbench.backbone.bf16_matrices import widen
+from adapter_workbench.workbench.backbone.transformers_api import quietly
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, save_head
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.library import Merges
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.output_layer import OutputLayer
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.output_layer import OutputLayer
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 IN_PLACE = "plain"  # a library whose weights are the backbone's own
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.batching import in_places
+from adapter_workbench.workbench.backbone.batching import in_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.kind import Kind
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.kind import Kind
 
 
 def questions_of_owners(

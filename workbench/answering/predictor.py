@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from workbench.answering.evaluation import score_answers
-from workbench.backbone.answer_options import OPTIONS
-from workbench.errors import InputError
-from workbench.methods.kind import Generates
-from workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.answering.evaluation import score_answers
+from adapter_workbench.workbench.backbone.answer_options import OPTIONS
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import Generates
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datasets import Dataset
 
-    from workbench.adapters.manifest import TaskReference
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.evaluation import Evaluation
-    from workbench.backbone.answer_options import AnswerOptions
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.kind import Kind, Written
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.kind import Kind, Written
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 
 class Answer(NamedTuple):
@@ -119,7 +119,7 @@ def evaluate_rows(opened: OpenedAdapter, rows: Dataset) -> tuple[Evaluation, lis
 
 
 def in_words(kind: Kind, answers: Any, labels: Sequence[str]) -> list[Answer]:
-    """Return answers as a kind computes them (:meth:`workbench.methods.kind.Kind.answers`) as people read them."""
+    """Return answers as a kind computes them (:meth:`Kind.answers`) as people read them."""
     worded, values = kind.say(answers, labels), kind.values(answers, labels)
     written = kind.written(answers) if isinstance(kind, Generates) else [None] * len(worded)
     return [

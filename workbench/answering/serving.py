@@ -17,32 +17,32 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from workbench.answering.joint_answers import Writers, written_together
-from workbench.answering.owned_questions import questions_of_owners
-from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
-from workbench.answering.shared_body import BankedAdapters, shared_body
-from workbench.answering.text_likelihood import text_likelihoods
-from workbench.backbone.batching import in_batches, in_places, require_scores
-from workbench.errors import InputError, opening
-from workbench.machine.device import Precision
-from workbench.methods.kind import GENERATED, Generates
-from workbench.methods.kinds import KINDS
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.libraries.peft import trains_biases, trains_whole
-from workbench.methods.library import Banks, Hosts, UnmixableError
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import open_head, pooling_of, require_backbone, require_openable
-from workbench.settings.base import StoredWidth
+from adapter_workbench.workbench.answering.joint_answers import Writers, written_together
+from adapter_workbench.workbench.answering.owned_questions import questions_of_owners
+from adapter_workbench.workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
+from adapter_workbench.workbench.answering.shared_body import BankedAdapters, shared_body
+from adapter_workbench.workbench.answering.text_likelihood import text_likelihoods
+from adapter_workbench.workbench.backbone.batching import in_batches, in_places, require_scores
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.machine.device import Precision
+from adapter_workbench.workbench.methods.kind import GENERATED, Generates
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.libraries.peft import trains_biases, trains_whole
+from adapter_workbench.workbench.methods.library import Banks, Hosts, UnmixableError
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import open_head, pooling_of, require_backbone, require_openable
+from adapter_workbench.workbench.settings.base import StoredWidth
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.shared_body import SharedBody
-    from workbench.answering.text_likelihood import RawText, TextLikelihood
-    from workbench.backbone.pretrained import Backbone, Pooling
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.shared_body import SharedBody
+    from adapter_workbench.workbench.answering.text_likelihood import RawText, TextLikelihood
+    from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
 
 Company = tuple[str, str, Precision, StoredWidth]
 MIXED_KINDS = ("classification", *GENERATED)  # answers: one head's logits of a vector a row, or what one head writes

@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workbench.adapters.adapter_folder import check_adapter
-from workbench.backbone.bf16_matrices import shown_in_float32
-from workbench.backbone.network import to_accelerator
-from workbench.backbone.quantisation import keep_as_packed
-from workbench.errors import InputError, opening
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.library import Banks, Hosts, HostsMixed
-from workbench.methods.stored_model import adaptation_of
+from adapter_workbench.workbench.adapters.adapter_folder import check_adapter
+from adapter_workbench.workbench.backbone.bf16_matrices import shown_in_float32
+from adapter_workbench.workbench.backbone.network import to_accelerator
+from adapter_workbench.workbench.backbone.quantisation import keep_as_packed
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.library import Banks, Hosts, HostsMixed
+from adapter_workbench.workbench.methods.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.methods.library import Bank
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.library import Bank
 
 
 class SharedBody(Protocol):

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.answering.merging import merged_model, whole_language_model
-from workbench.backbone.tokenizing import text_side, tokenise
-from workbench.backbone.transformers_api import quietly
-from workbench.errors import InputError
-from workbench.methods import card
-from workbench.methods.model import TaskModel
+from adapter_workbench.workbench.answering.merging import merged_model, whole_language_model
+from adapter_workbench.workbench.backbone.tokenizing import text_side, tokenise
+from adapter_workbench.workbench.backbone.transformers_api import quietly
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.model import TaskModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from workbench.adapters.manifest import HeadReference, Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.manifest import HeadReference, Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 KINDS_OF: dict[str, tuple[str, ...]] = {
     "sequence-classification": ("classification", "multilabel", "regression"),

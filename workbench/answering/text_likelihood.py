@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from workbench.backbone.architecture import positions
-from workbench.backbone.batching import BATCH_SIZE, pad_rows, require_scores, to_device_of
-from workbench.backbone.generation import virtual_tokens
-from workbench.backbone.prompts import end_tokens
-from workbench.backbone.raw_texts import raw_prompts
-from workbench.backbone.tokenizing import texts_of
-from workbench.errors import InputError
+from adapter_workbench.workbench.backbone.architecture import positions
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE, pad_rows, require_scores, to_device_of
+from adapter_workbench.workbench.backbone.generation import virtual_tokens
+from adapter_workbench.workbench.backbone.prompts import end_tokens
+from adapter_workbench.workbench.backbone.raw_texts import raw_prompts
+from adapter_workbench.workbench.backbone.tokenizing import texts_of
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 LONGEST = 2048  # tokens of a text; so many are read in one pass, whatever the model could read
 AT_ONCE = 128  # places whose logits are in memory together: a vocabulary is large

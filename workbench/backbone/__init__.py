@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workbench.machine.earlier_names import of_room
+from adapter_workbench.workbench.machine.earlier_names import of_room
 
 
 def __getattr__(name: str) -> Any:

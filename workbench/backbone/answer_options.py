@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from workbench.measures.streaming import Hear
+    from adapter_workbench.workbench.measures.streaming import Hear
 
 OPTIONS = "options"  # the column of rows that have some
 GIVEN = "given_tokens"  # the column of rows that are read as they are: their tokens, or None where they are a text

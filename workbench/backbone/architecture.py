@@ -8,8 +8,8 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from workbench.backbone.transformers_api import MODERN, ROTARY
-from workbench.errors import opening
+from adapter_workbench.workbench.backbone.transformers_api import MODERN, ROTARY
+from adapter_workbench.workbench.errors import opening
 
 if TYPE_CHECKING:
     from torch import nn
@@ -140,7 +140,7 @@ def _new_model(content: str) -> nn.Module:
     import torch
     from transformers import AutoConfig
 
-    from workbench.backbone.init_free import Undrawn
+    from adapter_workbench.workbench.backbone.init_free import Undrawn
 
     stated = json.loads(content)
     with opening("the config", stated.get("_name_or_path") or str(stated.get("model_type"))):

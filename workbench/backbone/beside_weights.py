@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.config import config_object, read_json
-from workbench.backbone.model_folder import CONFIG
-from workbench.backbone.tokenizer_files import tokenizer_files
-from workbench.files.digest import digest
+from adapter_workbench.workbench.backbone.config import config_object, read_json
+from adapter_workbench.workbench.backbone.model_folder import CONFIG
+from adapter_workbench.workbench.backbone.tokenizer_files import tokenizer_files
+from adapter_workbench.workbench.files.digest import digest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,7 @@
 Inside an autocast region, a linear layer rounds its weights to bfloat16 before it multiplies: of weights that were
 bfloat16 when they were stored, the result is the same to the last bit whether they were widened in between or not.
 Kept as they are, they take half the memory, and nothing is cast in each pass. Where the arithmetic is in float32, they
-take half the memory as well, and are widened in each pass (:mod:`workbench.backbone.widened_linear`), which takes time.
+take half the memory as well, and are widened in each pass (:mod:`.widened_linear`), which takes time.
 So there it is done where memory is short. Whatever else a model has (embeddings, norms, biases) is in float32, and so
 is all that is trained.
 """
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import nn
 
-from workbench.backbone.architecture import skeleton
-from workbench.backbone.quantisation import KEPT
-from workbench.machine.memory import installed_bytes
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.backbone.quantisation import KEPT
+from adapter_workbench.workbench.machine.memory import installed_bytes
 
 Body = TypeVar("Body", bound=nn.Module)
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig
 
-    from workbench.backbone.stored_tensors import Assignment
-    from workbench.machine.device import Precision
-    from workbench.settings.base import StoredWidth
+    from adapter_workbench.workbench.backbone.stored_tensors import Assignment
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.settings.base import StoredWidth
 
 LARGE = 0.5  # of the memory: a backbone that takes more in float32 stays as it is stored
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone import architecture
-from workbench.backbone.model_folder import numbers_in, weight_files
-from workbench.backbone.transformers_api import WITH_FIVE, is_five
-from workbench.errors import InputError
+from adapter_workbench.workbench.backbone import architecture
+from adapter_workbench.workbench.backbone.model_folder import numbers_in, weight_files
+from adapter_workbench.workbench.backbone.transformers_api import WITH_FIVE, is_five
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.transformers_api import is_five, rotary_keys, with_own_rotary
-from workbench.errors import InputError, UnsafeConfigError, opening
-from workbench.files.ordinary import contents
-from workbench.machine.lazy_imports import import_models
+from adapter_workbench.workbench.backbone.transformers_api import is_five, rotary_keys, with_own_rotary
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError, opening
+from adapter_workbench.workbench.files.ordinary import contents
+from adapter_workbench.workbench.machine.lazy_imports import import_models
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter
 
-from workbench.backbone.architecture import skeleton
-from workbench.backbone.checkpoint import require_whole
-from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.model_folder import CONFIG, INDEX, weight_files
-from workbench.backbone.stored_tensors import assign_tensors
-from workbench.errors import InputError, IntegrityError, UnwritableError
-from workbench.files import checksummed
-from workbench.files.cache import cache_folder
-from workbench.files.checksummed import SETTLED
-from workbench.files.digest import key
-from workbench.machine.extras import installed_version
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.backbone.checkpoint import require_whole
+from adapter_workbench.workbench.backbone.finite_weights import require_finite
+from adapter_workbench.workbench.backbone.model_folder import CONFIG, INDEX, weight_files
+from adapter_workbench.workbench.backbone.stored_tensors import assign_tensors
+from adapter_workbench.workbench.errors import InputError, IntegrityError, UnwritableError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.cache import cache_folder
+from adapter_workbench.workbench.files.checksummed import SETTLED
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.extras import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InputError, opening
-from workbench.files.ordinary import open_ordinary
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.files.ordinary import open_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

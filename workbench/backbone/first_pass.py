@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.model_folder import CONFIG
-from workbench.errors import blaming
+from adapter_workbench.workbench.backbone.model_folder import CONFIG
+from adapter_workbench.workbench.errors import blaming
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
-    from workbench.machine.device import Precision
+    from adapter_workbench.workbench.machine.device import Precision
 
 TOKENS = ((0, 1, 0, 1),)  # every vocabulary has them
 HINT = "Is it the model that you mean? Its config.json may be damaged."

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from workbench.backbone.feature_store import FEATURES
+from adapter_workbench.workbench.backbone.feature_store import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workbench.backbone.network import Network
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 
 @contextmanager

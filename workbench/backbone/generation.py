@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from workbench.backbone.architecture import counts_padding, positions
-from workbench.backbone.transformers_api import cache_name
+from adapter_workbench.workbench.backbone.architecture import counts_padding, positions
+from adapter_workbench.workbench.backbone.transformers_api import cache_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from transformers import PretrainedConfig
 
-    from workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.network import Network
 
 
 def empty_language_model(config: PretrainedConfig) -> Any:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from workbench.backbone import fingerprints
-from workbench.machine.page_table import are_unwritten
+from adapter_workbench.workbench.backbone import fingerprints
+from adapter_workbench.workbench.machine.page_table import are_unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -37,7 +37,7 @@ def remember(body: nn.Module, state: str | None) -> None:
 
     Args:
         body: nobody has changed it yet.
-        state: of the files, as :func:`workbench.backbone.fingerprints.state_of` told before they were read.
+        state: of the files, as :func:`state_of` told before they were read.
     """
     weights = {name: parameter.detach() for name, parameter in body.named_parameters()}
     if state is not None and _are_pages_of_files(weights.values()):

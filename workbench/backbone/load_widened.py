@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone.architecture import skeleton
-from workbench.backbone.bf16_matrices import kept_narrow
-from workbench.backbone.checkpoint import BROKEN, require_whole
-from workbench.backbone.fingerprints import state_of
-from workbench.backbone.shared_weights import Resident
-from workbench.backbone.stored_tensors import assign_tensors
-from workbench.backbone.transformers_api import quietly
-from workbench.errors import InputError, UnwritableError, opening
-from workbench.files.cache import cache_folder
-from workbench.files.digest import key
-from workbench.files.locks import hold
-from workbench.machine.memory_file import MemoryFile
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.backbone.bf16_matrices import kept_narrow
+from adapter_workbench.workbench.backbone.checkpoint import BROKEN, require_whole
+from adapter_workbench.workbench.backbone.fingerprints import state_of
+from adapter_workbench.workbench.backbone.shared_weights import Resident
+from adapter_workbench.workbench.backbone.stored_tensors import assign_tensors
+from adapter_workbench.workbench.backbone.transformers_api import quietly
+from adapter_workbench.workbench.errors import InputError, UnwritableError, opening
+from adapter_workbench.workbench.files.cache import cache_folder
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.files.locks import hold
+from adapter_workbench.workbench.machine.memory_file import MemoryFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PretrainedConfig
 
-    from workbench.backbone.stored_tensors import Assignment, StoredTensor
+    from adapter_workbench.workbench.backbone.stored_tensors import Assignment, StoredTensor
 
 REVISION = 1  # of the content of the file: a file of another revision is not used
 
@@ -42,7 +42,7 @@ def load_widened(folder: Path, config: PretrainedConfig, narrow_too: bool) -> Re
     Args:
         folder: of the files.
         config: of the transformer.
-        narrow_too: whether matrices that are stored in bfloat16 stay so (:mod:`workbench.backbone.bf16_matrices`); all
+        narrow_too: whether matrices that are stored in bfloat16 stay so (:mod:`.bf16_matrices`); all
             else is in float32.
 
     Returns:

@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.backbone.tokenizer_bounds import folder_of
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError
+from adapter_workbench.workbench.backbone.tokenizer_bounds import folder_of
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def shortened(
         max_length: tokens of a pair, special ones included.
 
     Raises:
-        InputError: see :func:`workbench.backbone.tokenizing.tokenise`; or a pair that stays as it is would take too
+        InputError: see :func:`tokenise`; or a pair that stays as it is would take too
             much memory.
     """
     pairs = list(zip(first, second, strict=True))

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from workbench.backbone.confined import NoAnswerError, ask
-from workbench.errors import InputError
+from adapter_workbench.workbench.backbone.confined import NoAnswerError, ask
+from adapter_workbench.workbench.errors import InputError
 
 ENDINGS = ("_modules", "_pattern", "_to_save", "_parameters")  # of the keys whose values, or keys of values, are tried
 PLAIN = re.compile(r"(?:[\w.-]|\\\W)*+")  # a name, escaped or not: nothing in it can be matched in two ways

@@ -7,16 +7,23 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from workbench.backbone.config import LARGEST, config_object, named_architectures, read_json
-from workbench.backbone.model_folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
-from workbench.backbone.pretrained import Backbone, Pooling
-from workbench.backbone.transformers_api import quietly
-from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.files import atomic, checksummed, hub_files, wheel
-from workbench.files.read_once import ReadOnce
-from workbench.machine.availability import Availability
-from workbench.settings.base import Quantization, Settings, read
-from workbench.settings.registry import Documents
+from adapter_workbench.workbench.backbone.config import LARGEST, config_object, named_architectures, read_json
+from adapter_workbench.workbench.backbone.model_folder import (
+    CONFIG,
+    ITSELF,
+    POOLING,
+    check_folder,
+    poolings,
+    transformer_in,
+)
+from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
+from adapter_workbench.workbench.backbone.transformers_api import quietly
+from adapter_workbench.workbench.errors import InputError, IntegrityError, UnknownNameError
+from adapter_workbench.workbench.files import atomic, checksummed, hub_files, wheel
+from adapter_workbench.workbench.files.read_once import ReadOnce
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.settings.base import Quantization, Settings, read
+from adapter_workbench.workbench.settings.registry import Documents
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -50,7 +57,7 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
     """Return the backbone ``name``: a registered name, a local folder, or a hub id (``owner/model[@revision]``).
 
     ``:nf4`` or ``:int8`` after any of them keeps its linear layers in so many bits
-    (:mod:`workbench.backbone.quantisation`).
+    (:mod:`adapter_workbench.workbench.backbone.quantisation`).
 
     Raises:
         UnknownNameError: none of the three.

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.feature_store import FEATURES, batch_key
-from workbench.machine.device import accelerator
-from workbench.machine.processes import shards
+from adapter_workbench.workbench.backbone.feature_store import FEATURES, batch_key
+from adapter_workbench.workbench.machine.device import accelerator
+from adapter_workbench.workbench.machine.processes import shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from workbench.backbone.pretrained import Pooling
-    from workbench.machine.device import Precision
+    from adapter_workbench.workbench.backbone.pretrained import Pooling
+    from adapter_workbench.workbench.machine.device import Precision
 
 
 class Network(nn.Module):
@@ -30,7 +30,7 @@ class Network(nn.Module):
         pooling: ``mean`` over tokens, ``first`` token or ``last`` token.
         precision: the arithmetic of the body; pooling and head always compute in float32.
         body_key: stands for the body's weights while its features are kept
-            (:func:`workbench.backbone.frozen_features.features_kept`); None where each batch is run.
+            (:func:`adapter_workbench.workbench.backbone.frozen_features.features_kept`); None where each batch is run.
     """
 
     body_key: str | None = None

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.architecture import is_seq2seq
-from workbench.backbone.checkpoint import BROKEN
-from workbench.backbone.stored_tensors import assign_tensors
-from workbench.errors import InputError, opening
+from adapter_workbench.workbench.backbone.architecture import is_seq2seq
+from adapter_workbench.workbench.backbone.checkpoint import BROKEN
+from adapter_workbench.workbench.backbone.stored_tensors import assign_tensors
+from adapter_workbench.workbench.errors import InputError, opening
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.backbone.stored_tensors import Assignment
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.stored_tensors import Assignment
 
 PROBE = [[1, 2, 3]]  # token ids
 LARGEST = 30.0  # logit that is tried: an architecture that caps large logits changes it by 1 % or more

@@ -8,25 +8,25 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.backbone import quantisation
-from workbench.backbone.architecture import positions
-from workbench.backbone.beside_weights import config_facts, tokenizer_digests
-from workbench.backbone.checkpoint import BROKEN, require_described, require_read, require_whole
-from workbench.backbone.config import config_object, read_json
-from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
-from workbench.backbone.intactness import is_untouched, remember
-from workbench.backbone.model_folder import CONFIG
-from workbench.backbone.piece_bounds import require_bounded_pieces
-from workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
-from workbench.backbone.tokenizer_files import own_files
-from workbench.backbone.tokenizer_reading import read_tokenizer
-from workbench.backbone.tokenizing import fit_to, note_embeddings
-from workbench.backbone.transformers_api import quietly
-from workbench.errors import InputError, opening
-from workbench.files.digest import key
-from workbench.machine import processes
-from workbench.machine.sharding import read_by_all
-from workbench.settings.base import Quantization, StoredWidth
+from adapter_workbench.workbench.backbone import quantisation
+from adapter_workbench.workbench.backbone.architecture import positions
+from adapter_workbench.workbench.backbone.beside_weights import config_facts, tokenizer_digests
+from adapter_workbench.workbench.backbone.checkpoint import BROKEN, require_described, require_read, require_whole
+from adapter_workbench.workbench.backbone.config import config_object, read_json
+from adapter_workbench.workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
+from adapter_workbench.workbench.backbone.intactness import is_untouched, remember
+from adapter_workbench.workbench.backbone.model_folder import CONFIG
+from adapter_workbench.workbench.backbone.piece_bounds import require_bounded_pieces
+from adapter_workbench.workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
+from adapter_workbench.workbench.backbone.tokenizer_files import own_files
+from adapter_workbench.workbench.backbone.tokenizer_reading import read_tokenizer
+from adapter_workbench.workbench.backbone.tokenizing import fit_to, note_embeddings
+from adapter_workbench.workbench.backbone.transformers_api import quietly
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.sharding import read_by_all
+from adapter_workbench.workbench.settings.base import Quantization, StoredWidth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.machine.device import Precision
+    from adapter_workbench.workbench.machine.device import Precision
 
 Pooling = Literal["mean", "first", "last"]
 
@@ -51,7 +51,7 @@ class Backbone:
         hub_id: the same model on the hub, for model cards; empty when unknown.
         quantization: in how many bits its linear layers are kept; None where they are as they were trained.
         license: of the weights, where known.
-        weights: whether frozen matrices that are stored in bfloat16 stay so (:mod:`workbench.backbone.bf16_matrices`).
+        weights: whether frozen matrices that are stored in bfloat16 stay so (:mod:`.bf16_matrices`).
         pinned: whether it is a registered model: its files never change, so that its weights stand for all of them.
     """
 
@@ -100,7 +100,7 @@ class Backbone:
 
     @cached_property
     def config(self) -> PretrainedConfig:
-        """The model's config, built from the checked file by :func:`workbench.backbone.config.config_object`."""
+        """The model's config, built from the checked file by :func:`config_object`."""
         path = self.folder / CONFIG
         config = config_object(read_json(path), str(path))
         config.name_or_path = str(self.folder)
@@ -158,7 +158,7 @@ class Backbone:
     @cached_property
     def stored_in_bf16(self) -> bool:
         """Whether the checkpoint has the matrices of the linear layers in bfloat16."""
-        from workbench.backbone.load_widened import stored_narrow
+        from adapter_workbench.workbench.backbone.load_widened import stored_narrow
 
         return bool(stored_narrow(self.folder, self.config))
 
@@ -180,14 +180,14 @@ class Backbone:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
 
         It is in float32; if quantised, only what is not packed. On a processor, models share memory for as long as
-        they do not write to it (:mod:`workbench.backbone.shared_weights`).
+        they do not write to it (:mod:`adapter_workbench.workbench.backbone.shared_weights`).
         Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). A pooler that the checkpoint lacks is drawn
         from a fixed seed, so that every copy is the same; the caller's generator is left alone.
 
         Args:
             own: share nothing: all weights will be written to, and what is shared would stay in memory beside them.
             precision: of the arithmetic. For bf16, frozen matrices stay in bfloat16 where the checkpoint has them so;
-                what comes out is the same to the last bit (:mod:`workbench.backbone.bf16_matrices`).
+                what comes out is the same to the last bit (:mod:`adapter_workbench.workbench.backbone.bf16_matrices`).
             frozen: whether the linear layers are only called, and stay what they are: then they can be as ``weights``
                 says under fp32 as well.
 
@@ -197,10 +197,10 @@ class Backbone:
         """
         import torch
 
-        from workbench.backbone import shared_weights
-        from workbench.backbone.first_pass import require_reading
-        from workbench.backbone.load_widened import load_widened, narrow_matrices
-        from workbench.backbone.widened_linear import compute_widened
+        from adapter_workbench.workbench.backbone import shared_weights
+        from adapter_workbench.workbench.backbone.first_pass import require_reading
+        from adapter_workbench.workbench.backbone.load_widened import load_widened, narrow_matrices
+        from adapter_workbench.workbench.backbone.widened_linear import compute_widened
 
         precision = "fp32" if own or self.quantization else precision
         narrow = not (own or self.quantization) and self._stays_narrow(precision, frozen)
@@ -233,7 +233,7 @@ class Backbone:
         return None if self.stored_in_bf16 else "the checkpoint has them in another type"
 
     def _stays_narrow(self, precision: Precision, frozen: bool) -> bool:
-        from workbench.backbone.bf16_matrices import stay_narrow
+        from adapter_workbench.workbench.backbone.bf16_matrices import stay_narrow
 
         return (frozen or precision == "bf16") and stay_narrow(self.weights, precision, self.config)
 

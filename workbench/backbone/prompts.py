@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.confined import NoAnswerError, ask
-from workbench.backbone.tokenizing import texts_of, tokenise
-from workbench.errors import InputError, reason
+from adapter_workbench.workbench.backbone.confined import NoAnswerError, ask
+from adapter_workbench.workbench.backbone.tokenizing import texts_of, tokenise
+from adapter_workbench.workbench.errors import InputError, reason
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.answer_options import Turn
+    from adapter_workbench.workbench.backbone.answer_options import Turn
 
 NEW_TOKENS = 32  # how long an answer may get where a row does not say
 Demonstrations = tuple[tuple[str, str], ...]  # pairs of text and answer

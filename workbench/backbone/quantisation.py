@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import BitsAndBytesConfig
 
-    from workbench.settings.base import Quantization
+    from adapter_workbench.workbench.settings.base import Quantization
 
 # bitsandbytes recommends a package that fetches and runs code from the hub, and tells of each cast to 16 bits
 logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.generation import write
-from workbench.backbone.transformers_api import cache_name
+from adapter_workbench.workbench.backbone.generation import write
+from adapter_workbench.workbench.backbone.transformers_api import cache_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class RunningBatch:
     """Rows with prompts and answers so far, aligned at their ends, and what the model keeps of all but the last token.
 
     Until a row joins or leaves, the tokens and their likelihoods are those that
-    :func:`workbench.backbone.generation.generate` gives for the same batch, bit for bit.
+    :func:`adapter_workbench.workbench.backbone.generation.generate` gives for the same batch, bit for bit.
     """
 
     def __init__(self, lm: Any, ends: Sequence[int], pad: int) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What :mod:`workbench.training.cost_model` reads off a config.
+    """What :mod:`adapter_workbench.workbench.training.cost_model` reads off a config.
 
     Attributes:
         hidden: width of a token between layers.

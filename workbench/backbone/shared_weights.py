@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from workbench.machine.memory_file import MemoryFile
-from workbench.machine.page_table import are_unwritten, is_told
+from adapter_workbench.workbench.machine.memory_file import MemoryFile
+from adapter_workbench.workbench.machine.page_table import are_unwritten, is_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.config import read_json
-from workbench.backbone.model_folder import INDEX, tensor_names, weight_files
-from workbench.errors import opening
+from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.backbone.model_folder import INDEX, tensor_names, weight_files
+from adapter_workbench.workbench.errors import opening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

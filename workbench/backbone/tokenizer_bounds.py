@@ -1,7 +1,7 @@
 """What a foreign tokenizer may make of a text: tried when it is opened, and measured again where texts could break it.
 
 Forty parts that double a text, or a regular expression that gives up, are refused before anything is encoded here
-(:mod:`workbench.backbone.confined.tokenizer_trial`). What is left may make much of rare characters, or give up on a
+(:mod:`.tokenizer_trial`). What is left may make much of rare characters, or give up on a
 text that nobody guesses. Texts of such a tokenizer are put through its parts in the confined process first. Of all
 others it is known that no text becomes too long, and nothing is measured.
 """
@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.confined import NoAnswerError, ask
-from workbench.backbone.confined.tokenizer_trial import TIMES
-from workbench.backbone.tokenizer_files import FILE
-from workbench.errors import InputError
-from workbench.machine.quiet import without_printing
+from adapter_workbench.workbench.backbone.confined import NoAnswerError, ask
+from adapter_workbench.workbench.backbone.confined.tokenizer_trial import TIMES
+from adapter_workbench.workbench.backbone.tokenizer_files import FILE
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.quiet import without_printing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

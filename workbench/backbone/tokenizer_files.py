@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.config import read_json
-from workbench.errors import UnsafeConfigError
+from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.errors import UnsafeConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.config import read_json
-from workbench.backbone.tokenizer_files import SETTINGS
-from workbench.backbone.transformers_api import is_five, quietly
+from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.backbone.tokenizer_files import SETTINGS
+from adapter_workbench.workbench.backbone.transformers_api import is_five, quietly
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.architecture import counts_padding, has_token_types
-from workbench.backbone.tokenizer_bounds import HINT, folder_of, require_bounded_texts
-from workbench.errors import InputError, blaming
+from adapter_workbench.workbench.backbone.architecture import counts_padding, has_token_types
+from adapter_workbench.workbench.backbone.tokenizer_bounds import HINT, folder_of, require_bounded_texts
+from adapter_workbench.workbench.errors import InputError, blaming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

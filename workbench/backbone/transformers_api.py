@@ -9,9 +9,9 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from workbench.errors import InputError
-from workbench.machine.extras import installed_version
-from workbench.machine.quiet import quiet
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.machine.quiet import quiet
 
 FULL, SLIDING = "full_attention", "sliding_attention"  # types of layers
 ROTARY = {  # a key of version 4 for rotary positions → where version 5 has the number; a class's own names come first

@@ -1,6 +1,6 @@
 """Every error that a person may meet, and how text is made fit to be printed. Imports nothing."""
 
-from workbench.errors.tree import (
+from adapter_workbench.workbench.errors.tree import (
     FEW_NAMES,
     FULL,
     MOST_COMPARED,

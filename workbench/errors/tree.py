@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from workbench.errors.printable import printable, without_credentials
+from adapter_workbench.workbench.errors.printable import printable, without_credentials
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_LINES = 9  # of the problems that one message lists

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.errors import InputError, UnwritableError, says_full
-from workbench.files.size_limit import says_too_large
+from adapter_workbench.workbench.errors import InputError, UnwritableError, says_full
+from adapter_workbench.workbench.files.size_limit import says_too_large
 
 
 def cache_folder() -> Path:

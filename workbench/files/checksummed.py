@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from workbench.errors import IntegrityError
-from workbench.files import atomic
-from workbench.files.digest import below, digest, key
-from workbench.files.ordinary import contents
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import atomic
+from adapter_workbench.workbench.files.digest import below, digest, key
+from adapter_workbench.workbench.files.ordinary import contents
 
 if TYPE_CHECKING:
     import os

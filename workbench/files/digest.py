@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from workbench.files.ordinary import open_ordinary
+from adapter_workbench.workbench.files.ordinary import open_ordinary
 
 
 def digest(path: Path) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench.errors import AssetError
-from workbench.files.atomic import folder_beside, put_whole, remove_whole, sweep
-from workbench.files.cache import writing_cache
-from workbench.files.digest import digest
-from workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.errors import AssetError
+from adapter_workbench.workbench.files.atomic import folder_beside, put_whole, remove_whole, sweep
+from adapter_workbench.workbench.files.cache import writing_cache
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.files.scratch import scratch_folder
 
 STAYS = "The copy that was here before stays as it is"
 AGAIN = "Run again; if it happens again, what is published is not what was expected."

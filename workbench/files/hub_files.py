@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.errors import AssetError
-from workbench.errors.printable import without_credentials
-from workbench.machine.availability import Availability
-from workbench.machine.quiet import quiet
+from adapter_workbench.workbench.errors import AssetError
+from adapter_workbench.workbench.errors.printable import without_credentials
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.machine.quiet import quiet
 
 # chat templates are *.jinja, Marian's vocabularies *.spm; the card tells the licence
 MODEL_FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja", "*.safetensors", "README.md")

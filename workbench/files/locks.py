@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from workbench.errors import UnwritableError
+from adapter_workbench.workbench.errors import UnwritableError
 
 if TYPE_CHECKING:
     from pathlib import Path

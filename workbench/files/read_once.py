@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from workbench.files.checksummed import Stamp
+    from adapter_workbench.workbench.files.checksummed import Stamp
 
 MOST = 10_000  # values in memory
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.files.atomic import folder_beside
+from adapter_workbench.workbench.files.atomic import folder_beside
 
 NAME = "adapter-workbench"
 

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workbench.errors import UnwritableError
+from adapter_workbench.workbench.errors import UnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

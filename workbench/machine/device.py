@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.machine import processes
+from adapter_workbench.workbench.machine import processes
 
 if TYPE_CHECKING:
     import torch

@@ -12,36 +12,36 @@ from types import ModuleType
 from typing import Any
 
 NAMES = {  # before → now
-    "experiments.workspace.left": "experiments.workspace.piece_results",
-    "fusion.composition": "fusion.target.composition",
-    "fusion.diagnostics": "fusion.diagnosis.diagnostics",
-    "fusion.lora": "fusion.updates.lora",
-    "fusion.lowrank": "fusion.updates.lowrank",
-    "workbench.bounds": "workbench.settings.bounds",
-    "workbench.digest": "workbench.files.digest",
-    "workbench.forgetting": "workbench.measures.forgetting",
-    "workbench.logged_model": "workbench.mlflow.loader",  # stands in every model that was logged
-    "workbench.method": "workbench.methods.method",
-    "workbench.model": "workbench.methods.model",
-    "workbench.registry": "workbench.settings.registry",
-    "workbench.statistics": "workbench.measures.statistics",
-    "workbench.task": "workbench.methods.task",
+    "adapter_workbench.experiments.workspace.left": "adapter_workbench.experiments.workspace.piece_results",
+    "fusion.composition": "adapter_workbench.fusion.target.composition",
+    "fusion.diagnostics": "adapter_workbench.fusion.diagnosis.diagnostics",
+    "fusion.lora": "adapter_workbench.fusion.updates.lora",
+    "fusion.lowrank": "adapter_workbench.fusion.updates.lowrank",
+    "workbench.bounds": "adapter_workbench.workbench.settings.bounds",
+    "workbench.digest": "adapter_workbench.workbench.files.digest",
+    "workbench.forgetting": "adapter_workbench.workbench.measures.forgetting",
+    "workbench.logged_model": "adapter_workbench.workbench.mlflow.loader",  # stands in every model that was logged
+    "workbench.method": "adapter_workbench.workbench.methods.method",
+    "workbench.model": "adapter_workbench.workbench.methods.model",
+    "workbench.registry": "adapter_workbench.workbench.settings.registry",
+    "workbench.statistics": "adapter_workbench.workbench.measures.statistics",
+    "workbench.task": "adapter_workbench.workbench.methods.task",
 }
 ATTRIBUTES = {  # before → now, of documented modules and classes
-    "experiments.engine.document_piece.DocumentPiece.place": "coordinates",
-    "experiments.gating.gate.Check.found": "value",
-    "experiments.reporting.provenance_tags.once_more": "rerun_block",
-    "experiments.workspace.evaluating.fitted": "fit_and_evaluate",
-    "experiments.workspace.piece_results.Left": "PieceResults",
-    "experiments.workspace.records.PieceReference.place": "coordinates",
-    "workbench.methods.method.Course": "FitHooks",
-    "workbench.methods.method.Steps": "FitLength",
+    "adapter_workbench.experiments.engine.document_piece.DocumentPiece.place": "coordinates",
+    "adapter_workbench.experiments.gating.gate.Check.found": "value",
+    "adapter_workbench.experiments.reporting.provenance_tags.once_more": "rerun_block",
+    "adapter_workbench.experiments.workspace.evaluating.fitted": "fit_and_evaluate",
+    "adapter_workbench.experiments.workspace.piece_results.Left": "PieceResults",
+    "adapter_workbench.experiments.workspace.records.PieceReference.place": "coordinates",
+    "adapter_workbench.workbench.methods.method.Course": "FitHooks",
+    "adapter_workbench.workbench.methods.method.Steps": "FitLength",
 }
 ROOMS = {  # rooms and modules that have the name of a module of before → the module with its entries
-    "experiments.engine.study": "experiments.engine.piece",
-    "workbench.backbone": "workbench.backbone.pretrained",
-    "workbench.methods": "workbench.methods.methods",
-    "workbench.settings": "workbench.settings.base",
+    "adapter_workbench.experiments.engine.study": "adapter_workbench.experiments.engine.piece",
+    "adapter_workbench.workbench.backbone": "adapter_workbench.workbench.backbone.pretrained",
+    "adapter_workbench.workbench.methods": "adapter_workbench.workbench.methods.methods",
+    "adapter_workbench.workbench.settings": "adapter_workbench.workbench.settings.base",
 }
 
 

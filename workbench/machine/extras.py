@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 EXTRAS = {  # package → the extra that installs it
     "adapters": "adapters",

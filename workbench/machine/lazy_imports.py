@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from workbench.machine.late_marks import marked_later
+from adapter_workbench.workbench.machine.late_marks import marked_later
 
 PUT_OFF: Mapping[str, tuple[str, ...]] = {  # module → what is imported from it by name, and only called
     "bitsandbytes": (),

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Self, TypeVar
 
-from workbench.machine.control_groups import memory_left, memory_limit
+from adapter_workbench.workbench.machine.control_groups import memory_left, memory_limit
 
 MB = 1e6
 LIBRARIES = ("peft", "transformers.trainer")  # that every fit needs

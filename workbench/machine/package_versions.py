@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.machine.extras import installed_version
+from adapter_workbench.workbench.machine.extras import installed_version
 
 DISTRIBUTION = "adapter-workbench"  # what pip calls this package
 PACKAGES = ("torch", "transformers", "adapters", "peft", "accelerate")

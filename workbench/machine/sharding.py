@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench.errors import InputError
-from workbench.machine.device import accelerator
-from workbench.machine.processes import shards
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.device import accelerator
+from adapter_workbench.workbench.machine.processes import shards
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.measures.statistics import MOST_COUNTS, Interval
+from adapter_workbench.workbench.measures.statistics import MOST_COUNTS, Interval
 
 MOST_TOGETHER = 500  # pairs that share draws: 40 MB of resampled differences
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.statistics import Array
 
 
 def clustered_bootstrap(

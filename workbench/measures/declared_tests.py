@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from workbench.measures.estimate import Estimate, Moments
-from workbench.measures.pooled_variance import have_one_spread, row_squares, rows_of_one_spread
+from adapter_workbench.workbench.measures.estimate import Estimate, Moments
+from adapter_workbench.workbench.measures.pooled_variance import have_one_spread, row_squares, rows_of_one_spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.statistics import Array
 
 Test = Literal["paired", "pooled", "stratified"]
 
@@ -104,7 +104,7 @@ def paired(differences: Sequence[float | None], floor: float | None = None) -> E
 
     Args:
         differences: one a seed.
-        floor: the least standard deviation of a difference (:func:`workbench.measures.granularity.least_spread`).
+        floor: the least standard deviation of a difference (:func:`least_spread`).
             None: not known; equal differences then have no standard error.
     """
     present = _array(differences)

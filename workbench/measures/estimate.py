@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from workbench.measures.statistics import ROUNDING, Array, Interval
+from adapter_workbench.workbench.measures.statistics import ROUNDING, Array, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

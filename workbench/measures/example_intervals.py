@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.measures.statistics import Interval
+from adapter_workbench.workbench.measures.statistics import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.statistics import Array
 
 Z = 1.959963984540054  # of a 95 % interval of the normal distribution
 RESAMPLES, FEWEST = 2000, 200

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.measures.statistics import Array, finite, mean_of
+from adapter_workbench.workbench.measures.statistics import Array, finite, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

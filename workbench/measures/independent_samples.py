@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.measures.example_intervals import wilson
-from workbench.measures.statistics import Interval
+from adapter_workbench.workbench.measures.example_intervals import wilson
+from adapter_workbench.workbench.measures.statistics import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.measures.statistics import MOST_SEEDS, ROUNDING
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.workbench.measures.statistics import MOST_SEEDS, ROUNDING
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from workbench.measures.estimate import Estimate
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.estimate import Estimate
+    from adapter_workbench.workbench.measures.statistics import Array
 
 LOOKS = (3, 5, 8)
 POWER = 0.8  # with which a forecast of seeds decides

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from workbench.errors.printable import printable
+from adapter_workbench.workbench.errors.printable import printable
 
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 SIGNS = str.maketrans(ENTITIES | {sign: f"\\{sign}" for sign in "\\|*_`[~"})

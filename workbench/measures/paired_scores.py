@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from workbench.measures.example_intervals import Z
-from workbench.measures.statistics import Interval
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.workbench.measures.example_intervals import Z
+from adapter_workbench.workbench.measures.statistics import Interval
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.statistics import Array
 
 HALVINGS = 60  # of the interval from −1 to 1: to the last bit of a float
 MOST_COUNTED = 1_500  # lost answers that power is summed over; with more, the normal distribution is as good

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from workbench.measures.statistics import ROUNDING
+from adapter_workbench.workbench.measures.statistics import ROUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.statistics import Array
 
 ANOTHER_SPREAD = 0.05  # chance that a row is taken out although all rows have the same spread
 SEVERAL_SPREADS = 0.1  # chance that the remaining rows are said to have several spreads although they have one

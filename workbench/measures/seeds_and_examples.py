@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from workbench.measures.estimate import Estimate, Moments
+from adapter_workbench.workbench.measures.estimate import Estimate, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.statistics import Array
 
 
 class ExampleVariance(NamedTuple):

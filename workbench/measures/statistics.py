@@ -125,7 +125,7 @@ def paired_t_test(differences: Sequence[float | None], floor: float | None = Non
 
     Args:
         differences: one a seed.
-        floor: the least standard deviation, :func:`workbench.measures.granularity.least_spread`.
+        floor: the least standard deviation, :func:`adapter_workbench.workbench.measures.granularity.least_spread`.
     """
     present = np.array([value for value in differences if value is not None])
     if len(present) < 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.errors import blaming
+from adapter_workbench.workbench.errors import blaming
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from workbench.measures.statistics import holm
+from adapter_workbench.workbench.measures.statistics import holm
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from workbench.measures.estimate import Estimate
+    from adapter_workbench.workbench.measures.estimate import Estimate
 
 LEVEL = 0.05
 Word = Literal["higher", "lower", "equal", "undecided"]

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from workbench.adapters.adapter_folder import check_adapter
-from workbench.backbone import quantisation
-from workbench.backbone.architecture import skeleton
-from workbench.backbone.bf16_matrices import shown_in_float32
-from workbench.backbone.finite_weights import require_finite
-from workbench.errors import InputError, opening
-from workbench.methods.frozen_matrices import can_stay_narrow
-from workbench.methods.kinds import KINDS, require_answerable
-from workbench.methods.layered_head import build_head
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.library import Configurable, DescribedLibrary
-from workbench.methods.methods import METHODS, require_possible, trained_method
-from workbench.methods.model import TaskModel
+from adapter_workbench.workbench.adapters.adapter_folder import check_adapter
+from adapter_workbench.workbench.backbone import quantisation
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.backbone.bf16_matrices import shown_in_float32
+from adapter_workbench.workbench.backbone.finite_weights import require_finite
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.methods.frozen_matrices import can_stay_narrow
+from adapter_workbench.workbench.methods.kinds import KINDS, require_answerable
+from adapter_workbench.workbench.methods.layered_head import build_head
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.library import Configurable, DescribedLibrary
+from adapter_workbench.workbench.methods.methods import METHODS, require_possible, trained_method
+from adapter_workbench.workbench.methods.model import TaskModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from workbench.adapters.manifest import HeadReference
-    from workbench.backbone.pretrained import Backbone, Pooling
-    from workbench.machine.device import Precision
-    from workbench.methods.library import Library
-    from workbench.methods.method import Method
-    from workbench.settings.base import MethodSettings
+    from adapter_workbench.workbench.adapters.manifest import HeadReference
+    from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.library import Library
+    from adapter_workbench.workbench.methods.method import Method
+    from adapter_workbench.workbench.settings.base import MethodSettings
 
 HEAD_FILE = "head.safetensors"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.answer_options import options_of
-from workbench.backbone.prompts import NEW_TOKENS
-from workbench.backbone.tokenizing import texts_of
+from adapter_workbench.workbench.backbone.answer_options import options_of
+from adapter_workbench.workbench.backbone.prompts import NEW_TOKENS
+from adapter_workbench.workbench.backbone.tokenizing import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.answer_options import AnswerOptions
+    from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
 
 
 ROOM = "room"  # of a question that was not cut for the sake of its answer: how many tokens that may take

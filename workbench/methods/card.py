@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from workbench.measures.markdown import code, escape
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.measures.markdown import code, escape
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import Manifest
-    from workbench.settings.base import Quantization
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.settings.base import Quantization
 
 POOLING = {
     "mean": 'mask = batch["attention_mask"].unsqueeze(-1).float()\n'

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.library import CallsLayers
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.library import CallsLayers
 
 if TYPE_CHECKING:
-    from workbench.machine.device import Precision
-    from workbench.methods.method import Method
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.method import Method
 
 
 def can_stay_narrow(card: Method, precision: Precision) -> bool:

@@ -1,4 +1,4 @@
-"""What differs between kinds of task; each fulfils this protocol (:mod:`workbench.methods.kinds`)."""
+"""What differs between kinds of task; each fulfils this protocol (:mod:`adapter_workbench.workbench.methods.kinds`)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
-    from workbench.backbone.pretrained import Backbone
-    from workbench.measures.label_counts import LabelCounts
-    from workbench.methods.answer_rows import AnswerRow
-    from workbench.methods.running_answers import ArrangeOwners, RunningAnswers
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.measures.label_counts import LabelCounts
+    from adapter_workbench.workbench.methods.answer_rows import AnswerRow
+    from adapter_workbench.workbench.methods.running_answers import ArrangeOwners, RunningAnswers
 
 GENERATED = ("causal-lm", "seq2seq")  # kinds whose answers are words that the backbone's own output layer generates
 
@@ -30,7 +30,7 @@ class Kind(Protocol):
         pipeline_tag: what transformers and the Hugging Face hub call such a task (``text-classification``).
         target: the column of a row that holds what is right (``label``, ``labels``, ``tags``, ``value``, ``answer``).
         usage: a Jinja template of the program in an adapter's README that answers without this package; see
-            :mod:`workbench.methods.card` for the names that it may use.
+            :mod:`adapter_workbench.workbench.methods.card` for the names that it may use.
     """
 
     metric: str
@@ -72,7 +72,7 @@ class Kind(Protocol):
         """Return what ``model`` answers to each row, in their order (logits, or generated text).
 
         Raises:
-            AnswerError: the numbers that it computes are none (:func:`workbench.backbone.batching.require_scores`).
+            AnswerError: the numbers that it computes are none (:func:`require_scores`).
         """
 
     def digest(self, answers: Any) -> str:
@@ -142,7 +142,7 @@ class Generates(Kind, Protocol):
 
         Args:
             model: answers.
-            rows: say how long an answer may get (:mod:`workbench.backbone.answer_options`).
+            rows: say how long an answer may get (:mod:`adapter_workbench.workbench.backbone.answer_options`).
             questions: what :meth:`questions` makes of the rows; they may be cut at different lengths.
             tokenizer: of the backbone.
             arrange: is called before each batch and lets the right weights answer each of its rows; None where the same
@@ -154,7 +154,7 @@ class Generates(Kind, Protocol):
     ) -> RunningAnswers | None:
         """Return an empty batch that answers of ``model`` can join at any time; None where there is no such batch.
 
-        ``arrange`` is as for :class:`workbench.methods.running_answers.RunningAnswers`.
+        ``arrange`` is as for :class:`adapter_workbench.workbench.methods.running_answers.RunningAnswers`.
         """
 
     def finished(self, rows: Sequence[AnswerRow], tokenizer: PreTrainedTokenizerBase) -> list[Any]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import HeadReference
+    from adapter_workbench.workbench.adapters.manifest import HeadReference
 
 LINEAR, NORM, UNIT = "linear", "norm", "unit"
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
-    from workbench.machine.device import Precision
+    from adapter_workbench.workbench.machine.device import Precision
 
 
 class Library(Protocol):

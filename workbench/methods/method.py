@@ -1,4 +1,4 @@
-"""A fine-tuning method as a card, and its hooks in a fit (:mod:`workbench.methods.methods`)."""
+"""A fine-tuning method as a card, and its hooks in a fit (:mod:`adapter_workbench.workbench.methods.methods`)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from workbench.machine.earlier_names import renamed
-from workbench.settings.revisions import last_revision
+from adapter_workbench.workbench.machine.earlier_names import renamed
+from adapter_workbench.workbench.settings.revisions import last_revision
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget, MethodSettings, Quantization
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget, MethodSettings, Quantization
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.network import Network
+from adapter_workbench.workbench.backbone.network import Network
 
 if TYPE_CHECKING:
-    from workbench.backbone.pretrained import Pooling
-    from workbench.backbone.prompts import Demonstrations
-    from workbench.machine.device import Precision
-    from workbench.methods.kind import Kind
+    from adapter_workbench.workbench.backbone.pretrained import Pooling
+    from adapter_workbench.workbench.backbone.prompts import Demonstrations
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.kind import Kind
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class TaskModel(Network):
     ) -> dict[str, Tensor]:
         """Return ``logits`` (batch, labels; or as the kind reads) and, where labels are given, the mean ``loss``.
 
-        ``group`` (batch,) says which of several heads answers a row (:class:`workbench.methods.heads.Heads`).
+        ``group`` (batch,) says which of several heads answers a row (:class:`Heads`).
         ``features`` (batch, hidden_size; or as the kind reads) are what the kind read before of ``inputs``: the body is
         not run again.
         """

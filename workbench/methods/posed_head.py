@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import TaskReference
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.methods.task import Task
 
 
 class PosedHead(nn.Module):

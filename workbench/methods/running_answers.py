@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone.batching import pad_rows, to_device_of
-from workbench.backbone.prompts import end_tokens
-from workbench.backbone.running_batch import RunningBatch
-from workbench.methods.library import UnmixableError
+from adapter_workbench.workbench.backbone.batching import pad_rows, to_device_of
+from adapter_workbench.workbench.backbone.prompts import end_tokens
+from adapter_workbench.workbench.backbone.running_batch import RunningBatch
+from adapter_workbench.workbench.methods.library import UnmixableError
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
-    from workbench.methods.answer_rows import AnswerRow
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.methods.answer_rows import AnswerRow
 
 ArrangeOwners = Callable[[Sequence[str]], Sequence[int]]  # of a batch's rows → the order in which they stand
 

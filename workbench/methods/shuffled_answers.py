@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from datasets import Dataset
 
-from workbench.files.digest import key
-from workbench.methods.kinds import KINDS
-from workbench.methods.sampling import draw
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 def shuffled(task: Task, budget: Budget, seed: int) -> Task:

@@ -9,29 +9,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from workbench.adapters.manifest import BackboneReference, Manifest, TaskReference, read_manifest
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import model_in, open_backbone
-from workbench.errors import InputError, IntegrityError
-from workbench.machine.device import resolve_precision
-from workbench.machine.package_versions import versions
-from workbench.methods import card
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.settings.document import Document
+from adapter_workbench.workbench.adapters.manifest import BackboneReference, Manifest, TaskReference, read_manifest
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.backbone.names import model_in, open_backbone
+from adapter_workbench.workbench.errors import InputError, IntegrityError
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.document import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
 
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.adapters.store import AdapterStore
-    from workbench.backbone.pretrained import Backbone, Pooling
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 def describe(
@@ -63,7 +63,7 @@ def keep(model: TaskModel, adaptation: Adaptation, manifest: Manifest, store: Ad
     Raises:
         IntegrityError: the backbone below has changed although the method says that it does not.
     """
-    from workbench.methods.adaptation import HEAD_FILE, save_head
+    from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, save_head
 
     def write(folder: Path) -> None:
         adaptation.library.save(model.body, folder)
@@ -140,7 +140,7 @@ def open_for(stored: StoredAdapter, backbone: Backbone, task: Task) -> TaskModel
     Raises:
         InputError: as :func:`open_adapter`.
     """
-    from workbench.methods.posed_head import posed
+    from adapter_workbench.workbench.methods.posed_head import posed
 
     model = open_adapter(stored, backbone)
     head = posed(model.head, stored.manifest.task, task)
@@ -161,7 +161,7 @@ def open_remapped(
     Raises:
         InputError: as :func:`open_adapter`, or the head is not one linear layer.
     """
-    from workbench.methods.head_rows import remapped
+    from adapter_workbench.workbench.methods.head_rows import remapped
 
     model = open_adapter(stored, backbone)
     if sources == tuple((position,) for position in range(len(stored.manifest.task.labels))):
@@ -177,8 +177,8 @@ def under_head_of(stored: StoredAdapter, model: TaskModel, backbone: Backbone, t
 
     It answers as that adapter does, which may be of another kind than ``model``.
     """
-    from workbench.methods.model import TaskModel
-    from workbench.methods.posed_head import posed
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.posed_head import posed
 
     head, kind = posed(open_head(stored, backbone), stored.manifest.task, task), KINDS.get(stored.manifest.task.kind)
     return TaskModel(model.body, head, kind, pooling_of(stored.manifest, backbone), model.precision).eval()
@@ -204,7 +204,7 @@ def require_described(stored: StoredAdapter, backbone: Backbone) -> None:
 
 def open_head(stored: StoredAdapter, backbone: Backbone) -> nn.Module:
     """Return a stored adapter's head alone."""
-    from workbench.methods.adaptation import HEAD_FILE
+    from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
 
     task = stored.manifest.task
     adaptation = adaptation_of(stored.manifest, backbone)
@@ -246,7 +246,9 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
     if manifest.library != card.library:
         message = f"the manifest says library {manifest.library!r}, but {manifest.method} belongs to {card.library!r}"
         raise InputError(message, where=manifest.id)
-    from workbench.methods.adaptation import Adaptation  # it imports torch; mistakes are reported before that
+    from adapter_workbench.workbench.methods.adaptation import (
+        Adaptation,  # it imports torch; mistakes are reported before that
+    )
 
     precision = resolve_precision(manifest.precision)
     backbone = replace(backbone, weights=manifest.budget.weights) if manifest.budget.weights != "auto" else backbone

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
 
 SPLITS = ("train", "validation", "test")
 
@@ -64,7 +64,7 @@ class Task:
         """Return how answers to this task differ from what an adapter with its labels gives; empty: not at all.
 
         Its labels may be in another order here, its numbers have another mean and spread
-        (:func:`workbench.methods.posed_head.posed`). Two adapters may have equal weights, and other names for their
+        (:func:`posed`). Two adapters may have equal weights, and other names for their
         rows.
         """
         same = adapter.labels == self.labels

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from workbench.errors.printable import printable
-from workbench.mlflow.bounded_client import LOCAL
+from adapter_workbench.workbench.errors.printable import printable
+from adapter_workbench.workbench.mlflow.bounded_client import LOCAL
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 HIDDEN = "…"

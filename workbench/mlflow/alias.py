@@ -6,11 +6,17 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.mlflow.registration import BEFORE, CHAMPION, SET_ASIDE, registered_model, registered_models
+from adapter_workbench.workbench.mlflow.registration import (
+    BEFORE,
+    CHAMPION,
+    SET_ASIDE,
+    registered_model,
+    registered_models,
+)
 
 if TYPE_CHECKING:
-    from workbench.mlflow.bounded_client import BoundedClient
-    from workbench.mlflow.registration import RegisteredModel, Version
+    from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
+    from adapter_workbench.workbench.mlflow.registration import RegisteredModel, Version
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from workbench.errors import TrackingError, reason
-from workbench.machine.own_thread import in_own_thread
+from adapter_workbench.workbench.errors import TrackingError, reason
+from adapter_workbench.workbench.machine.own_thread import in_own_thread
 
 PATIENCE = 20.0  # seconds for a call; what requests is given is the time between two bytes of an answer
 UPLOAD_RATE = 100_000  # bytes a second: a call that sends files may take longer, by their size

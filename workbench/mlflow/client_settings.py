@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from workbench.machine.lazy_imports import without_collection
-from workbench.machine.quiet import quiet
+from adapter_workbench.workbench.machine.lazy_imports import without_collection
+from adapter_workbench.workbench.machine.quiet import quiet
 
 # MLflow would retry for minutes, and send usage data to its makers; what a person has set themselves stays as it is.
 QUICK = {

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from workbench.files.atomic import write_whole
-from workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.files.atomic import write_whole
+from adapter_workbench.workbench.files.scratch import scratch_folder
 
 EFFECTIVE = os.access in os.supports_effective_ids
 

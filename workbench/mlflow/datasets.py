@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workbench.methods.task import SPLITS
+from adapter_workbench.workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
-    from workbench.mlflow.bounded_client import BoundedClient
+    from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
 
 CONTEXT = "mlflow.data.context"  # the tag that names what a data set was used for
 DIGEST = 36  # characters that MLflow allows for one; a SHA-256 has 64

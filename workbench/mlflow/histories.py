@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from workbench.mlflow.run_record import CONTENT_TAG
+from adapter_workbench.workbench.mlflow.run_record import CONTENT_TAG
 
 if TYPE_CHECKING:
-    from workbench.mlflow.bounded_client import BoundedClient
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 Points = dict[tuple[str, int], float]  # (name, step) → value
 

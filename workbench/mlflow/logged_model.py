@@ -1,7 +1,7 @@
 """An adapter as an MLflow model: the stored folder and a reference to its backbone.
 
 The folder holds weights, head, labels and manifest, in safetensors and JSON; nothing is pickled, and the backbone is
-not copied. MLflow's own ``pyfunc`` flavour opens it through :mod:`workbench.mlflow.loader`, so wherever such a model is
+not copied. MLflow's own ``pyfunc`` flavour opens it through :mod:`.loader`, so wherever such a model is
 served the workbench has to be installed.
 """
 
@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
-from workbench.adapters.manifest import read_manifest
-from workbench.adapters.stored_adapter import StoredAdapter, check_files
-from workbench.answering.predictor import OpenedAdapter
-from workbench.backbone.model_folder import ITSELF
-from workbench.backbone.names import bits_of
-from workbench.machine.package_versions import PACKAGES, versions
-from workbench.methods.stored_model import backbone_of
+from adapter_workbench.workbench.adapters.manifest import read_manifest
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter, check_files
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.backbone.names import bits_of
+from adapter_workbench.workbench.machine.package_versions import PACKAGES, versions
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import Model
     from mlflow.models.signature import ModelSignature
 
-    from workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.manifest import Manifest
 
-LOADER = "workbench.mlflow.loader"  # its ``_load_pyfunc`` is :func:`open_logged`
+LOADER = "adapter_workbench.workbench.mlflow.loader"  # its ``_load_pyfunc`` is :func:`open_logged`
 EXAMPLE = "What is this text about?"
 
 

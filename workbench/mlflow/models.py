@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.files.scratch import scratch_folder
-from workbench.mlflow.bounded_client import all_pages
+from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.mlflow.bounded_client import all_pages
 
 if TYPE_CHECKING:
-    from workbench.mlflow.bounded_client import BoundedClient
+    from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
 
 MODEL_TAG = "workbench.model"
 DESCRIPTION = "MLmodel"  # MLflow's own file, which says how a model is loaded

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.mlflow.registration import ADAPTER, ASIDE, BEFORE, Version, aside, matching, registered_models
+from adapter_workbench.workbench.mlflow.registration import (
+    ADAPTER,
+    ASIDE,
+    BEFORE,
+    Version,
+    aside,
+    matching,
+    registered_models,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workbench.mlflow.bounded_client import BoundedClient
+    from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
 
     IsLeft = Callable[[str], bool]  # whether a location is in a folder from which a database was moved or copied
 

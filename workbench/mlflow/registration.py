@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import TrackingError
-from workbench.mlflow.bounded_client import all_pages
+from adapter_workbench.workbench.errors import TrackingError
+from adapter_workbench.workbench.mlflow.bounded_client import all_pages
 
 if TYPE_CHECKING:
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.mlflow.bounded_client import BoundedClient
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
 
 CHAMPION = "champion"
 ASIDE = re.compile(r"(?P<name>.+) \(before the move, \d+\)")  # what of a moved database is not here; see `aside`

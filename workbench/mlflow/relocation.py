@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from workbench.mlflow.bounded_client import all_pages
-from workbench.mlflow.moved_versions import carry_over, left_versions
-from workbench.mlflow.registration import aside
-from workbench.mlflow.runs import PARENT_TAG, ROOT_TAG, runs_of
+from adapter_workbench.workbench.mlflow.bounded_client import all_pages
+from adapter_workbench.workbench.mlflow.moved_versions import carry_over, left_versions
+from adapter_workbench.workbench.mlflow.registration import aside
+from adapter_workbench.workbench.mlflow.runs import PARENT_TAG, ROOT_TAG, runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from workbench.mlflow.bounded_client import BoundedClient
+    from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
 
 ARTIFACTS = "mlartifacts"  # the folder beside the database that holds what its runs and models consist of
 LOOKED_THROUGH = "workbench.looked-through"  # on an experiment that lies elsewhere: for which folder that was done
@@ -69,7 +69,7 @@ class MovedRuns:
     """What has its files elsewhere.
 
     Attributes:
-        roots: of the records whose runs these are; see :func:`workbench.mlflow.runs.root_of`.
+        roots: of the records whose runs these are; see :func:`adapter_workbench.workbench.mlflow.runs.root_of`.
         adapters: ids of those that have a run of their own.
         versions: registered names, and ids of adapters that have a version there, by the versions' numbers.
         runs: MLflow's entities of them.

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from workbench.mlflow.datasets import TrackedData
-from workbench.mlflow.models import TrackedModel
+from adapter_workbench.workbench.mlflow.datasets import TrackedData
+from adapter_workbench.workbench.mlflow.models import TrackedModel
 
 if TYPE_CHECKING:
-    from workbench.mlflow.view import View
+    from adapter_workbench.workbench.mlflow.view import View
 
 CONTENT_TAG = "workbench.content"  # the digest of the record, which ends a write
 NOTE_TAG = "mlflow.note.content"  # shown by the MLflow UI as the run's description, in Markdown

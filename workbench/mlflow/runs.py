@@ -6,20 +6,20 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import TrackingError
-from workbench.files.scratch import scratch_folder
-from workbench.mlflow.bounded_client import all_pages
-from workbench.mlflow.datasets import log_data
-from workbench.mlflow.models import LoggedModels
-from workbench.mlflow.run_record import CONTENT_TAG, NOTE_TAG, RUN_ID, content_digest
-from workbench.mlflow.view import EXPERIMENT_ID
+from adapter_workbench.workbench.errors import TrackingError
+from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.mlflow.bounded_client import all_pages
+from adapter_workbench.workbench.mlflow.datasets import log_data
+from adapter_workbench.workbench.mlflow.models import LoggedModels
+from adapter_workbench.workbench.mlflow.run_record import CONTENT_TAG, NOTE_TAG, RUN_ID, content_digest
+from adapter_workbench.workbench.mlflow.view import EXPERIMENT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from workbench.mlflow.bounded_client import BoundedClient
-    from workbench.mlflow.histories import MetricHistories
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
+    from adapter_workbench.workbench.mlflow.histories import MetricHistories
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 KEY_TAG, ROOT_TAG = "workbench.key", "workbench.root"
 TITLE_TAG = "workbench.title"  # what the run was last called here

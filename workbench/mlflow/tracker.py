@@ -13,20 +13,20 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from workbench.errors import TrackingError, UnwritableError
-from workbench.files import size_limit
-from workbench.files.digest import key
-from workbench.measures.markdown import escape
-from workbench.mlflow import moved_versions
-from workbench.mlflow.address import database_of, printable_address, without_secrets
-from workbench.mlflow.alias import Succession, aliases, follow, missing
-from workbench.mlflow.bounded_client import BoundedClient
-from workbench.mlflow.client_settings import quick_and_quiet
-from workbench.mlflow.database import set_up
-from workbench.mlflow.histories import MetricHistories
-from workbench.mlflow.models import LoggedModels, find_model
-from workbench.mlflow.refusals import refusal
-from workbench.mlflow.registration import (
+from adapter_workbench.workbench.errors import TrackingError, UnwritableError
+from adapter_workbench.workbench.files import size_limit
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.mlflow import moved_versions
+from adapter_workbench.workbench.mlflow.address import database_of, printable_address, without_secrets
+from adapter_workbench.workbench.mlflow.alias import Succession, aliases, follow, missing
+from adapter_workbench.workbench.mlflow.bounded_client import BoundedClient
+from adapter_workbench.workbench.mlflow.client_settings import quick_and_quiet
+from adapter_workbench.workbench.mlflow.database import set_up
+from adapter_workbench.workbench.mlflow.histories import MetricHistories
+from adapter_workbench.workbench.mlflow.models import LoggedModels, find_model
+from adapter_workbench.workbench.mlflow.refusals import refusal
+from adapter_workbench.workbench.mlflow.registration import (
     Entry,
     RegisteredModel,
     Version,
@@ -35,16 +35,32 @@ from workbench.mlflow.registration import (
     registered_model,
     registered_models,
 )
-from workbench.mlflow.relocation import DatabaseFiles, MovedRuns, delete, find_moved, is_ours, make_way
-from workbench.mlflow.run_record import NOTE_TAG
-from workbench.mlflow.runs import KEY_TAG, PARENT_TAG, ROOT_TAG, RunWriter, identity, root_of, runs_below, runs_of
-from workbench.mlflow.view import addresses
+from adapter_workbench.workbench.mlflow.relocation import (
+    DatabaseFiles,
+    MovedRuns,
+    delete,
+    find_moved,
+    is_ours,
+    make_way,
+)
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
+from adapter_workbench.workbench.mlflow.runs import (
+    KEY_TAG,
+    PARENT_TAG,
+    ROOT_TAG,
+    RunWriter,
+    identity,
+    root_of,
+    runs_below,
+    runs_of,
+)
+from adapter_workbench.workbench.mlflow.view import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from workbench.mlflow.run_record import RunRecord
-    from workbench.mlflow.view import View
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.workbench.mlflow.view import View
 
 OWN_NOTE_TAG = "workbench.note"  # the digest of the description that was written here
 LATER = "The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later."
@@ -208,7 +224,7 @@ class Tracker:
                 delete(self._client, runs, {root_of(key) for key in keys}, self.files)
 
     def follow(self, name: str, wanted: Succession, expected: Version | None) -> str | None:
-        """Copy the workspace's champion to the alias of a name; see :func:`workbench.mlflow.alias.follow`.
+        """Copy the workspace's champion to the alias of a name; see :func:`follow`.
 
         Raises:
             TrackingError: the server does not answer, or answers too late.

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from workbench.backbone.batching import BATCH_SIZE
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.answering.hidden_states import HiddenStates
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Settings
+    from adapter_workbench.workbench.answering.hidden_states import HiddenStates
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Settings
 
 NEEDS = {"lm-eval": "lm-eval"}  # probe → the package of an extra that it works with
 
@@ -67,7 +67,7 @@ class ProbeContext:
     @cached_property
     def hidden(self) -> HiddenStates:
         """The model's hidden states on the probe's examples; one forward pass for all probes together."""
-        from workbench.answering.hidden_states import hidden_states  # torch comes with it
+        from adapter_workbench.workbench.answering.hidden_states import hidden_states  # torch comes with it
 
         return hidden_states(self.model, self.task, self.tokenizer, self.max_length)
 

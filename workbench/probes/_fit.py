@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 LABELLED = ("classification",)  # kinds whose rows have a ``label``
 # C: 0.863 on average over the layers of the pretrained MiniLM and the validation splits of reuters-r8, bbc-news and

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.architecture import is_causal
-from workbench.backbone.output_layer import OutputLayer, output_layer
-from workbench.errors import InputError
-from workbench.methods.kinds import KINDS
-from workbench.methods.model import TaskModel
+from adapter_workbench.workbench.backbone.architecture import is_causal
+from adapter_workbench.workbench.backbone.output_layer import OutputLayer, output_layer
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.model import TaskModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.probes import ProbeContext
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.probes import ProbeContext
 
 TRIED = [[1, 2, 3]]  # token ids
 KIND = "classification"  # of a model that answers no task: any

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.bf16_matrices import widen
-from workbench.methods.libraries.diff import Differing
+from adapter_workbench.workbench.backbone.bf16_matrices import widen
+from adapter_workbench.workbench.methods.libraries.diff import Differing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 BLOCK = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
 EMBEDDING = re.compile(r"(?:^|\.)(?:\w*embed\w*|wte|wpe|shared)\.")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.probes import Probe, ProbeContext
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.probes import Probe, ProbeContext
 
 READ = ["id", "prediction", "correct"]
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.probes import Probe, ProbeContext
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.probes import Probe, ProbeContext
 
 BINS = 15
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from workbench.backbone.architecture import is_causal
-from workbench.backbone.batching import IGNORED, in_batches, pad_rows
-from workbench.backbone.tokenizing import tokenise
-from workbench.probes._language import bare_model, head_beside, no_language_head
+from adapter_workbench.workbench.backbone.architecture import is_causal
+from adapter_workbench.workbench.backbone.batching import IGNORED, in_batches, pad_rows
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.probes._language import bare_model, head_beside, no_language_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.methods.model import TaskModel
-    from workbench.probes import Probe, ProbeContext
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.probes import Probe, ProbeContext
 
 MASKED_SHARE = 0.15
 

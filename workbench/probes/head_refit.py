@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from workbench.probes._fit import fitted_accuracy, labels_of, without_labels
+from adapter_workbench.workbench.probes._fit import fitted_accuracy, labels_of, without_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.probes import Probe, ProbeContext
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.probes import Probe, ProbeContext
 
 
 class HeadRefit:

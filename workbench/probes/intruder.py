@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from workbench.probes._weights import changes, layers, packed, smaller_gram
+from adapter_workbench.workbench.probes._weights import changes, layers, packed, smaller_gram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.probes import Probe, ProbeContext
-    from workbench.probes._weights import Change
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.probes import Probe, ProbeContext
+    from adapter_workbench.workbench.probes._weights import Change
 
 STRONGEST, THRESHOLD = 10, 0.6  # k of the paper, which varies ε from 0 to 1
 NUMERICAL_ZERO = 1e-7  # beside the largest singular value

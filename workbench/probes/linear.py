@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from workbench.probes._fit import fitted_accuracy, labels_of, without_labels
+from adapter_workbench.workbench.probes._fit import fitted_accuracy, labels_of, without_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.probes import Probe, ProbeContext
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.probes import Probe, ProbeContext
 
 
 class Linear:

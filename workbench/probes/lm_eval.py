@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from workbench.answering.harness.task_files import LONGEST_PATH, whole_path
-from workbench.backbone.architecture import is_causal
-from workbench.machine.extras import absence, installed_version
-from workbench.probes import NEEDS, ProbeRequest
-from workbench.probes._language import bare_model, head_beside, no_language_head
-from workbench.settings.base import Settings, unique
-from workbench.settings.bounds import Count
+from adapter_workbench.workbench.answering.harness.task_files import LONGEST_PATH, whole_path
+from adapter_workbench.workbench.backbone.architecture import is_causal
+from adapter_workbench.workbench.machine.extras import absence, installed_version
+from adapter_workbench.workbench.probes import NEEDS, ProbeRequest
+from adapter_workbench.workbench.probes._language import bare_model, head_beside, no_language_head
+from adapter_workbench.workbench.settings.base import Settings, unique
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.methods.model import TaskModel
-    from workbench.probes import Probe, ProbeContext
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.probes import Probe, ProbeContext
 
 NAME = "lm-eval"
 
@@ -72,7 +72,7 @@ class Harness:
         Raises:
             InputError: there is no such task, its rows cannot be had, or it is not run here.
         """
-        from workbench.answering.harness.loading import identity, load_tasks
+        from adapter_workbench.workbench.answering.harness.loading import identity, load_tasks
 
         paths = map(whole_path, settings.tasks)
         tasks = load_tasks(settings.tasks, settings.num_fewshot)
@@ -107,8 +107,8 @@ class Harness:
 def _scores(
     model: TaskModel, tokenizer: PreTrainedTokenizerBase, settings: HarnessSettings, batch_size: int, seed: int
 ) -> dict[str, float]:
-    from workbench.answering.harness.language_model import AdaptedLM
-    from workbench.answering.harness.loading import load_tasks, scores
+    from adapter_workbench.workbench.answering.harness.language_model import AdaptedLM
+    from adapter_workbench.workbench.answering.harness.loading import load_tasks, scores
 
     tasks = load_tasks(settings.tasks, settings.num_fewshot)
     results = scores(AdaptedLM(model, tokenizer, batch_size), tasks, settings.limit, seed)

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator
 from pydantic_core import CoreSchema
 
-from workbench.machine import processes
-from workbench.settings.bounds import BatchSize, Count, LearningRate, Share, Tokens
-from workbench.settings.document import Document, SettingsT, read
-from workbench.settings.strict import keep_bounds, strict_schema
-from workbench.settings.yaml_text import Key
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.settings.bounds import BatchSize, Count, LearningRate, Share, Tokens
+from adapter_workbench.workbench.settings.document import Document, SettingsT, read
+from adapter_workbench.workbench.settings.strict import keep_bounds, strict_schema
+from adapter_workbench.workbench.settings.yaml_text import Key
 
 __all__ = ["Budget", "Document", "Key", "MethodSettings", "Optimizer", "Quantization", "Settings", "SettingsT"]
 __all__ += ["StoredWidth", "read", "unique"]
@@ -29,7 +29,7 @@ class Settings(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return pydantic's schema, with what :mod:`workbench.settings.strict` adds to it."""
+        """Return pydantic's schema, with what :mod:`adapter_workbench.workbench.settings.strict` adds to it."""
         keep_bounds(cls)
         schema: CoreSchema = strict_schema(handler(source))
         return schema

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 LARGEST_SEED = 2**32 - 1  # numpy's global generator takes no other
 LONGEST_NAME = 100  # file systems take 255 bytes, and names get prefixes and digests

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
-from workbench.settings import known_keys
-from workbench.settings.known_keys import LocatedModel
-from workbench.settings.yaml_text import Key, parse, read_text, require_characters
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.settings import known_keys
+from adapter_workbench.workbench.settings.known_keys import LocatedModel
+from adapter_workbench.workbench.settings.yaml_text import Key, parse, read_text, require_characters
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -176,7 +176,7 @@ def read(path: Path) -> Document:
 
     Raises:
         InputError: no such file, not YAML, not a mapping, or a key that stands twice; see
-        :mod:`workbench.settings.yaml_text`.
+        :mod:`adapter_workbench.workbench.settings.yaml_text`.
     """
     parsed = parse(read_text(path), str(path))
     if not isinstance(parsed.data, dict):

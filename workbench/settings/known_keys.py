@@ -8,8 +8,8 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
-from workbench.errors import suggest
-from workbench.settings.yaml_text import Key
+from adapter_workbench.workbench.errors import suggest
+from adapter_workbench.workbench.settings.yaml_text import Key
 
 LocatedModel = tuple[Key, type[BaseModel]]  # where in a document a model stands
 MOST_PATHS = 3  # that a hint names

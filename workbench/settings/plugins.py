@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
-from workbench.errors import PluginError, reason
-from workbench.files.digest import below, digest
+from adapter_workbench.workbench.errors import PluginError, reason
+from adapter_workbench.workbench.files.digest import below, digest
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -153,7 +153,9 @@ def _complaint(entry: object, fulfils: Any, value: str) -> str:
         return f"{value} is a class; the entry has to be an object of it"
     settings = getattr(entry, "settings", None)
     if settings is not None and not (isinstance(settings, type) and hasattr(settings, "model_fields")):
-        return f"the settings of {value} are not a class that extends workbench.settings.base.Settings"
+        return (
+            f"the settings of {value} are not a class that extends adapter_workbench.workbench.settings.base.Settings"
+        )
     if Protocol not in fulfils.__bases__:
         return "" if isinstance(entry, fulfils) else f"{value} is of {type(entry).__name__}, not of {protocol_name}"
     if lacking := [name for name in _members(fulfils) if not hasattr(entry, name)]:

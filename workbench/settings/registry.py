@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from workbench.errors import PluginError, UnknownNameError
-from workbench.errors.printable import printable
-from workbench.settings.plugins import PREFIX, Plugin, PluginWarning, plugins_of
+from adapter_workbench.workbench.errors import PluginError, UnknownNameError
+from adapter_workbench.workbench.errors.printable import printable
+from adapter_workbench.workbench.settings.plugins import PREFIX, Plugin, PluginWarning, plugins_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -224,6 +224,8 @@ class Documents:
 
     def describe(self, name: str) -> str:
         """Return what the file called ``name`` says of itself under ``description``; raises as :meth:`path`."""
-        from workbench.settings.document import read  # YAML takes a while, which `workbench --help` need not wait for
+        from adapter_workbench.workbench.settings.document import (
+            read,  # YAML takes a while, which `workbench --help` need not wait for
+        )
 
         return str(read(self.path(name)).data["description"])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic_core import PydanticCustomError, core_schema
 
-from workbench.errors import InputError
-from workbench.settings.yaml_text import require_characters
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.yaml_text import require_characters
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

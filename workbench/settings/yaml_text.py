@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import yaml
 
-from workbench.errors import InputError, no_such_file, reason
-from workbench.files.ordinary import open_ordinary
+from adapter_workbench.workbench.errors import InputError, no_such_file, reason
+from adapter_workbench.workbench.files.ordinary import open_ordinary
 
 Key = tuple[str | int, ...]
 

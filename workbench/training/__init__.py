@@ -4,7 +4,7 @@
 method does between steps) → ``shared_checkpoint`` (checkpoints of several processes).
 """
 
-from workbench.training.fitting import fit, require_classes, require_optimizer
-from workbench.training.lesson import Lesson, Teachable, learn, teach
+from adapter_workbench.workbench.training.fitting import fit, require_classes, require_optimizer
+from adapter_workbench.workbench.training.lesson import Lesson, Teachable, learn, teach
 
 __all__ = ["Lesson", "Teachable", "fit", "learn", "require_classes", "require_optimizer", "teach"]

@@ -17,26 +17,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
-from workbench.adapters.fit_record import Epoch
-from workbench.answering.evaluation import BROKEN_WEIGHTS, evaluate_split
-from workbench.backbone.batching import to_device_of
-from workbench.errors import AnswerError, IntegrityError, TrainingError
-from workbench.files import checksummed
-from workbench.files.atomic import flush
-from workbench.machine.processes import agree, first_ahead, wait_for_all
-from workbench.machine.sharding import copy_into, full_tensor
-from workbench.training.default_rates import default_rate
+from adapter_workbench.workbench.adapters.fit_record import Epoch
+from adapter_workbench.workbench.answering.evaluation import BROKEN_WEIGHTS, evaluate_split
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.errors import AnswerError, IntegrityError, TrainingError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.atomic import flush
+from adapter_workbench.workbench.machine.processes import agree, first_ahead, wait_for_all
+from adapter_workbench.workbench.machine.sharding import copy_into, full_tensor
+from adapter_workbench.workbench.training.default_rates import default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from workbench.machine.stopwatch import Stopwatch
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.machine.stopwatch import Stopwatch
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 CHECKPOINT_SECONDS = 60.0  # a fit that is shorter than this is not worth a checkpoint
 FAR, IN_A_ROW, FIRST_STEPS = 10, 3, 100  # diverged: FAR × the first loss (or 1), IN_A_ROW steps, within FIRST_STEPS

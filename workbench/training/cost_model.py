@@ -4,7 +4,7 @@ With P parameters, of which T are trained, t tokens in a batch (batch × length,
 size f, key-value width k, a attention heads, length s, and e bytes a number (4, or 2 inside a bf16 autocast region):
 
 weights       4 P bytes; of a quantised backbone the linear layers take 4.127 bits (nf4) or 8 bits (int8) a weight, and
-              2 bytes where they are frozen, stored in bfloat16 and stay so (:mod:`workbench.backbone.bf16_matrices`)
+              2 bytes where they are frozen, stored in bfloat16 and stay so (:mod:`.bf16_matrices`)
 gradients     4 T
 optimiser     8 T (two moments of AdamW in 32 bits); in 8 bits 2.03 for each trained number (a byte each, and a 32-bit
               scale for each 256), but 8 for those of embeddings and of tensors under 4,096 numbers, which stay in 32
@@ -49,23 +49,23 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import nn
 
-from workbench.backbone.architecture import new_model
-from workbench.backbone.bf16_matrices import stay_narrow
-from workbench.backbone.quantisation import KEPT
-from workbench.backbone.shape import shape_of
-from workbench.errors import InputError, reason
-from workbench.methods.frozen_matrices import can_stay_narrow
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.method import FitLength
-from workbench.methods.methods import METHODS
+from adapter_workbench.workbench.backbone.architecture import new_model
+from adapter_workbench.workbench.backbone.bf16_matrices import stay_narrow
+from adapter_workbench.workbench.backbone.quantisation import KEPT
+from adapter_workbench.workbench.backbone.shape import shape_of
+from adapter_workbench.workbench.errors import InputError, reason
+from adapter_workbench.workbench.methods.frozen_matrices import can_stay_narrow
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.method import FitLength
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from workbench.backbone.shape import Shape
-    from workbench.machine.device import Precision
-    from workbench.methods.adaptation import Adaptation
-    from workbench.settings.base import MethodSettings, Optimizer, Quantization, StoredWidth
+    from adapter_workbench.workbench.backbone.shape import Shape
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.settings.base import MethodSettings, Optimizer, Quantization, StoredWidth
 
 MB = 1e6
 BITS: dict[Quantization | None, float] = {None: 32, "nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}

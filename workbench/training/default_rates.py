@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from workbench.backbone.architecture import is_causal, is_seq2seq, skeleton
-from workbench.methods.methods import METHODS
+from adapter_workbench.workbench.backbone.architecture import is_causal, is_seq2seq, skeleton
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from workbench.settings.base import MethodSettings
+    from adapter_workbench.workbench.settings.base import MethodSettings
 
 SettingsT = TypeVar("SettingsT", bound="MethodSettings")
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.adapters.fit_record import FitRecord
-from workbench.errors import InputError
-from workbench.files.scratch import scratch_folder
-from workbench.machine.lazy_imports import without_collection
-from workbench.machine.processes import shards
-from workbench.machine.sharding import apart_for_training, require_second_version
-from workbench.machine.stopwatch import Stopwatch, sum_counts
-from workbench.methods.kinds import KINDS
-from workbench.methods.method import FitHooks, FitLength, Method
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.machine.lazy_imports import without_collection
+from adapter_workbench.workbench.machine.processes import shards
+from adapter_workbench.workbench.machine.sharding import apart_for_training, require_second_version
+from adapter_workbench.workbench.machine.stopwatch import Stopwatch, sum_counts
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.method import FitHooks, FitLength, Method
 
 if TYPE_CHECKING:
-    from workbench.machine.listener import Listener
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget, Optimizer
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget, Optimizer
 
 
 def fit(
@@ -47,12 +47,12 @@ def fit(
     with without_collection():
         from transformers import set_seed  # these imports take seconds, and only a fit needs them
 
-        from workbench.machine.memory import PeakMemory, freed_for_reuse
-        from workbench.training.best_epoch import BestEpoch
-        from workbench.training.gradient_checkpointing import checkpoint_layers, is_checkpointed
-        from workbench.training.head_alone import frozen_body, read_ahead
-        from workbench.training.hooks import HookCallback, with_penalty
-        from workbench.training.trainer import trainer_of
+        from adapter_workbench.workbench.machine.memory import PeakMemory, freed_for_reuse
+        from adapter_workbench.workbench.training.best_epoch import BestEpoch
+        from adapter_workbench.workbench.training.gradient_checkpointing import checkpoint_layers, is_checkpointed
+        from adapter_workbench.workbench.training.head_alone import frozen_body, read_ahead
+        from adapter_workbench.workbench.training.hooks import HookCallback, with_penalty
+        from adapter_workbench.workbench.training.trainer import trainer_of
 
     require_classes(budget, task.kind)
     require_optimizer(adaptation.settings.optimizer)
@@ -178,8 +178,8 @@ def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> 
 
 def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> FitRecord:
     """Return the record of a model that has nothing to train, or nothing to learn from: its validation score."""
-    from workbench.answering.evaluation import evaluate_split
-    from workbench.machine.memory import PeakMemory
+    from adapter_workbench.workbench.answering.evaluation import evaluate_split
+    from adapter_workbench.workbench.machine.memory import PeakMemory
 
     with PeakMemory() as memory, Stopwatch() as clock:
         evaluation = evaluate_split(model, task, "validation", adaptation.backbone, budget.max_length)

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.architecture import skeleton
-from workbench.errors import InputError
-from workbench.machine.memory import available
-from workbench.methods.methods import METHODS
-from workbench.training.cost_model import LEFT_OVER, Prediction, Workload
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.memory import available
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.training.cost_model import LEFT_OVER, Prediction, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.methods.adaptation import Adaptation
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _looked_up(
     checkpointing: bool,
 ) -> Prediction | None:
     """Return the prediction, which is cached: many pieces of a plan have the same step, and computing it takes long."""
-    from workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
 
     adaptation = Adaptation(backbone, method, METHODS.get(method).settings.model_validate_json(settings), precision)
     try:

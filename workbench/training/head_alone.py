@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from workbench.backbone.architecture import state_width
-from workbench.backbone.batching import IGNORED, in_batches
-from workbench.backbone.feature_store import MOST_BYTES
-from workbench.backbone.frozen_features import features_kept
-from workbench.machine import processes
-from workbench.methods.kinds._texts import reads_features
-from workbench.methods.kinds.token_classification import reads_tokens
-from workbench.methods.model import BESIDE
+from adapter_workbench.workbench.backbone.architecture import state_width
+from adapter_workbench.workbench.backbone.batching import IGNORED, in_batches
+from adapter_workbench.workbench.backbone.feature_store import MOST_BYTES
+from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.methods.kinds._texts import reads_features
+from adapter_workbench.workbench.methods.kinds.token_classification import reads_tokens
+from adapter_workbench.workbench.methods.model import BESIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.kind import Kind
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.kind import Kind
+    from adapter_workbench.workbench.methods.model import TaskModel
 
     Rows = list[dict[str, Any]]
     Collate = Callable[[Rows], dict[str, Tensor]]
@@ -58,7 +58,7 @@ def read_ahead(model: TaskModel, backbone: Backbone, encoded: Rows) -> tuple[Row
 
     Under a frozen body each row gets the vectors that the head reads, so that no step runs the body. That is not done
     where an installed package says what a kind reads, where several processes share the rows, or where the vectors
-    would take more than :data:`workbench.backbone.feature_store.MOST_BYTES`.
+    would take more than :data:`adapter_workbench.workbench.backbone.feature_store.MOST_BYTES`.
 
     Args:
         model: in a block of :func:`frozen_body`.

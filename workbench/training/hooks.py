@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.methods.method import FitHooks
-    from workbench.methods.model import Batch, TaskModel
+    from adapter_workbench.workbench.methods.method import FitHooks
+    from adapter_workbench.workbench.methods.model import Batch, TaskModel
 
 
 class HookCallback(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types

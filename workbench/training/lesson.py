@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.files.digest import key
-from workbench.machine import processes
-from workbench.machine.package_versions import versions
-from workbench.methods.methods import METHODS
-from workbench.methods.sampling import draw
-from workbench.methods.stored_model import describe, keep
-from workbench.training.fitting import fit, require_sharding
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.stored_model import describe, keep
+from adapter_workbench.workbench.training.fitting import fit, require_sharding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.adapters.fit_record import FitRecord
-    from workbench.adapters.store import AdapterStore
-    from workbench.machine.listener import Listener
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 class Teachable(Protocol):

@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone.batching import IGNORED, to_device_of
-from workbench.backbone.bf16_matrices import widen
-from workbench.files.scratch import scratch_folder
-from workbench.machine.memory import PeakMemory, freed_at_once, release, run_in_thread
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
-from workbench.methods.library import Merges
-from workbench.methods.method import FitLength
-from workbench.methods.model import TaskModel
-from workbench.methods.sampling import draw
-from workbench.training.fitting import set_up
-from workbench.training.measured_cost import MeasuredCost
+from adapter_workbench.workbench.backbone.batching import IGNORED, to_device_of
+from adapter_workbench.workbench.backbone.bf16_matrices import widen
+from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.machine.memory import PeakMemory, freed_at_once, release, run_in_thread
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.library import Merges
+from adapter_workbench.workbench.methods.method import FitLength
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.training.fitting import set_up
+from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor, nn
 
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.kind import Kind
-    from workbench.methods.method import FitHooks
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.kind import Kind
+    from adapter_workbench.workbench.methods.method import FitHooks
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 WARM_UP, REPETITIONS = 1, 5
 FOR_MEMORY = 3  # steps before those that are timed
@@ -63,9 +63,11 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
     Raises:
         InputError: the method cannot work on this backbone for this kind of task.
     """
-    from workbench.training.gradient_checkpointing import checkpoint_layers, is_checkpointed
-    from workbench.training.hooks import with_penalty
-    from workbench.training.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
+    from adapter_workbench.workbench.training.gradient_checkpointing import checkpoint_layers, is_checkpointed
+    from adapter_workbench.workbench.training.hooks import with_penalty
+    from adapter_workbench.workbench.training.trainer import (
+        trainer_of,  # takes seconds, which whoever measures nothing need not wait
+    )
 
     with torch.random.fork_rng(devices=[]), scratch_folder() as folder:
         model = adaptation.fresh(task.kind, len(task.labels), seed=0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from workbench.machine import processes
+from adapter_workbench.workbench.machine import processes
 
 if TYPE_CHECKING:
     from torch import Tensor

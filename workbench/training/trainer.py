@@ -12,17 +12,17 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import WeightedRandomSampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from workbench.backbone.transformers_api import training_options
-from workbench.machine import processes, sharding
-from workbench.machine.device import accelerator
-from workbench.training.shared_checkpoint import in_parts, store_part, take_up_part
+from adapter_workbench.workbench.backbone.transformers_api import training_options
+from adapter_workbench.workbench.machine import processes, sharding
+from adapter_workbench.workbench.machine.device import accelerator
+from adapter_workbench.workbench.training.shared_checkpoint import in_parts, store_part, take_up_part
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.model import TaskModel
-    from workbench.settings.base import Budget, Optimizer
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.settings.base import Budget, Optimizer
 
 WEIGHTS_FILE = "model.safetensors"
 

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
 
 LEVEL = 0.05
 LEAST_LEVEL = 0.001  # a smaller one would take so many random deals that they fill the memory

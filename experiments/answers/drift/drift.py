@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.answers.adapter_task import adapter_task
-from experiments.answers.drift.new_rows import MOST
-from experiments.answers.drift.result import Drift, FarText
-from experiments.answers.drift.signals import FAR, compare
-from workbench.answering.predictor import columns_of
-from workbench.measures.independent_samples import exceedances
+from adapter_workbench.experiments.answers.adapter_task import adapter_task
+from adapter_workbench.experiments.answers.drift.new_rows import MOST
+from adapter_workbench.experiments.answers.drift.result import Drift, FarText
+from adapter_workbench.experiments.answers.drift.signals import FAR, compare
+from adapter_workbench.workbench.answering.predictor import columns_of
+from adapter_workbench.workbench.measures.independent_samples import exceedances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.answers.drift.bounds import DriftBounds
-    from experiments.answers.drift.new_rows import NewRows
-    from experiments.answers.drift.sample import Sample
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
+    from adapter_workbench.experiments.answers.drift.new_rows import NewRows
+    from adapter_workbench.experiments.answers.drift.sample import Sample
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 def drift_of(
@@ -53,10 +53,10 @@ def drift_of(
     """
     columns_of(new.texts, stored.manifest.task)  # pairs and single texts are told apart before a model is opened
     task = adapter_task(stored, task_folders, "drift needs the test rows", "`workbench evaluate`")
-    from experiments.answers.drift.reading import Measuring  # torch comes with it; mistakes need none
-    from experiments.answers.drift.routing import router_beside
-    from workbench.methods.sampling import EVALUATION_SEED, stratified_sample
-    from workbench.methods.stored_model import backbone_of
+    from adapter_workbench.experiments.answers.drift.reading import Measuring  # torch comes with it; mistakes need none
+    from adapter_workbench.experiments.answers.drift.routing import router_beside
+    from adapter_workbench.workbench.methods.sampling import EVALUATION_SEED, stratified_sample
+    from adapter_workbench.workbench.methods.stored_model import backbone_of
 
     opened = backbone_of(stored, backbone)
     rows = stratified_sample(task.splits["test"], MOST, EVALUATION_SEED)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.table_evaluation import file_or_columns, require_columns, table_of
-from tasks.loading.labelled_table import labelled_rows
-from tasks.rows.row_files import FileRows, ListedRows
-from tasks.rows.table_form import expected_columns, text_form
-from workbench.errors import InputError
+from adapter_workbench.experiments.answers.table_evaluation import file_or_columns, require_columns, table_of
+from adapter_workbench.tasks.loading.labelled_table import labelled_rows
+from adapter_workbench.tasks.rows.row_files import FileRows, ListedRows
+from adapter_workbench.tasks.rows.table_form import expected_columns, text_form
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
-    from tasks.loading.labelled_table import LabelledRows
-    from tasks.reading.known_dialect import KnownDialect
-    from tasks.rows.row_files import Row, Rows
-    from tasks.rows.table_form import NamedColumns
-    from tasks.task_file.task_file import TaskFile
-    from workbench.adapters.manifest import TaskReference
+    from adapter_workbench.tasks.loading.labelled_table import LabelledRows
+    from adapter_workbench.tasks.reading.known_dialect import KnownDialect
+    from adapter_workbench.tasks.rows.row_files import Row, Rows
+    from adapter_workbench.tasks.rows.table_form import NamedColumns
+    from adapter_workbench.tasks.task_file.task_file import TaskFile
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
 
 MOST = 2000  # rows of each sample that are compared; of more, so many are drawn
 SEED = 0

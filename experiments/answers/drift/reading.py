@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.drift.sample import Judged, Sample
-from experiments.answers.table_evaluation import right_answers
-from fusion.routing.routed_texts import adapters_for_texts
-from fusion.routing.routers.prototype import unit
-from fusion.target.reader import Reader
-from workbench.answering.predictor import rows_of
-from workbench.measures.relabelled_samples import distances_between
-from workbench.methods.sampling import EVALUATION_SEED, stratified_sample
-from workbench.methods.stored_model import open_adapter, open_for
+from adapter_workbench.experiments.answers.drift.sample import Judged, Sample
+from adapter_workbench.experiments.answers.table_evaluation import right_answers
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.fusion.routing.routers.prototype import unit
+from adapter_workbench.fusion.target.reader import Reader
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.measures.relabelled_samples import distances_between
+from adapter_workbench.workbench.methods.sampling import EVALUATION_SEED, stratified_sample
+from adapter_workbench.workbench.methods.stored_model import open_adapter, open_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from experiments.answers.drift.new_rows import NewRows
-    from fusion.routing.route import RoutingState
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.kind import Kind
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.answers.drift.new_rows import NewRows
+    from adapter_workbench.fusion.routing.route import RoutingState
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.kind import Kind
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 MOST_KNOWN = 1000  # training rows among which the nearest is looked for
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from experiments.answers.drift.signals import NAMES
-from workbench.errors import GateError
+from adapter_workbench.experiments.answers.drift.signals import NAMES
+from adapter_workbench.workbench.errors import GateError
 
 if TYPE_CHECKING:
-    from experiments.answers.drift.bounds import DriftBounds
-    from experiments.answers.drift.signals import Signal
-    from tasks.loading.labelled_table import LeftOut
+    from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
+    from adapter_workbench.experiments.answers.drift.signals import Signal
+    from adapter_workbench.tasks.loading.labelled_table import LeftOut
 
 Verdict: TypeAlias = Literal["still the task", "drifted", "too few rows to say"]
 Grade: TypeAlias = Literal["somewhat", "clearly", "no longer this task"]

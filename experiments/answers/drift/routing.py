@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.answers.adapter_task import on_data_here
-from experiments.answers.naming import adapter_of_each_task
-from experiments.answers.routed_predictions import suits, training_task
-from experiments.workspace.routers import known_state
-from fusion.routing.routers import ROUTERS
-from workbench.adapters.name_resolution import readable
-from workbench.errors import InputError
+from adapter_workbench.experiments.answers.adapter_task import on_data_here
+from adapter_workbench.experiments.answers.naming import adapter_of_each_task
+from adapter_workbench.experiments.answers.routed_predictions import suits, training_task
+from adapter_workbench.experiments.workspace.routers import known_state
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from fusion.routing.route import RoutingState
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.routing.route import RoutingState
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
 
 ROUTER = "prototype"
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.adapter_task import adapter_task
-from experiments.answers.drift.result import Drift
-from experiments.answers.drift.signals import Signal, deals_at, label_shares, with_adjusted
-from workbench.errors import InputError, WorkError
-from workbench.machine.own_thread import in_own_thread
-from workbench.measures.relabelled_samples import counts_differ, counts_moved
-from workbench.mlflow.address import printable_address, without_secrets
+from adapter_workbench.experiments.answers.adapter_task import adapter_task
+from adapter_workbench.experiments.answers.drift.result import Drift
+from adapter_workbench.experiments.answers.drift.signals import Signal, deals_at, label_shares, with_adjusted
+from adapter_workbench.workbench.errors import InputError, WorkError
+from adapter_workbench.workbench.machine.own_thread import in_own_thread
+from adapter_workbench.workbench.measures.relabelled_samples import counts_differ, counts_moved
+from adapter_workbench.workbench.mlflow.address import printable_address, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.answers.drift.bounds import DriftBounds
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 SECONDS = 30.0  # until a server is given up that has not sent its whole answer
 LARGEST = 2**24  # bytes of a page that are read
@@ -153,8 +153,8 @@ def served_drift(
         given = ", ".join(sorted(served.labels)[:SHOWN])
         message = f"no label of the server's answers is one of {task.name}: {given}"
         raise InputError(message, where="--server", hint="Does the server answer with this adapter?")
-    from workbench.answering.evaluation import evaluate_split
-    from workbench.methods.stored_model import backbone_of, open_for
+    from adapter_workbench.workbench.answering.evaluation import evaluate_split
+    from adapter_workbench.workbench.methods.stored_model import backbone_of, open_for
 
     manifest, opened = stored.manifest, backbone_of(stored, backbone)
     model = open_for(stored, opened, task)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.measures.independent_samples import (
+from adapter_workbench.workbench.measures.independent_samples import (
     exceedances,
     ranks_differ,
     share_difference,
     share_is_higher,
 )
-from workbench.measures.relabelled_samples import (
+from adapter_workbench.workbench.measures.relabelled_samples import (
     RESAMPLES,
     contrasts,
     distances_between,
@@ -24,16 +24,16 @@ from workbench.measures.relabelled_samples import (
     vectors_differ,
     vectors_moved,
 )
-from workbench.measures.statistics import holm
+from adapter_workbench.workbench.measures.statistics import holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from experiments.answers.drift.bounds import DriftBounds
-    from experiments.answers.drift.sample import Sample
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
+    from adapter_workbench.experiments.answers.drift.sample import Sample
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 NAMES = ("answers", "confidence", "features", "elsewhere", "unknown", "accuracy", "labels")  # all signals
 ROUNDING = 1e-9  # points by which a share times 100 may be off

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
-from experiments.answers.http_server.address import ANYONE
-from experiments.answers.http_server.refusals import refused
+from adapter_workbench.experiments.answers.http_server.address import ANYONE
+from adapter_workbench.experiments.answers.http_server.refusals import refused
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse

@@ -11,15 +11,15 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from experiments.answers.http_server.address import ANYONE
-from experiments.answers.http_server.admission import Admission
-from experiments.answers.http_server.chat import add_chat
-from experiments.answers.http_server.completions import add_completions
-from experiments.answers.http_server.description import describe
-from experiments.answers.http_server.errors import add_errors
-from experiments.answers.http_server.guard import Guard
-from experiments.answers.http_server.list_lengths import lists_within
-from experiments.answers.http_server.messages import (
+from adapter_workbench.experiments.answers.http_server.address import ANYONE
+from adapter_workbench.experiments.answers.http_server.admission import Admission
+from adapter_workbench.experiments.answers.http_server.chat import add_chat
+from adapter_workbench.experiments.answers.http_server.completions import add_completions
+from adapter_workbench.experiments.answers.http_server.description import describe
+from adapter_workbench.experiments.answers.http_server.errors import add_errors
+from adapter_workbench.experiments.answers.http_server.guard import Guard
+from adapter_workbench.experiments.answers.http_server.list_lengths import lists_within
+from adapter_workbench.experiments.answers.http_server.messages import (
     Adapters,
     Answers,
     Question,
@@ -28,19 +28,19 @@ from experiments.answers.http_server.messages import (
     adapters_of,
     answers_of,
 )
-from experiments.answers.http_server.metrics import MEDIA_TYPE
-from experiments.answers.http_server.models import add_models
-from experiments.answers.http_server.replying import job_of, reply_to
-from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_events, answer_parts
-from experiments.answers.http_server.welcome import add_welcome, paths_of
-from workbench.errors import WorkbenchError
-from workbench.machine.package_versions import DISTRIBUTION
+from adapter_workbench.experiments.answers.http_server.metrics import MEDIA_TYPE
+from adapter_workbench.experiments.answers.http_server.models import add_models
+from adapter_workbench.experiments.answers.http_server.replying import job_of, reply_to
+from adapter_workbench.experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_events, answer_parts
+from adapter_workbench.experiments.answers.http_server.welcome import add_welcome, paths_of
+from adapter_workbench.workbench.errors import WorkbenchError
+from adapter_workbench.workbench.machine.package_versions import DISTRIBUTION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.service import Service
 
 TITLE = "Adapter Workbench"
 

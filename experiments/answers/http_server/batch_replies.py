@@ -7,25 +7,25 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.current import Reply
-from experiments.answers.http_server.routed_jobs import owners_of
-from workbench.answering.adapter_set import Question
-from workbench.answering.joint_answers import JointAnswers
-from workbench.answering.predictor import with_options
-from workbench.answering.text_likelihood import RawText
-from workbench.backbone.answer_options import GIVEN
-from workbench.backbone.batching import BATCH_SIZE
-from workbench.backbone.running_batch import OtherCacheError
-from workbench.methods.library import UnmixableError
+from adapter_workbench.experiments.answers.http_server.current import Reply
+from adapter_workbench.experiments.answers.http_server.routed_jobs import owners_of
+from adapter_workbench.workbench.answering.adapter_set import Question
+from adapter_workbench.workbench.answering.joint_answers import JointAnswers
+from adapter_workbench.workbench.answering.predictor import with_options
+from adapter_workbench.workbench.answering.text_likelihood import RawText
+from adapter_workbench.workbench.backbone.answer_options import GIVEN
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE
+from adapter_workbench.workbench.backbone.running_batch import OtherCacheError
+from adapter_workbench.workbench.methods.library import UnmixableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from datasets import Dataset
 
-    from experiments.answers.http_server.current import Job
-    from workbench.answering.joint_answers import Writers
-    from workbench.machine.batch_queue import Batch
+    from adapter_workbench.experiments.answers.http_server.current import Job
+    from adapter_workbench.workbench.answering.joint_answers import Writers
+    from adapter_workbench.workbench.machine.batch_queue import Batch
 
     NumberedReply = tuple[int, Reply | Exception]
 

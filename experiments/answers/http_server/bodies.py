@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.completion_messages import MOST_ALTERNATIVES, SORTS
-from experiments.answers.http_server.openai_fields import GREEDY, MOST_STOPS
+from adapter_workbench.experiments.answers.http_server.completion_messages import MOST_ALTERNATIVES, SORTS
+from adapter_workbench.experiments.answers.http_server.openai_fields import GREEDY, MOST_STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

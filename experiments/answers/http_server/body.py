@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.admission import too_large
-from experiments.answers.http_server.refusals import refused
+from adapter_workbench.experiments.answers.http_server.admission import too_large
+from adapter_workbench.experiments.answers.http_server.refusals import refused
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
     from starlette.types import Receive
 
-    from experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
 
 SMALL = 65_536  # bytes; so many of each body do not count: large ones never keep small ones out
 

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
-from experiments.answers.http_server.chat_messages import Chat, Choice, Completion, Said
-from experiments.answers.http_server.list_lengths import lists_within
-from experiments.answers.http_server.models import model_owner
-from experiments.answers.http_server.openai_events import head_of, openai_events, reason_of, usage_of
-from experiments.answers.http_server.replying import job_of, reply_to
-from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_parts
-from workbench.backbone.answer_options import AnswerOptions
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
+from adapter_workbench.experiments.answers.http_server.chat_messages import Chat, Choice, Completion, Said
+from adapter_workbench.experiments.answers.http_server.list_lengths import lists_within
+from adapter_workbench.experiments.answers.http_server.models import model_owner
+from adapter_workbench.experiments.answers.http_server.openai_events import head_of, openai_events, reason_of, usage_of
+from adapter_workbench.experiments.answers.http_server.replying import job_of, reply_to
+from adapter_workbench.experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_parts
+from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from typing import Any
 
     from fastapi import FastAPI
 
-    from experiments.answers.http_server.current import Current, Job
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.openai_fields import Reason
-    from experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.answers.http_server.current import Current, Job
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.openai_fields import Reason
+    from adapter_workbench.experiments.answers.http_server.service import Service
 
 
 def add_chat(app: FastAPI, service: Service, limits: Limits) -> None:

@@ -6,8 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from experiments.answers.http_server.messages import SentObject, Words
-from experiments.answers.http_server.openai_fields import NoList, NoObject, Off, OpenAIRequest, Reason, Usage
+from adapter_workbench.experiments.answers.http_server.messages import SentObject, Words
+from adapter_workbench.experiments.answers.http_server.openai_fields import (
+    NoList,
+    NoObject,
+    Off,
+    OpenAIRequest,
+    Reason,
+    Usage,
+)
 
 FORMAT = 'answers are not held to a form: it has to be {"type": "text"} or left out'
 

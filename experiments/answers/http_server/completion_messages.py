@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PlainValidator, model_validator
 
-from experiments.answers.http_server.messages import of_whole_characters
-from experiments.answers.http_server.openai_fields import One, OpenAIRequest, Reason, Usage
+from adapter_workbench.experiments.answers.http_server.messages import of_whole_characters
+from adapter_workbench.experiments.answers.http_server.openai_fields import One, OpenAIRequest, Reason, Usage
 
 MOST_ALTERNATIVES = 5  # as at OpenAI
 NEW_TOKENS = 16  # as at OpenAI

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, cast
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
-from experiments.answers.http_server.completion_messages import Continuation, Prompted, TextCompletion
-from experiments.answers.http_server.current import Job
-from experiments.answers.http_server.list_lengths import lists_within
-from experiments.answers.http_server.log_probabilities import Weighed, log_probabilities, prompt_text
-from experiments.answers.http_server.models import model_owner
-from experiments.answers.http_server.openai_events import head_of, openai_events, reason_of, usage_of
-from experiments.answers.http_server.openai_fields import Usage
-from experiments.answers.http_server.replying import job_of, reply_to
-from experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_parts
-from workbench.answering.predictor import AskedRows
-from workbench.backbone.answer_options import GIVEN, AnswerOptions
-from workbench.errors import InputError
+from adapter_workbench.experiments.answers.http_server.completion_messages import Continuation, Prompted, TextCompletion
+from adapter_workbench.experiments.answers.http_server.current import Job
+from adapter_workbench.experiments.answers.http_server.list_lengths import lists_within
+from adapter_workbench.experiments.answers.http_server.log_probabilities import Weighed, log_probabilities, prompt_text
+from adapter_workbench.experiments.answers.http_server.models import model_owner
+from adapter_workbench.experiments.answers.http_server.openai_events import head_of, openai_events, reason_of, usage_of
+from adapter_workbench.experiments.answers.http_server.openai_fields import Usage
+from adapter_workbench.experiments.answers.http_server.replying import job_of, reply_to
+from adapter_workbench.experiments.answers.http_server.streamed import EVENTS, STREAMS, answer_parts
+from adapter_workbench.workbench.answering.predictor import AskedRows
+from adapter_workbench.workbench.backbone.answer_options import GIVEN, AnswerOptions
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from fastapi import FastAPI
 
-    from experiments.answers.http_server.current import Current
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.openai_fields import Reason
-    from experiments.answers.http_server.service import Service
-    from workbench.answering.predictor import Answer
-    from workbench.answering.text_likelihood import TextLikelihood
+    from adapter_workbench.experiments.answers.http_server.current import Current
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.openai_fields import Reason
+    from adapter_workbench.experiments.answers.http_server.service import Service
+    from adapter_workbench.workbench.answering.predictor import Answer
+    from adapter_workbench.workbench.answering.text_likelihood import TextLikelihood
 
 CONTINUES = "causal-lm"  # the only kind of task whose adapters continue a text
 UNCONTINUED = ("prompting", "retrieval")  # libraries whose adapters read a question, and no text as it is

@@ -14,10 +14,10 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from experiments.answers.http_server.refusals import OPENAI, STOPPING, refused
+from adapter_workbench.experiments.answers.http_server.refusals import OPENAI, STOPPING, refused
 
 if TYPE_CHECKING:
-    from experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
 
 LEAVING = 3.0  # seconds in which an answer has to be taken once the server stops
 UNFINISHED = (h11.IDLE, h11.SEND_BODY)  # states of a client that has yet to send a request, or the rest of one

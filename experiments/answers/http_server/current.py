@@ -7,33 +7,33 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.adapter_task import on_data_here
-from experiments.answers.routed_predictions import reads_tasks, suits, training_task, validation
-from experiments.workspace.routers import known_state, with_floors
-from fusion.routing.route import RoutingState, require_routable
-from fusion.routing.routed_texts import adapters_for_texts
-from fusion.routing.routers import ROUTERS
-from workbench.adapters.ids import by_id
-from workbench.answering.adapter_set import AdapterSet
-from workbench.answering.predictor import Answer, rows_of
-from workbench.backbone.answer_options import DEFAULTS
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.experiments.answers.adapter_task import on_data_here
+from adapter_workbench.experiments.answers.routed_predictions import reads_tasks, suits, training_task, validation
+from adapter_workbench.experiments.workspace.routers import known_state, with_floors
+from adapter_workbench.fusion.routing.route import RoutingState, require_routable
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.workbench.adapters.ids import by_id
+from adapter_workbench.workbench.answering.adapter_set import AdapterSet
+from adapter_workbench.workbench.answering.predictor import Answer, rows_of
+from adapter_workbench.workbench.backbone.answer_options import DEFAULTS
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from datasets import Dataset
 
-    from experiments.answers.http_server.selection import Selection
-    from experiments.workspace import Workspace
-    from fusion.routing.rejection import Rejection
-    from fusion.routing.routers import RouterSettings
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.text_likelihood import TextLikelihood
-    from workbench.backbone.answer_options import AnswerOptions
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.answers.http_server.selection import Selection
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.routing.rejection import Rejection
+    from adapter_workbench.fusion.routing.routers import RouterSettings
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.text_likelihood import TextLikelihood
+    from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
 
 PROBE = "a text"
 
@@ -99,7 +99,7 @@ class Job:
 
     Attributes:
         current: what was served when they came.
-        rows: the texts (:func:`workbench.answering.predictor.rows_of`).
+        rows: the texts (:func:`adapter_workbench.workbench.answering.predictor.rows_of`).
         adapter: the id of the adapter that answers; None where a router chooses for each text.
         options: of all texts, where answers are generated.
         is_awaited: whether anybody still waits for the answers.

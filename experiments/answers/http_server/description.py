@@ -10,18 +10,18 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from experiments.answers.http_server.admission import OPEN
-from experiments.answers.http_server.bodies import BODIES
-from experiments.answers.http_server.completions import CONTINUES
-from experiments.answers.http_server.errors import JSON
-from experiments.answers.http_server.messages import State
-from experiments.answers.http_server.refusals import OPENAI
+from adapter_workbench.experiments.answers.http_server.admission import OPEN
+from adapter_workbench.experiments.answers.http_server.bodies import BODIES
+from adapter_workbench.experiments.answers.http_server.completions import CONTINUES
+from adapter_workbench.experiments.answers.http_server.errors import JSON
+from adapter_workbench.experiments.answers.http_server.messages import State
+from adapter_workbench.experiments.answers.http_server.refusals import OPENAI
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from experiments.answers.http_server.current import Current
-    from experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.answers.http_server.current import Current
+    from adapter_workbench.experiments.answers.http_server.service import Service
 
 
 class Refused(BaseModel):

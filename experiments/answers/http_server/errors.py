@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteError
 
-from experiments.answers.http_server import mistakes
-from experiments.answers.http_server.bodies import BODIES
-from experiments.answers.http_server.refusals import UNKNOWN_MODEL, code_of, refused
-from experiments.answers.http_server.streamed import FAULT
-from workbench.errors import UnknownNameError, WorkbenchError
-from workbench.errors.printable import printable
+from adapter_workbench.experiments.answers.http_server import mistakes
+from adapter_workbench.experiments.answers.http_server.bodies import BODIES
+from adapter_workbench.experiments.answers.http_server.refusals import UNKNOWN_MODEL, code_of, refused
+from adapter_workbench.experiments.answers.http_server.streamed import FAULT
+from adapter_workbench.workbench.errors import UnknownNameError, WorkbenchError
+from adapter_workbench.workbench.errors.printable import printable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response

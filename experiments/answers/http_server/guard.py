@@ -7,17 +7,17 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.body import Bodies
-from experiments.answers.http_server.refusals import STOPPING, refused
+from adapter_workbench.experiments.answers.http_server.body import Bodies
+from adapter_workbench.experiments.answers.http_server.refusals import STOPPING, refused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from experiments.answers.http_server.admission import Admission
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.metrics import Metrics
+    from adapter_workbench.experiments.answers.http_server.admission import Admission
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.metrics import Metrics
 
 
 class Guard:

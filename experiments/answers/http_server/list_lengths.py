@@ -11,7 +11,7 @@ from fastapi import HTTPException, Request
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
 
 
 def lists_within(limits: Limits) -> Callable[[Request], Awaitable[None]]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.completion_messages import LogProbabilities
+from adapter_workbench.experiments.answers.http_server.completion_messages import LogProbabilities
 
 if TYPE_CHECKING:
-    from experiments.answers.http_server.openai_fields import Reason
-    from workbench.answering.text_likelihood import TextLikelihood
+    from adapter_workbench.experiments.answers.http_server.openai_fields import Reason
+    from adapter_workbench.workbench.answering.text_likelihood import TextLikelihood
 
 
 @dataclass(frozen=True)

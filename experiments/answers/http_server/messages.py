@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from experiments.answers.http_server.current import Current, Reply, Routed
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.answers.http_server.current import Current, Reply, Routed
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 MOST_FIELDS = 64  # of one object; more than any has
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
-    from workbench.answering.predictor import Answer
+    from adapter_workbench.workbench.answering.predictor import Answer
 
 REJECTED = "none"  # in place of an adapter's id: a router found that a text is of none of the tasks
 MEDIA_TYPE = CONTENT_TYPE_LATEST

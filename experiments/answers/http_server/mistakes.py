@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import suggest
-from workbench.errors.printable import printable
+from adapter_workbench.workbench.errors import suggest
+from adapter_workbench.workbench.errors.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.answers.http_server.bodies import Body
+    from adapter_workbench.experiments.answers.http_server.bodies import Body
 
 MOST = 3  # mistakes that one message lists
 TOO_SHORT, MISSING, UNKNOWN, NO_JSON, OWN = "too_short", "missing", "extra_forbidden", "json_invalid", "value_error"

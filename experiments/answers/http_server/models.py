@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
-from workbench.errors import UnknownNameError
+from adapter_workbench.workbench.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from experiments.answers.http_server.current import Current
-    from experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.answers.http_server.current import Current
+    from adapter_workbench.experiments.answers.http_server.service import Service
 
 LISTED = "GET /v1/models lists them."
 

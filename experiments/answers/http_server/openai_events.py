@@ -8,17 +8,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from experiments.answers.http_server.current import Reply
-from experiments.answers.http_server.openai_fields import Usage
-from experiments.answers.http_server.refusals import openai_error
-from experiments.answers.http_server.streamed import Failed
+from adapter_workbench.experiments.answers.http_server.current import Reply
+from adapter_workbench.experiments.answers.http_server.openai_fields import Usage
+from adapter_workbench.experiments.answers.http_server.refusals import openai_error
+from adapter_workbench.experiments.answers.http_server.streamed import Failed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from experiments.answers.http_server.current import Job
-    from experiments.answers.http_server.openai_fields import Reason
-    from workbench.answering.predictor import Answer
+    from adapter_workbench.experiments.answers.http_server.current import Job
+    from adapter_workbench.experiments.answers.http_server.openai_fields import Reason
+    from adapter_workbench.workbench.answering.predictor import Answer
 
 DONE = "data: [DONE]\n\n"
 CHANGED = "the answer had to be written again, and became another answer than the one that was sent; ask again"

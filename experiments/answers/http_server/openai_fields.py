@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from experiments.answers.http_server.messages import SentObject, Words
+from adapter_workbench.experiments.answers.http_server.messages import SentObject, Words
 
 MOST_STOPS = 16
 GREEDY = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
 
-from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
+from adapter_workbench.workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from fastapi import HTTPException
 from fastapi.concurrency import run_in_threadpool
 
-from experiments.answers.http_server.refusals import STOPPING
-from workbench.errors import StoppedError
+from adapter_workbench.experiments.answers.http_server.refusals import STOPPING
+from adapter_workbench.workbench.errors import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import Request
 
-    from experiments.answers.http_server.current import Current, Job, Reply
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.answers.http_server.current import Current, Job, Reply
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.service import Service
 
 CLIENT_GONE = 499  # nginx's code, in logs and metrics; nobody gets it
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.current import Routed
-from fusion.routing.routed_texts import adapters_for_texts
-from workbench.answering.predictor import join_tables
+from adapter_workbench.experiments.answers.http_server.current import Routed
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.workbench.answering.predictor import join_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.answers.http_server.current import Job
-    from fusion.routing.route import RoutingState
+    from adapter_workbench.experiments.answers.http_server.current import Job
+    from adapter_workbench.fusion.routing.route import RoutingState
 
     Owners = tuple[Sequence[str | None], Routed | None]
     """The id of the adapter that answers each text, None for nobody; and how a router chose, if one did."""

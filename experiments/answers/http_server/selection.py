@@ -5,21 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from experiments.answers.naming import adapter_id, adapter_of_each_task, left_by_experiments, require_some
-from workbench.adapters.name_resolution import readable
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError
-from workbench.methods.stored_model import backbone_of
+from adapter_workbench.experiments.answers.naming import (
+    adapter_id,
+    adapter_of_each_task,
+    left_by_experiments,
+    require_some,
+)
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.workspace import Workspace
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
 
 LIST = "`workbench adapters list` shows what there is."
 VERIFY = "`workbench adapters verify` says what is wrong."
@@ -52,7 +57,7 @@ def select(
 
     Args:
         workspace: where the adapters are.
-        names: ids, their beginnings, or tasks (:func:`experiments.answers.naming.adapter_id`).
+        names: ids, their beginnings, or tasks (:func:`adapter_workbench.experiments.answers.naming.adapter_id`).
         backbone: where the backbone is; else that of the adapters, if they have one in common.
         task_folders: of the person's own tasks.
         listener: hears which adapter stands for a task, and why.

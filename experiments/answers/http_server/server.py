@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from experiments.answers.http_server.address import names_of
-from experiments.answers.http_server.app import application
-from experiments.answers.http_server.connection import LEAVING, Connection, State
+from adapter_workbench.experiments.answers.http_server.address import names_of
+from adapter_workbench.experiments.answers.http_server.app import application
+from adapter_workbench.experiments.answers.http_server.connection import LEAVING, Connection, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.service import Service
 
 
 def serve(
@@ -31,7 +31,7 @@ def serve(
 
     Args:
         service: what answers; it is closed at the end.
-        bound: where to listen (:func:`experiments.answers.http_server.address.bind`).
+        bound: where to listen (:func:`adapter_workbench.experiments.answers.http_server.address.bind`).
         limits: bounds of a request.
         key: that requests have to bring, where there is one.
         started: called as soon as requests are answered.

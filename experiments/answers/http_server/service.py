@@ -9,18 +9,18 @@ from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.batch_replies import replies
-from experiments.answers.http_server.current import Current, Job, Reply
-from workbench.errors import BusyError
-from workbench.machine.batch_queue import Batch, Batching, BatchQueue
-from workbench.machine.memory import release
+from adapter_workbench.experiments.answers.http_server.batch_replies import replies
+from adapter_workbench.experiments.answers.http_server.current import Current, Job, Reply
+from adapter_workbench.workbench.errors import BusyError
+from adapter_workbench.workbench.machine.batch_queue import Batch, Batching, BatchQueue
+from adapter_workbench.workbench.machine.memory import release
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from experiments.answers.http_server.current import Routing
-    from experiments.answers.http_server.metrics import Metrics
-    from experiments.answers.http_server.selection import Selection
+    from adapter_workbench.experiments.answers.http_server.current import Routing
+    from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+    from adapter_workbench.experiments.answers.http_server.selection import Selection
 
 MOST_COUNTED = 256  # requests: a batch that others keep joining may never end, and is counted in parts
 

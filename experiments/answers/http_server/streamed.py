@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.http_server.current import Reply
-from experiments.answers.http_server.messages import answers_of
-from experiments.answers.http_server.refusals import code_of
-from workbench.errors import WorkbenchError
-from workbench.measures.streaming import Words
+from adapter_workbench.experiments.answers.http_server.current import Reply
+from adapter_workbench.experiments.answers.http_server.messages import answers_of
+from adapter_workbench.experiments.answers.http_server.refusals import code_of
+from adapter_workbench.workbench.errors import WorkbenchError
+from adapter_workbench.workbench.measures.streaming import Words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from concurrent.futures import Future
 
-    from experiments.answers.http_server.current import Job
-    from experiments.answers.http_server.limits import Limits
-    from experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.answers.http_server.current import Job
+    from adapter_workbench.experiments.answers.http_server.limits import Limits
+    from adapter_workbench.experiments.answers.http_server.service import Service
 
 EVENTS = "text/event-stream"
 STREAMS: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}

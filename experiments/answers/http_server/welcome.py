@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from experiments.answers.http_server.errors import JSON
-from experiments.answers.http_server.messages import Welcome
+from adapter_workbench.experiments.answers.http_server.errors import JSON
+from adapter_workbench.experiments.answers.http_server.messages import Welcome
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from experiments.answers.http_server.service import Service
+    from adapter_workbench.experiments.answers.http_server.service import Service
 
 OPENAPI = "/openapi.json"
 

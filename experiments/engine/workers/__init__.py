@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from experiments.engine.workers.inline import Inline
-from workbench.errors import InputError
-from workbench.machine import processes
-from workbench.machine.extras import require_extra
+from adapter_workbench.experiments.engine.workers.inline import Inline
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.extras import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.piece import Piece
-    from experiments.engine.workers.machine import Machine
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.workers.machine import Machine
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 class Workers(Protocol):
@@ -65,9 +65,9 @@ def workers(jobs: int = 1, cluster: str | None = None) -> Workers:
         hint = f"Start it without a launcher, or leave {option} out."
         raise InputError("several processes share each fit already", where=option, hint=hint)
     require_extra("cluster", option)
-    from experiments.engine.workers.cluster import join_cluster
-    from experiments.engine.workers.local_ray import local_ray
-    from experiments.engine.workers.ray import RayWorkers
+    from adapter_workbench.experiments.engine.workers.cluster import join_cluster
+    from adapter_workbench.experiments.engine.workers.local_ray import local_ray
+    from adapter_workbench.experiments.engine.workers.ray import RayWorkers
 
     return RayWorkers(lambda root: local_ray(jobs) if cluster is None else join_cluster(cluster, jobs, root), jobs=jobs)
 
@@ -79,6 +79,6 @@ def machines(cluster: str) -> Sequence[Machine]:
         InputError: Ray is not installed, or no cluster answers there.
     """
     require_extra("cluster", "--cluster")
-    from experiments.engine.workers import cluster as of_ray
+    from adapter_workbench.experiments.engine.workers import cluster as of_ray
 
     return of_ray.machines(cluster)

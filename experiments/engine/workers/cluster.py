@@ -8,13 +8,13 @@ from contextlib import chdir, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.engine.workers.machine import Machine
-from experiments.engine.workers.machine_report import machine_report, require_same_versions
-from experiments.engine.workers.signal_handlers import keep_handlers
-from experiments.engine.workers.worker_slot import WorkerSlot, device_share
-from workbench.errors import InputError, reason
-from workbench.files import atomic
-from workbench.files.scratch import scratch_folder
+from adapter_workbench.experiments.engine.workers.machine import Machine
+from adapter_workbench.experiments.engine.workers.machine_report import machine_report, require_same_versions
+from adapter_workbench.experiments.engine.workers.signal_handlers import keep_handlers
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot, device_share
+from adapter_workbench.workbench.errors import InputError, reason
+from adapter_workbench.workbench.files import atomic
+from adapter_workbench.workbench.files.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

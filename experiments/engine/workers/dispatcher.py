@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayActorError, RayError
 
-from experiments.engine.piece_progress import PieceProgress, report_progress
-from experiments.engine.work import Work, work_of
-from experiments.engine.workers.failure import KEPT, Failure, last_line
-from experiments.engine.workers.memory_budget import MemoryBudget
-from experiments.engine.workers.progress_messages import ProgressReplay
-from experiments.engine.workers.schedule import Schedule
-from experiments.engine.workers.worker import Worker, machine_loads
-from experiments.engine.workers.worker_slot import WorkerSlot, hand_out_order
-from workbench.errors import WorkError, reason
+from adapter_workbench.experiments.engine.piece_progress import PieceProgress, report_progress
+from adapter_workbench.experiments.engine.work import Work, work_of
+from adapter_workbench.experiments.engine.workers.failure import KEPT, Failure, last_line
+from adapter_workbench.experiments.engine.workers.memory_budget import MemoryBudget
+from adapter_workbench.experiments.engine.workers.progress_messages import ProgressReplay
+from adapter_workbench.experiments.engine.workers.schedule import Schedule
+from adapter_workbench.experiments.engine.workers.worker import Worker, machine_loads
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot, hand_out_order
+from adapter_workbench.workbench.errors import WorkError, reason
 
 if TYPE_CHECKING:
-    from experiments.engine.piece import Piece
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.workbench.machine.listener import Listener
 
 MOST_DEATHS = 3  # of processes that did the same piece
 MOST_STARTS = 2  # times in a row that a process does not start in the same slot

@@ -6,8 +6,8 @@ import pickle
 import traceback
 from dataclasses import dataclass
 
-from workbench.errors import InputError, WorkbenchError, WorkError, reason, says_full
-from workbench.errors.printable import printable
+from adapter_workbench.workbench.errors import InputError, WorkbenchError, WorkError, reason, says_full
+from adapter_workbench.workbench.errors.printable import printable
 
 KEPT = "What was finished is kept; the same command goes on."
 

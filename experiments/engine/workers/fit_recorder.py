@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.engine.clock import Fit, counting
+from adapter_workbench.experiments.engine.clock import Fit, counting
 
 if TYPE_CHECKING:
-    from workbench.machine.listener import Listener
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 @dataclass(frozen=True)

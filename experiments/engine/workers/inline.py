@@ -7,21 +7,21 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.engine.piece import Site
-from experiments.engine.piece_progress import PieceProgress, report_progress
-from experiments.engine.work import Work, work_of
-from experiments.engine.workers.fit_recorder import FitRecorder
-from experiments.engine.workers.memory_budget import memory_here, require_memory
-from tasks.reading.mapped import release_pages
-from workbench.machine import processes
-from workbench.machine.memory import libraries_set_aside
+from adapter_workbench.experiments.engine.piece import Site
+from adapter_workbench.experiments.engine.piece_progress import PieceProgress, report_progress
+from adapter_workbench.experiments.engine.work import Work, work_of
+from adapter_workbench.experiments.engine.workers.fit_recorder import FitRecorder
+from adapter_workbench.experiments.engine.workers.memory_budget import memory_here, require_memory
+from adapter_workbench.tasks.reading.mapped import release_pages
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.memory import libraries_set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.piece import Piece
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 class Inline:
@@ -33,7 +33,7 @@ class Inline:
     def do(
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, on_done: Callable[[Piece], None]
     ) -> None:
-        """Do the pieces in their order, as :meth:`experiments.engine.workers.Workers.do`; the first failure ends it."""
+        """Do the pieces in their order, as :meth:`Workers.do`; the first failure ends it."""
         first = {piece.key: piece for piece in reversed(pieces)}  # two entries of a recipe may share a piece
         pending = [piece for piece in pieces if first[piece.key] is piece and not piece.is_done(workspace)]
         if processes.count() == 1:  # several may hold a part of a model each

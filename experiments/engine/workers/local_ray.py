@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from experiments.engine.provenance import threads_of_each
-from experiments.engine.workers.memory_budget import memory_here
-from experiments.engine.workers.process_folder import delete_abandoned, process_folder
-from experiments.engine.workers.signal_handlers import keep_handlers
-from experiments.engine.workers.worker_slot import WorkerSlot, device_share
-from workbench.errors import InputError, WorkError, reason
-from workbench.machine.interpreter import SAFE_PATH, environment
+from adapter_workbench.experiments.engine.provenance import threads_of_each
+from adapter_workbench.experiments.engine.workers.memory_budget import memory_here
+from adapter_workbench.experiments.engine.workers.process_folder import delete_abandoned, process_folder
+from adapter_workbench.experiments.engine.workers.signal_handlers import keep_handlers
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot, device_share
+from adapter_workbench.workbench.errors import InputError, WorkError, reason
+from adapter_workbench.workbench.machine.interpreter import SAFE_PATH, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.machine.memory import MB
+from adapter_workbench.workbench.machine.memory import MB
 
 
 @dataclass(frozen=True)

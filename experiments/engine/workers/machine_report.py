@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.errors import InputError
-from workbench.machine.extras import installed_version
-from workbench.machine.package_versions import DISTRIBUTION, PACKAGES
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.machine.package_versions import DISTRIBUTION, PACKAGES
 
 
 @dataclass(frozen=True)

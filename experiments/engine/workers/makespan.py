@@ -6,12 +6,12 @@ import math
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from experiments.engine.workers.schedule import Schedule
+from adapter_workbench.experiments.engine.workers.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.piece import Piece
 
 
 def makespan(pieces: Sequence[Piece], processes: int, seconds: Callable[[Piece], float]) -> float:

@@ -6,14 +6,14 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from workbench.errors import InputError
-from workbench.machine.memory import MB, installed_bytes
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.memory import MB, installed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from experiments.engine.piece import Piece
-    from experiments.engine.workers.worker_slot import WorkerSlot
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot
 
 NAMED = 3  # pieces that a message names
 

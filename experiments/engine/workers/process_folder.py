@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.errors import UnwritableError
-from workbench.files.locks import hold
+from adapter_workbench.workbench.errors import UnwritableError
+from adapter_workbench.workbench.files.locks import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

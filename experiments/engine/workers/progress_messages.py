@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from experiments.engine.workers.failure import Failure
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.workers.failure import Failure
+    from adapter_workbench.workbench.machine.listener import Listener
 
 Message: TypeAlias = tuple[Any, ...]
 PAUSE = 0.5  # seconds between two batches: small models make hundreds of steps in one second

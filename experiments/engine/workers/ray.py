@@ -1,7 +1,7 @@
 """Several processes do the pieces: Ray starts them, passes their progress on, and reports when one has died.
 
 This process hands out pieces, receives their progress, and computes nothing. A piece is claimed in the workspace by
-whoever does it, as in any run. Not to be confused with :mod:`workbench.machine.processes`, where several processes
+whoever does it, as in any run. Not to be confused with :mod:`.processes`, where several processes
 share each single fit.
 """
 
@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from experiments.engine.workers.dispatcher import Dispatcher
-from experiments.engine.workers.memory_budget import memory_of, require_memory
-from experiments.engine.workers.progress_messages import pause_of
-from experiments.engine.workers.remote.remote_workers import RemoteWorkers
-from experiments.engine.workers.schedule import Schedule
-from experiments.engine.workers.signal_handlers import keep_exits, keep_handlers
-from experiments.engine.workers.worker_actor import WorkerActor, compute_with
-from experiments.engine.workers.worker_slot import WorkerSlot, machine_names, slots_to_use
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.engine.workers.dispatcher import Dispatcher
+from adapter_workbench.experiments.engine.workers.memory_budget import memory_of, require_memory
+from adapter_workbench.experiments.engine.workers.progress_messages import pause_of
+from adapter_workbench.experiments.engine.workers.remote.remote_workers import RemoteWorkers
+from adapter_workbench.experiments.engine.workers.schedule import Schedule
+from adapter_workbench.experiments.engine.workers.signal_handlers import keep_exits, keep_handlers
+from adapter_workbench.experiments.engine.workers.worker_actor import WorkerActor, compute_with
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot, machine_names, slots_to_use
+from adapter_workbench.experiments.workspace import Workspace
 
 if TYPE_CHECKING:
-    from experiments.engine.piece import Piece
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 class RayWorkers:
@@ -52,7 +52,7 @@ class RayWorkers:
     def do(
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, on_done: Callable[[Piece], None]
     ) -> None:
-        """Do the pieces as :meth:`experiments.engine.workers.Workers.do`, the longest chain of them first.
+        """Do the pieces as :meth:`Workers.do`, the longest chain of them first.
 
         A failure is reported at once. Pieces that do not need the failed one are done; then the run raises it.
         """

@@ -11,12 +11,12 @@ from collections import defaultdict
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from experiments.engine.work import work_of
+from adapter_workbench.experiments.engine.work import work_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.piece import Piece
 
 PATIENCE = 0.5  # how long a waiting chain may be, as a share of the steps that remain for each worker
 PATIENCE_REMOTE = 1.0  # the same for a worker on a machine that does not see the workspace

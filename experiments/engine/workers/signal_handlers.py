@@ -31,7 +31,7 @@ def keep_handlers() -> Iterator[None]:
 def keep_exits() -> Iterator[None]:
     """Let SystemExit leave the block as a signal's handler raised it: where Ray waits, it raises one with code 1.
 
-    See :func:`workbench.machine.processes.stoppable`.
+    See :func:`adapter_workbench.workbench.machine.processes.stoppable`.
     """
     main = threading.current_thread() is threading.main_thread()
     before = {number: handler for number in ENDING if main and callable(handler := signal.getsignal(number))}

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.piece_progress import MachineLoad
-from experiments.engine.workers.progress_messages import ProgressReplay
-from experiments.engine.workers.worker_slot import WorkerSlot
+from adapter_workbench.experiments.engine.piece_progress import MachineLoad
+from adapter_workbench.experiments.engine.workers.progress_messages import ProgressReplay
+from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot
 
 if TYPE_CHECKING:
-    from experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.piece import Piece
 
 
 @dataclass

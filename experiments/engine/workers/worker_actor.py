@@ -1,7 +1,7 @@
 """A process that Ray starts: it does one piece after another, and keeps what one leaves in memory for the next.
 
 It computes in its main thread. Only there does glibc keep freed blocks of every size for the next ones (see
-:func:`workbench.machine.memory.freed_for_reuse`): in another thread, each step of full fine-tuning would get its
+:func:`freed_for_reuse`): in another thread, each step of full fine-tuning would get its
 largest blocks page by page from the system. So a piece is a greenlet (a call that can stop and go on later in the same
 thread): it stops to hand over its progress, and goes on when Ray asks for more.
 """
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from greenlet import getcurrent, greenlet
 
-from experiments.engine.piece import Site
-from experiments.engine.workers.failure import Failure
-from experiments.engine.workers.inline import do_piece
-from experiments.engine.workers.progress_messages import ProgressBatch, ProgressBuffer
-from workbench.machine.memory import set_libraries_aside
+from adapter_workbench.experiments.engine.piece import Site
+from adapter_workbench.experiments.engine.workers.failure import Failure
+from adapter_workbench.experiments.engine.workers.inline import do_piece
+from adapter_workbench.experiments.engine.workers.progress_messages import ProgressBatch, ProgressBuffer
+from adapter_workbench.workbench.machine.memory import set_libraries_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from experiments.engine.piece import Piece
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.workspace import Workspace
 
 
 def compute_with(threads: int) -> None:

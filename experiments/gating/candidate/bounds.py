@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.gating.gate import Check, require_number, require_percent
-from experiments.reporting.wording import plural
-from workbench.errors import InputError
+from adapter_workbench.experiments.gating.gate import Check, require_number, require_percent
+from adapter_workbench.experiments.reporting.wording import plural
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from experiments.gating.candidate.judged_rows import JudgedRows
-    from experiments.gating.candidate.versions import VersionPair
+    from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
+    from adapter_workbench.experiments.gating.candidate.versions import VersionPair
 
 SPLIT = "validation"
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.gating.candidate.comparison import tested
-from workbench.measures.label_counts import LabelScore, counts_of_pairs
-from workbench.measures.paired_scores import drop
-from workbench.measures.verdicts import verdicts_of
+from adapter_workbench.experiments.gating.candidate.comparison import tested
+from adapter_workbench.workbench.measures.label_counts import LabelScore, counts_of_pairs
+from adapter_workbench.workbench.measures.paired_scores import drop
+from adapter_workbench.workbench.measures.verdicts import verdicts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from experiments.gating.candidate.judged_rows import JudgedRows
-    from experiments.gating.candidate.mapped_answers import Answers
-    from tasks.updating.label_map import LabelMap
-    from workbench.measures.statistics import Interval
-    from workbench.measures.verdicts import Verdict
+    from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
+    from adapter_workbench.experiments.gating.candidate.mapped_answers import Answers
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.workbench.measures.statistics import Interval
+    from adapter_workbench.workbench.measures.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from experiments.gating.candidate.judged_rows import JudgedRows
+    from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
 
 MOST = 20  # examples in a JSON document and on a page
 LONGEST = 300  # characters of a text that are shown

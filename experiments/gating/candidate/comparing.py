@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.gating.candidate.bounds import SPLIT, check_candidate
-from experiments.gating.candidate.judged_rows import judged_rows
-from experiments.gating.candidate.report import report_on
-from experiments.gating.gate import Gate
+from adapter_workbench.experiments.gating.candidate.bounds import SPLIT, check_candidate
+from adapter_workbench.experiments.gating.candidate.judged_rows import judged_rows
+from adapter_workbench.experiments.gating.candidate.report import report_on
+from adapter_workbench.experiments.gating.gate import Gate
 
 if TYPE_CHECKING:
-    from experiments.gating.candidate.bounds import CandidateBounds
-    from experiments.gating.candidate.report import CandidateReport
-    from experiments.gating.candidate.versions import VersionPair
-    from experiments.workspace.evaluations import Evaluations
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+    from adapter_workbench.experiments.gating.candidate.report import CandidateReport
+    from adapter_workbench.experiments.gating.candidate.versions import VersionPair
+    from adapter_workbench.experiments.workspace.evaluations import Evaluations
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 
 def compare_candidate(

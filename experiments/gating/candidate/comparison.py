@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.measures.example_intervals import wilson
-from workbench.measures.paired_scores import chance_of_difference, chance_of_none, drop
-from workbench.measures.verdicts import DifferenceTest, verdicts_of
+from adapter_workbench.workbench.measures.example_intervals import wilson
+from adapter_workbench.workbench.measures.paired_scores import chance_of_difference, chance_of_none, drop
+from adapter_workbench.workbench.measures.verdicts import DifferenceTest, verdicts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from experiments.gating.candidate.judged_rows import JudgedRows
-    from workbench.measures.statistics import Interval
-    from workbench.measures.verdicts import Verdict
+    from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
+    from adapter_workbench.workbench.measures.statistics import Interval
+    from adapter_workbench.workbench.measures.verdicts import Verdict
 
 MARGIN = 0.02  # a difference that somebody would act on, as recipes have it
 OLD, NEW, OLD_LABELS, ALL = "old_rows", "new_rows", "old_labels", "all_rows"

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.gating.candidate.mapped_answers import Answers, answers_in
-from tasks.updating.label_map import unchanged
-from workbench.files.digest import key
+from adapter_workbench.experiments.gating.candidate.mapped_answers import Answers, answers_in
+from adapter_workbench.tasks.updating.label_map import unchanged
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from experiments.gating.candidate.versions import VersionPair
-    from experiments.workspace.evaluations import Evaluations
-    from tasks.updating.label_map import LabelMap
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.gating.candidate.versions import VersionPair
+    from adapter_workbench.experiments.workspace.evaluations import Evaluations
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def keep_answers(known: Evaluations, where: str, ids: Sequence[str], answers: An
     """Store answers under a key of :func:`answers_key`, in the place of damaged ones; where nothing can be, do not."""
     import pandas as pd
 
-    from workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
 
     columns = {"id": ids, "label": answers.labels, "confidence": answers.confidence, "answer": answers.words}
     known.keep(where, Evaluation(pd.DataFrame(columns), {}, "", 0.0))
@@ -161,8 +161,8 @@ def logits_of(stored: StoredAdapter, task: Task, splits: Sequence[str]) -> Mappi
         InputError: its backbone is not where it was, or is another one.
         AnswerError: an answer is not a number.
     """
-    from workbench.machine.sharding import apart_for_answers
-    from workbench.methods.stored_model import backbone_of, open_adapter
+    from adapter_workbench.workbench.machine.sharding import apart_for_answers
+    from adapter_workbench.workbench.methods.stored_model import backbone_of, open_adapter
 
     backbone = backbone_of(stored)
     model = open_adapter(stored, backbone)

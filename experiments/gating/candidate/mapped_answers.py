@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.measures.softmax import log_softmax
+from adapter_workbench.workbench.measures.softmax import log_softmax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from tasks.updating.label_map import LabelMap
+    from adapter_workbench.tasks.updating.label_map import LabelMap
 
 NONE = -1  # in place of a label's position: the answer is none of the newest labels alone
 

@@ -5,22 +5,29 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.gating.candidate.changed_answers import MOST, cut
-from experiments.gating.candidate.comparison import MARGIN
-from experiments.gating.candidate.tables import bounds_table, costs, groups, labels
-from experiments.gating.candidate.tracking import ABOUT, EXPERIMENT, tracking
-from experiments.reporting.cells import quantity, words
-from experiments.reporting.differences import equal_in_words
-from experiments.reporting.presentation import Column, Definitions, Medium, Paragraph, Presentation, Sentences
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import share
+from adapter_workbench.experiments.gating.candidate.changed_answers import MOST, cut
+from adapter_workbench.experiments.gating.candidate.comparison import MARGIN
+from adapter_workbench.experiments.gating.candidate.tables import bounds_table, costs, groups, labels
+from adapter_workbench.experiments.gating.candidate.tracking import ABOUT, EXPERIMENT, tracking
+from adapter_workbench.experiments.reporting.cells import quantity, words
+from adapter_workbench.experiments.reporting.differences import equal_in_words
+from adapter_workbench.experiments.reporting.presentation import (
+    Column,
+    Definitions,
+    Medium,
+    Paragraph,
+    Presentation,
+    Sentences,
+)
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.gating.candidate.changed_answers import Flip
-    from experiments.gating.candidate.report import CandidateReport
-    from experiments.reporting.presentation import Block, Table
+    from adapter_workbench.experiments.gating.candidate.changed_answers import Flip
+    from adapter_workbench.experiments.gating.candidate.report import CandidateReport
+    from adapter_workbench.experiments.reporting.presentation import Block, Table
 
 ON_SCREEN, CHARACTERS = 3, 50  # flips on a terminal, and how much of their texts
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.gating.candidate.present import present
-from experiments.gating.candidate.tracking import ABOUT, EXPERIMENT
-from experiments.reporting.files import files
-from experiments.reporting.mlflow_run import run_record
-from experiments.tracking.anew import tracker_here
-from workbench.errors import TrackingError, UnwritableError
-from workbench.machine.processes import is_first
+from adapter_workbench.experiments.gating.candidate.present import present
+from adapter_workbench.experiments.gating.candidate.tracking import ABOUT, EXPERIMENT
+from adapter_workbench.experiments.reporting.files import files
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.tracking.anew import tracker_here
+from adapter_workbench.workbench.errors import TrackingError, UnwritableError
+from adapter_workbench.workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
-    from experiments.gating.candidate.report import CandidateReport
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.gating.candidate.report import CandidateReport
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
 
 
 def log(report: CandidateReport, workspace: Workspace, listener: Listener) -> None:

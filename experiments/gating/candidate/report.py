@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.gating.candidate.by_label import LabelComparison, compare_labels
-from experiments.gating.candidate.changed_answers import MOST, Flips, flips_of
-from experiments.gating.candidate.comparison import MARGIN, GroupComparison, compare
-from experiments.gating.candidate.sentences import evidence, remarks, verdict
-from experiments.gating.gate import refusal
-from workbench.methods.kinds import KINDS
-from workbench.probes.calibration import calibration_error
+from adapter_workbench.experiments.gating.candidate.by_label import LabelComparison, compare_labels
+from adapter_workbench.experiments.gating.candidate.changed_answers import MOST, Flips, flips_of
+from adapter_workbench.experiments.gating.candidate.comparison import MARGIN, GroupComparison, compare
+from adapter_workbench.experiments.gating.candidate.sentences import evidence, remarks, verdict
+from adapter_workbench.experiments.gating.gate import refusal
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.probes.calibration import calibration_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from experiments.gating.candidate.judged_rows import JudgedRows
-    from experiments.gating.candidate.mapped_answers import Answers
-    from experiments.gating.candidate.versions import VersionPair
-    from experiments.gating.gate import Gate
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
+    from adapter_workbench.experiments.gating.candidate.mapped_answers import Answers
+    from adapter_workbench.experiments.gating.candidate.versions import VersionPair
+    from adapter_workbench.experiments.gating.gate import Gate
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class AnswerCalibration:
     """How far confidence is from accuracy, on test rows whose label the champion can give; None for no row.
 
     Attributes:
-        ece: expected calibration error (:mod:`workbench.probes.calibration`), in [0, 1].
+        ece: expected calibration error (:mod:`adapter_workbench.workbench.probes.calibration`), in [0, 1].
         confidence: its mean.
         accuracy: share of right answers.
     """

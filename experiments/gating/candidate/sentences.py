@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.gating.candidate.comparison import MARGIN, NEW, OLD, named
-from experiments.reporting.differences import equal_in_words
-from experiments.reporting.wording import adjusted_in_words, bounds, number, plural, probability
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.gating.candidate.comparison import MARGIN, NEW, OLD, named
+from adapter_workbench.experiments.reporting.differences import equal_in_words
+from adapter_workbench.experiments.reporting.wording import adjusted_in_words, bounds, number, plural, probability
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.gating.candidate.by_label import LabelComparison
-    from experiments.gating.candidate.changed_answers import Flips
-    from experiments.gating.candidate.comparison import GroupComparison
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.gating.candidate.by_label import LabelComparison
+    from adapter_workbench.experiments.gating.candidate.changed_answers import Flips
+    from adapter_workbench.experiments.gating.candidate.comparison import GroupComparison
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 MOST_LABELS = 3  # that the champion cannot give, with a sentence each
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.gating.candidate.comparison import MARGIN
-from experiments.reporting.cells import UNKNOWN, decimals, quantity, score, words
-from experiments.reporting.differences import equal_in_words
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import bounds, count, megabytes, number, probability, seconds
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.gating.candidate.comparison import MARGIN
+from adapter_workbench.experiments.reporting.cells import UNKNOWN, decimals, quantity, score, words
+from adapter_workbench.experiments.reporting.differences import equal_in_words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import bounds, count, megabytes, number, probability, seconds
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.gating.candidate.by_label import LabelComparison
-    from experiments.gating.candidate.comparison import GroupComparison
-    from experiments.gating.candidate.report import AnswerCalibration, CandidateReport, TrainingCost
-    from experiments.gating.gate import Check, Gate
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.gating.candidate.by_label import LabelComparison
+    from adapter_workbench.experiments.gating.candidate.comparison import GroupComparison
+    from adapter_workbench.experiments.gating.candidate.report import AnswerCalibration, CandidateReport, TrainingCost
+    from adapter_workbench.experiments.gating.gate import Check, Gate
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 MOST_LABELS = 8  # on a terminal
 TONES = {"higher": "good", "lower": "bad"}

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.gating.candidate.tables import groups
-from experiments.reporting.presentation import Tracking
-from workbench.files.digest import key
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.run_record import RunRecord
-from workbench.mlflow.view import View
+from adapter_workbench.experiments.gating.candidate.tables import groups
+from adapter_workbench.experiments.reporting.presentation import Tracking
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.run_record import RunRecord
+from adapter_workbench.workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.gating.candidate.report import CandidateReport
+    from adapter_workbench.experiments.gating.candidate.report import CandidateReport
 
 EXPERIMENT = "candidates"  # in MLflow
 ABOUT = "Candidates beside the champions that they might replace, a run each, on the same test rows."

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.answers.adapter_task import adapter_task
-from experiments.gating.candidate.mapped_answers import told_apart
-from tasks.loading import registry
-from tasks.updating.label_map import unchanged
-from tasks.updating.state import stored_rows
-from tasks.updating.version import labels_between
-from workbench.errors import InputError
+from adapter_workbench.experiments.answers.adapter_task import adapter_task
+from adapter_workbench.experiments.gating.candidate.mapped_answers import told_apart
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.updating.label_map import unchanged
+from adapter_workbench.tasks.updating.state import stored_rows
+from adapter_workbench.tasks.updating.version import labels_between
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tasks.task_file.spec import TaskSpec
-    from tasks.updating.label_map import LabelMap
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 ASKED = ("validation", "test")  # splits whose rows are asked; training rows of an earlier version may be gone
 NEED, INSTEAD = "a comparison needs the rows", "`workbench adapters show`"

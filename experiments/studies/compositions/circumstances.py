@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.studies.compositions.record import FusionRecord
+    from adapter_workbench.experiments.studies.compositions.record import FusionRecord
 
 
 def circumstances(record: FusionRecord, tried: Mapping[str, int]) -> dict[str, dict[str, Any]]:

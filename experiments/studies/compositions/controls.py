@@ -10,22 +10,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
-from experiments.studies.compositions.entry import WithoutSkill, planned
-from fusion.methods import COMPOSITIONS
-from fusion.target.random_source import FILES, random_identity
-from workbench.errors import InputError, Problem, UnknownNameError, suggest
-from workbench.methods.methods import METHODS
+from adapter_workbench.experiments.studies.compositions.entry import WithoutSkill, planned
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.random_source import FILES, random_identity
+from adapter_workbench.workbench.errors import InputError, Problem, UnknownNameError, suggest
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from experiments.studies.compositions.entry import Entry, Source
-    from experiments.studies.compositions.recipe import Controls
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.studies.compositions.entry import Entry, Source
+    from adapter_workbench.experiments.studies.compositions.recipe import Controls
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document
+    from adapter_workbench.workbench.training import Lesson
 
 WITHOUT_SKILL: tuple[WithoutSkill, ...] = get_args(WithoutSkill)
 
@@ -91,7 +91,9 @@ def _random(sources: Sequence[Source], seed: int) -> tuple[Source, ...]:
 
 def shuffled_lessons(lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
     """Return the same lessons on the same texts with shuffled answers."""
-    from workbench.methods.shuffled_answers import shuffled  # imports datasets, so that mistakes are reported before
+    from adapter_workbench.workbench.methods.shuffled_answers import (
+        shuffled,  # imports datasets, so that mistakes are reported before
+    )
 
     return tuple(replace(lesson, task=shuffled(lesson.task, lesson.budget, lesson.seed)) for lesson in lessons)
 
@@ -102,8 +104,8 @@ def lesson_of(source: StoredAdapter, task: Task | None, backbone: Backbone) -> L
     Raises:
         InputError: it came of something else than one fit on a task, or the task's data are not at hand.
     """
-    from workbench.methods.stored_model import adaptation_of
-    from workbench.training import Lesson
+    from adapter_workbench.workbench.methods.stored_model import adaptation_of
+    from adapter_workbench.workbench.training import Lesson
 
     manifest = source.manifest
     why = "the data of its task are not at hand" if task is None else ""

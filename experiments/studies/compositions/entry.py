@@ -8,23 +8,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fusion.methods import COMPOSITIONS
-from fusion.target.random_source import random_like
-from workbench.files.scratch import scratch_folder
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import adaptation_of
-from workbench.settings.base import Settings
-from workbench.training.default_rates import at_default_rate
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.random_source import random_like
+from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import adaptation_of
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.workspace import Workspace
-    from fusion.target.composition import HeadStart
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.settings.base import MethodSettings
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.target.composition import HeadStart
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.settings.base import MethodSettings
+    from adapter_workbench.workbench.training import Lesson
 
 FROZEN, FULL = "frozen features", "full fine-tuning"
 AVERAGE = "average"  # the composition method of that name

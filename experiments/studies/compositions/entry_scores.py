@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
-    from workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.studies.core.facts import Facts, PlannedComparison, unlike
+from adapter_workbench.experiments.studies.core.facts import Facts, PlannedComparison, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.facts import Document
+    from adapter_workbench.experiments.studies.core.facts import Document
 
 
 def facts(document: Document) -> Facts | None:

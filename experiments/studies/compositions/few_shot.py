@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import Problem
-from workbench.methods.sampling import draw
+from adapter_workbench.workbench.errors import Problem
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.device import Precision
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 GIVEN_BY_SHOTS = ("train_examples", "validation_examples")  # fields of a budget
 EXAMPLES_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 640, 3, 20

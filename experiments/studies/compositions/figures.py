@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.reporting.differences import tested_over
-from experiments.reporting.figures import COLOURS, FAINT, STYLE, in_legend, look, short
-from experiments.studies.compositions.record import CONTROLS
-from experiments.studies.core.compare import compared_in_words
+from adapter_workbench.experiments.reporting.differences import tested_over
+from adapter_workbench.experiments.reporting.figures import COLOURS, FAINT, STYLE, in_legend, look, short
+from adapter_workbench.experiments.studies.compositions.record import CONTROLS
+from adapter_workbench.experiments.studies.core.compare import compared_in_words
 
 if TYPE_CHECKING:
-    from experiments.studies.compositions.report import FusionReport, Row
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
 
 SIDES = {"higher": COLOURS[2], "lower": COLOURS[1]}
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.presentation import Figure
-from workbench.mlflow.mlflow_names import plain_name
+from adapter_workbench.experiments.reporting.presentation import Figure
+from adapter_workbench.workbench.mlflow.mlflow_names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure as Drawing
 
-    from experiments.studies.compositions.report import FusionReport, Row
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
 
 CAPTIONS = {
     "gains": "Difference in test score over all targets, K and seeds; green lies above what it is compared with, "
@@ -63,7 +63,7 @@ def _figure(kind: str, name: str, title: str, *given: Any) -> Figure:
 
 
 def _draw(kind: str, *given: Any) -> Drawing | None:
-    from experiments.studies.compositions import figures, source_figures  # matplotlib takes a while
+    from adapter_workbench.experiments.studies.compositions import figures, source_figures  # matplotlib takes a while
 
     drawings: dict[str, Any] = {
         "gains": figures.gains,

@@ -8,22 +8,22 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from experiments.answers.made_adapters import Kept
-from experiments.studies.compositions.trying import model_of
-from experiments.studies.compositions.verdict import SIMPLEST, by_validation
-from experiments.workspace.damage import set_unusable_aside
-from fusion.composing.fuse import composition_id, keep_composition, keep_uncomposed
-from workbench.adapters.manifest import ChoiceReference
-from workbench.errors import InputError, suggest
-from workbench.methods.kind import GENERATED
+from adapter_workbench.experiments.answers.made_adapters import Kept
+from adapter_workbench.experiments.studies.compositions.trying import model_of
+from adapter_workbench.experiments.studies.compositions.verdict import SIMPLEST, by_validation
+from adapter_workbench.experiments.workspace.damage import set_unusable_aside
+from adapter_workbench.fusion.composing.fuse import composition_id, keep_composition, keep_uncomposed
+from adapter_workbench.workbench.adapters.manifest import ChoiceReference
+from adapter_workbench.workbench.errors import InputError, suggest
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.engine.piece import Site
-    from experiments.studies.compositions.report import FusionReport
-    from experiments.studies.compositions.resolved import FusionPlan
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.engine.piece import Site
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport
+    from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 VALIDATION, FUSION = "validation", "fusion"  # what --keep takes besides the names of the table
 UNCOMPOSED = ("frozen", "fresh", "full")

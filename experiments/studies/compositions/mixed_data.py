@@ -10,19 +10,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.studies.compositions.entry import Entry, alone_label, planned
-from experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
-from fusion.methods import COMPOSITIONS
-from tasks.loading.union import MIXABLE
-from workbench.errors import Problem, suggest
-from workbench.training import Lesson
+from adapter_workbench.experiments.studies.compositions.entry import Entry, alone_label, planned
+from adapter_workbench.experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.tasks.loading.union import MIXABLE
+from adapter_workbench.workbench.errors import Problem, suggest
+from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from experiments.studies.compositions.recipe import Recipe
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget, Document
+    from adapter_workbench.experiments.studies.compositions.recipe import Recipe
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget, Document
 
 MIXED = "mixed data"
 

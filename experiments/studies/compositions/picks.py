@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.studies.compositions.record import PICKS
-from workbench.errors import Problem
+from adapter_workbench.experiments.studies.compositions.record import PICKS
+from adapter_workbench.workbench.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.compositions.resolved import FusionPlan
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+    from adapter_workbench.workbench.settings.base import Document
 
 
 def never_picked(plan: FusionPlan, document: Document) -> Iterator[Problem]:

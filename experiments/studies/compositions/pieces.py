@@ -7,34 +7,34 @@ from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.forecast import lesson_effort
-from experiments.engine.piece import Effort
-from experiments.engine.timed_steps import step_shape
-from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesResult, TrialResult
-from experiments.studies.compositions.trial import FewShotTrial
-from experiments.studies.compositions.trying import tried
-from fusion.composing.compatibility import require_compatible
-from fusion.composing.fuse import composition_code, raised_revisions
-from fusion.diagnosis.diagnostics import diagnose
-from fusion.target.composition import HEAD_REVISION
-from fusion.updates.lora import read
-from workbench.files.digest import key
-from workbench.machine import processes
-from workbench.machine.package_versions import versions
-from workbench.methods.methods import METHODS
+from adapter_workbench.experiments.engine.document_piece import DocumentPiece
+from adapter_workbench.experiments.engine.forecast import lesson_effort
+from adapter_workbench.experiments.engine.piece import Effort
+from adapter_workbench.experiments.engine.timed_steps import step_shape
+from adapter_workbench.experiments.studies.compositions.record import SOURCES, TRIALS, SourcesResult, TrialResult
+from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
+from adapter_workbench.experiments.studies.compositions.trying import tried
+from adapter_workbench.fusion.composing.compatibility import require_compatible
+from adapter_workbench.fusion.composing.fuse import composition_code, raised_revisions
+from adapter_workbench.fusion.diagnosis.diagnostics import diagnose
+from adapter_workbench.fusion.target.composition import HEAD_REVISION
+from adapter_workbench.fusion.updates.lora import read
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from experiments.engine.piece import Piece, Site
-    from experiments.studies.compositions.entry import Entry, Role, Source
-    from experiments.studies.compositions.few_shot import FewShot
-    from experiments.studies.compositions.resolved import FusionPlan
-    from experiments.workspace import Workspace
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.engine.piece import Piece, Site
+    from adapter_workbench.experiments.studies.compositions.entry import Entry, Role, Source
+    from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
+    from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.training import Lesson
 
 
 @dataclass(frozen=True)

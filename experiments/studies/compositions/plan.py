@@ -5,62 +5,68 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, get_args
 
-from experiments.engine.draft import drafted
-from experiments.engine.entries import EntryForm, collisions
-from experiments.engine.feasibility import open_feasible
-from experiments.engine.recipes import require_affordable
-from experiments.studies.compositions.controls import (
+from adapter_workbench.experiments.engine.draft import drafted
+from adapter_workbench.experiments.engine.entries import EntryForm, collisions
+from adapter_workbench.experiments.engine.feasibility import open_feasible
+from adapter_workbench.experiments.engine.recipes import require_affordable
+from adapter_workbench.experiments.studies.compositions.controls import (
     WITHOUT_SKILL,
     control_label,
     controlled,
     shuffled_lessons,
     wrong_controls,
 )
-from experiments.studies.compositions.entry import (
+from adapter_workbench.experiments.studies.compositions.entry import (
     Entry,
     Role,
     fresh_label,
     reserved,
     with_head,
 )
-from experiments.studies.compositions.few_shot import few_shot_budget, undrawable
-from experiments.studies.compositions.mixed_data import (
+from adapter_workbench.experiments.studies.compositions.few_shot import few_shot_budget, undrawable
+from adapter_workbench.experiments.studies.compositions.mixed_data import (
     begun_label,
     mixed_label,
     mixed_lessons,
     mixed_methods,
     wrong_mixed,
 )
-from experiments.studies.compositions.picks import never_picked
-from experiments.studies.compositions.rates import like_fresh, without_control
-from experiments.studies.compositions.recipe import Recipe
-from experiments.studies.compositions.record import PICKS
-from experiments.studies.compositions.resolved import FusionPlan
-from experiments.studies.compositions.subsets import Composing, positions, unsuited, wrong_numbers, wrong_subsets
-from experiments.studies.core.against import uncompared
-from fusion.composing.compatibility import why_unfit
-from fusion.composing.fuse import require_target_kind
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import HeadStart
-from fusion.target.source_tasks import by_data
-from tasks.loading import registry
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
-from workbench.machine.device import resolve_precision
-from workbench.methods.kind import GENERATED
-from workbench.methods.methods import METHODS, trained_method
-from workbench.settings.base import Budget
-from workbench.training import Lesson
-from workbench.training.default_rates import at_default_rate
+from adapter_workbench.experiments.studies.compositions.picks import never_picked
+from adapter_workbench.experiments.studies.compositions.rates import like_fresh, without_control
+from adapter_workbench.experiments.studies.compositions.recipe import Recipe
+from adapter_workbench.experiments.studies.compositions.record import PICKS
+from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+from adapter_workbench.experiments.studies.compositions.subsets import (
+    Composing,
+    positions,
+    unsuited,
+    wrong_numbers,
+    wrong_subsets,
+)
+from adapter_workbench.experiments.studies.core.against import uncompared
+from adapter_workbench.fusion.composing.compatibility import why_unfit
+from adapter_workbench.fusion.composing.fuse import require_target_kind
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import HeadStart
+from adapter_workbench.fusion.target.source_tasks import by_data
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.methods import METHODS, trained_method
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson
+from adapter_workbench.workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.engine.draft import Draft
-    from experiments.engine.feasibility import MethodUse
-    from tasks.task_file.spec import TaskSpec
-    from workbench.settings.base import Document, MethodSettings
+    from adapter_workbench.experiments.engine.draft import Draft
+    from adapter_workbench.experiments.engine.feasibility import MethodUse
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.workbench.settings.base import Document, MethodSettings
 
 
 SOURCES = ("sources", "methods")
@@ -119,7 +125,9 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         message = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
         hint = "Leave these settings out, or the quantisation."
         raise InputError(message, where=document.where("fresh", "full"), hint=hint)
-    from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
+    from adapter_workbench.workbench.methods.adaptation import (
+        Adaptation,  # imports torch, so that mistakes are reported before
+    )
 
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.below_differences import below_differences
-from experiments.reporting.equality import not_equal
-from experiments.reporting.presentation import Medium, Paragraph
-from experiments.reporting.wording import plural, settings
-from experiments.studies.compositions import tables
-from experiments.studies.compositions.gallery import figures
-from experiments.studies.compositions.tracking import experiment_note, experiment_of, tracking
-from experiments.studies.core.closing import closing
-from experiments.studies.core.data_sources import used
+from adapter_workbench.experiments.reporting.below_differences import below_differences
+from adapter_workbench.experiments.reporting.equality import not_equal
+from adapter_workbench.experiments.reporting.presentation import Medium, Paragraph
+from adapter_workbench.experiments.reporting.wording import plural, settings
+from adapter_workbench.experiments.studies.compositions import tables
+from adapter_workbench.experiments.studies.compositions.gallery import figures
+from adapter_workbench.experiments.studies.compositions.tracking import experiment_note, experiment_of, tracking
+from adapter_workbench.experiments.studies.core.closing import closing
+from adapter_workbench.experiments.studies.core.data_sources import used
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block, Presentation
-    from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.compositions.report import FusionReport
+    from adapter_workbench.experiments.reporting.presentation import Block, Presentation
+    from adapter_workbench.experiments.studies.compositions.record import FusionRecord
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport
 
 
 def present(report: FusionReport) -> Presentation:

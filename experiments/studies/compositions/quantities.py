@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import decimals, written
-from experiments.reporting.presentation import Column, Medium
-from experiments.studies.core import fit_quantities as fit
-from experiments.studies.core.quantity import Quantity
-from experiments.studies.core.reference import Declared
+from adapter_workbench.experiments.reporting.cells import decimals, written
+from adapter_workbench.experiments.reporting.presentation import Column, Medium
+from adapter_workbench.experiments.studies.core import fit_quantities as fit
+from adapter_workbench.experiments.studies.core.quantity import Quantity
+from adapter_workbench.experiments.studies.core.reference import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.compositions.entry_scores import EntryScores
-    from workbench.adapters.fit_record import FitRecord
+    from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
 
 PAGE = Medium.PAGE
 

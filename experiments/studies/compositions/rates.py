@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.studies.compositions.entry import fresh_settings
-from fusion.methods import COMPOSITIONS
-from workbench.errors import Problem
-from workbench.methods.methods import METHODS
+from adapter_workbench.experiments.studies.compositions.entry import fresh_settings
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.workbench.errors import Problem
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.studies.compositions.entry import Entry
-    from workbench.settings.base import Document, MethodSettings
+    from adapter_workbench.experiments.studies.compositions.entry import Entry
+    from adapter_workbench.workbench.settings.base import Document, MethodSettings
 
 LIKE_FRESH = ("learning_rate", "rank")
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
-from experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS
-from fusion.target.composition import HeadStart
-from workbench.settings.base import Budget, Key, Settings, unique
-from workbench.settings.bounds import MOST_EXAMPLES
+from adapter_workbench.experiments.engine.recipes import ExperimentRecipe, Labelled, Names
+from adapter_workbench.experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS
+from adapter_workbench.fusion.target.composition import HeadStart
+from adapter_workbench.workbench.settings.base import Budget, Key, Settings, unique
+from adapter_workbench.workbench.settings.bounds import MOST_EXAMPLES
 
 Shots = Annotated[int, Field(ge=0, le=MOST_EXAMPLES)]
 ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies.compositions.result import results_in
-from experiments.studies.core.against import controls
-from experiments.studies.core.record import Record
-from experiments.workspace.piece_results import PieceResults
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.core.against import controls
+from adapter_workbench.experiments.studies.core.record import Record
+from adapter_workbench.experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 CONTROLS = ("fresh", "full", "control", "frozen")  # roles of what lacks the sources; between equals, the first
 PICK, SOURCE, CONTROL = "best composition", "best source", "best control"
@@ -29,7 +29,7 @@ PICKS: Mapping[str, tuple[str, ...]] = {  # what validation picks among: label â
 
 @dataclass(frozen=True)
 class EntryRecord:
-    """Who takes part: a :class:`~experiments.studies.compositions.entry.Entry` without its sources.
+    """Who takes part: a :class:`~adapter_workbench.experiments.studies.compositions.entry.Entry` without its sources.
 
     Attributes:
         head: what its head begins as, where it is trained along; else None.
@@ -63,7 +63,7 @@ class SourcesResult:
     Attributes:
         sources: for each its adapter id, task, method, seed and validation score; ``elsewhere`` is the program that
             trained it, where that was another one.
-        diagnostics: see :func:`fusion.diagnosis.diagnostics.diagnose`; None where there is nothing to compare.
+        diagnostics: see :func:`diagnose`; None where there is nothing to compare.
     """
 
     sources: tuple[Mapping[str, Any], ...]

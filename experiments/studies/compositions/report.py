@@ -7,21 +7,21 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
-from experiments.studies.compositions.circumstances import circumstances
-from experiments.studies.compositions.facts import facts
-from experiments.studies.compositions.quantities import ENTRY_SCORES
-from experiments.studies.compositions.record import PICKS
-from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import StudyReport
+from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
+from adapter_workbench.experiments.studies.compositions.circumstances import circumstances
+from adapter_workbench.experiments.studies.compositions.facts import facts
+from adapter_workbench.experiments.studies.compositions.quantities import ENTRY_SCORES
+from adapter_workbench.experiments.studies.compositions.record import PICKS
+from adapter_workbench.experiments.studies.core.quantity import as_json
+from adapter_workbench.experiments.studies.core.report import StudyReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.compositions.entry_scores import EntryScores, TrialScores
-    from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.core.planned import Families
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores, TrialScores
+    from adapter_workbench.experiments.studies.compositions.record import FusionRecord
+    from adapter_workbench.experiments.studies.core.planned import Families
 
 CONTESTS = "contests"  # of picks; what else is compared is named by its K
 CONTEST, MIXED_CONTEST = "best composition − best control", "best composition − best mixed data"

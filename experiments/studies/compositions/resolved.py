@@ -6,31 +6,38 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.recipes import MARGIN
-from experiments.studies.compositions.controls import without_skill
-from experiments.studies.compositions.entry import alternatives, common, fresh_label, planned, stored, with_head
-from experiments.studies.compositions.few_shot import FewShot
-from experiments.studies.compositions.mixed_data import begun_at_mixed, mixed_alone
-from experiments.studies.compositions.record import EntryRecord
-from experiments.studies.compositions.trial import FewShotTrial
-from experiments.studies.core.record import shared_facts
-from experiments.workspace.evaluating import majority_score
-from workbench.machine.device import resolve_precision
-from workbench.methods.methods import METHODS
-from workbench.training.default_rates import at_default_rate
+from adapter_workbench.experiments.engine.recipes import MARGIN
+from adapter_workbench.experiments.studies.compositions.controls import without_skill
+from adapter_workbench.experiments.studies.compositions.entry import (
+    alternatives,
+    common,
+    fresh_label,
+    planned,
+    stored,
+    with_head,
+)
+from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
+from adapter_workbench.experiments.studies.compositions.mixed_data import begun_at_mixed, mixed_alone
+from adapter_workbench.experiments.studies.compositions.record import EntryRecord
+from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
+from adapter_workbench.experiments.studies.core.record import shared_facts
+from adapter_workbench.experiments.workspace.evaluating import majority_score
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.studies.compositions.entry import Entry, Source, WithoutSkill
-    from experiments.studies.compositions.sources import RankedSources
-    from fusion.target.composition import HeadStart
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.measures.declared_tests import Test
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget, MethodSettings
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.studies.compositions.entry import Entry, Source, WithoutSkill
+    from adapter_workbench.experiments.studies.compositions.sources import RankedSources
+    from adapter_workbench.fusion.target.composition import HeadStart
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.measures.declared_tests import Test
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget, MethodSettings
+    from adapter_workbench.workbench.training import Lesson
 
 BESIDE_SOURCES = ("control", "average", "composition")  # roles of what is compared in what it retains of the sources
 

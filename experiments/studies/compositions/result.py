@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.workspace.outcome_folders import OutcomeFolders
-from workbench.adapters.fit_record import FitRecord
+from adapter_workbench.experiments.workspace.outcome_folders import OutcomeFolders
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
 
 if TYPE_CHECKING:
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Result:
         examples: size of the test split.
         fit: what it took, and the validation score.
         head: where the head comes from.
-        weights, facts, details: as in :class:`fusion.target.composition.Composed`.
+        weights, facts, details: as in :class:`adapter_workbench.fusion.target.composition.Composed`.
         retained: one entry for each source whose task is at hand; empty where that was not measured.
         sources: the task of each source that it is made of, in order; empty in results of earlier versions.
     """

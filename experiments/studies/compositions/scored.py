@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.examples import scores_by_example
-from experiments.reporting.scored import MetricScores, ProblemScores, split_key
-from experiments.studies.compositions.record import FusionRecord
-from experiments.studies.compositions.result import results_in
-from workbench.measures.granularity import score_step
+from adapter_workbench.experiments.reporting.examples import scores_by_example
+from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from adapter_workbench.experiments.studies.compositions.record import FusionRecord
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.reporting.scored import Replication, Scores
-    from experiments.studies.compositions.result import Result
-    from experiments.workspace import RecordDocument, Workspace
-    from experiments.workspace.outcome_folders import OutcomeFolders
+    from adapter_workbench.experiments.reporting.scored import Replication, Scores
+    from adapter_workbench.experiments.studies.compositions.result import Result
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace.outcome_folders import OutcomeFolders
 
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:

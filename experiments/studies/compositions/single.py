@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from experiments.answers.naming import source_ids
-from experiments.engine.entries import collisions
-from experiments.studies.compositions.controls import (
+from adapter_workbench.experiments.answers.naming import source_ids
+from adapter_workbench.experiments.engine.entries import collisions
+from adapter_workbench.experiments.studies.compositions.controls import (
     WITHOUT_SKILL,
     controlled,
     lesson_of,
@@ -15,42 +15,54 @@ from experiments.studies.compositions.controls import (
     require_without_skill,
     shuffled_lessons,
 )
-from experiments.studies.compositions.entry import Entry, stored
-from experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS, FewShot, few_shot_budget, undrawable
-from experiments.studies.compositions.rates import begun_fresh, like_fresh, unlike_fresh
-from experiments.studies.compositions.recipe import Controls
-from experiments.studies.compositions.resolved import FusionPlan
-from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
-from experiments.studies.compositions.trial import FewShotTrial
-from fusion.composing.fuse import (
+from adapter_workbench.experiments.studies.compositions.entry import Entry, stored
+from adapter_workbench.experiments.studies.compositions.few_shot import (
+    GIVEN_BY_SHOTS,
+    FewShot,
+    few_shot_budget,
+    undrawable,
+)
+from adapter_workbench.experiments.studies.compositions.rates import begun_fresh, like_fresh, unlike_fresh
+from adapter_workbench.experiments.studies.compositions.recipe import Controls
+from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+from adapter_workbench.experiments.studies.compositions.sources import (
+    AUTO,
+    candidates,
+    common_backbone,
+    named,
+    own_tasks,
+    ranked,
+)
+from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
+from adapter_workbench.fusion.composing.fuse import (
     composition_id,
     require_composable,
     require_no_examples_needed,
     require_target_kind,
 )
-from fusion.methods import COMPOSITIONS
-from fusion.ranking import RANKINGS
-from fusion.target.source_tasks import by_data, tasks_of
-from tasks.loading import registry
-from workbench.backbone.names import open_backbone
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
-from workbench.machine.device import resolve_precision
-from workbench.machine.listener import Silent
-from workbench.methods.stored_model import backbone_of
-from workbench.settings.base import Budget, Document, Settings
-from workbench.settings.bounds import require_seed
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.ranking import RANKINGS
+from adapter_workbench.fusion.target.source_tasks import by_data, tasks_of
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.stored_model import backbone_of
+from adapter_workbench.workbench.settings.base import Budget, Document, Settings
+from adapter_workbench.workbench.settings.bounds import require_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from experiments.studies.compositions.entry import WithoutSkill
-    from experiments.studies.compositions.sources import RankedSources
-    from experiments.workspace import Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.studies.compositions.entry import WithoutSkill
+    from adapter_workbench.experiments.studies.compositions.sources import RankedSources
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
 
 DEFAULT_BACKBONE = "minilm"
 

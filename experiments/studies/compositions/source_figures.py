@@ -1,6 +1,6 @@
 """Figures of a composition: what was known of the sources before, and what each of them came to weigh.
 
-Every function returns a figure, which :func:`experiments.reporting.figures.image` turns into bytes.
+Every function returns a figure, which :func:`adapter_workbench.experiments.reporting.figures.image` turns into bytes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures import COLOURS, FAINT, STYLE, short, squares
-from experiments.reporting.wording import decimal
+from adapter_workbench.experiments.reporting.figures import COLOURS, FAINT, STYLE, short, squares
+from adapter_workbench.experiments.reporting.wording import decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

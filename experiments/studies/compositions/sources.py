@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.adapter_task import same_task
-from experiments.answers.naming import adapter_of_each_task
-from fusion.composing.compatibility import likeness, why_source_unfit
-from fusion.methods import COMPOSITIONS
-from fusion.ranking import RANKINGS, RankingRequest, best_first
-from tasks.loading import registry
-from workbench.adapters.name_resolution import readable_adapters
-from workbench.errors import AssetError, InputError
-from workbench.methods.sampling import draw
-from workbench.methods.stored_model import backbone_of
+from adapter_workbench.experiments.answers.adapter_task import same_task
+from adapter_workbench.experiments.answers.naming import adapter_of_each_task
+from adapter_workbench.fusion.composing.compatibility import likeness, why_source_unfit
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.ranking import RANKINGS, RankingRequest, best_first
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.adapters.name_resolution import readable_adapters
+from adapter_workbench.workbench.errors import AssetError, InputError
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from experiments.studies.compositions.few_shot import FewShot
-    from experiments.workspace import Workspace
-    from fusion.ranking import Score
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.store import AdapterStore
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.ranking import Score
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
 
 AUTO = "auto:"
 HINT = "Give ids with commas, or auto:3."
@@ -221,7 +221,7 @@ def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path], listene
     ``listener`` hears of data that cannot be fetched.
 
     Raises:
-        InputError: as :func:`tasks.loading.registry.names`.
+        InputError: as :func:`adapter_workbench.tasks.loading.registry.names`.
     """
     find = registry.finder(folders)
     tasks: dict[str, Task] = {}

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from experiments.studies.core.against import ComparedWith
-from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Purpose
-from workbench.errors import InputError, Problem, suggest
-from workbench.methods.methods import METHODS
-from workbench.settings.base import unique
+from adapter_workbench.experiments.studies.core.against import ComparedWith
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.fusion.target.composition import Purpose
+from adapter_workbench.workbench.errors import InputError, Problem, suggest
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from experiments.engine.entries import ParsedEntry
-    from experiments.studies.compositions.entry import Entry
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.engine.entries import ParsedEntry
+    from adapter_workbench.experiments.studies.compositions.entry import Entry
+    from adapter_workbench.workbench.settings.base import Document
 
 
 class Composing(ComparedWith):

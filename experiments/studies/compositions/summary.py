@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.examples import ExamplePair, over_examples, scores_by_example
-from experiments.reporting.families import alone
-from experiments.reporting.power import timed
-from experiments.reporting.replications import paired
-from experiments.studies.compositions.entry_scores import EntryScores, TrialScores
-from experiments.studies.compositions.record import CONTROL, MIXED, PICK, PICKS, FusionRecord
-from experiments.studies.compositions.report import (
+from adapter_workbench.experiments.reporting.examples import ExamplePair, over_examples, scores_by_example
+from adapter_workbench.experiments.reporting.families import alone
+from adapter_workbench.experiments.reporting.power import timed
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores, TrialScores
+from adapter_workbench.experiments.studies.compositions.record import CONTROL, MIXED, PICK, PICKS, FusionRecord
+from adapter_workbench.experiments.studies.compositions.report import (
     CONTEST,
     CONTESTS,
     MIXED_CONTEST,
@@ -26,20 +26,20 @@ from experiments.studies.compositions.report import (
     Row,
     Speed,
 )
-from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.verdict import headline, of_each
-from experiments.studies.core.planned import planned_family
-from experiments.studies.core.report import reported
-from experiments.studies.core.unit import Unit, of_whole_seeds
-from workbench.measures.granularity import score_step
-from workbench.measures.statistics import finite, mean_of_known
+from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.verdict import headline, of_each
+from adapter_workbench.experiments.studies.core.planned import planned_family
+from adapter_workbench.experiments.studies.core.report import reported
+from adapter_workbench.experiments.studies.core.unit import Unit, of_whole_seeds
+from adapter_workbench.workbench.measures.granularity import score_step
+from adapter_workbench.workbench.measures.statistics import finite, mean_of_known
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.compositions.result import Result
-    from experiments.workspace.outcome_folders import OutcomeFolders
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.compositions.result import Result
+    from adapter_workbench.experiments.workspace.outcome_folders import OutcomeFolders
 
 Taken = Mapping[Unit, str]  # the key of the result of each unit
 

@@ -6,19 +6,19 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.cells import UNKNOWN, gap, over_examples, quantity, words
-from experiments.reporting.differences import basis, by_which_test
-from experiments.reporting.presentation import Cell, Column, Medium, Paragraph, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import DASH, count, number
-from experiments.studies.compositions.quantities import ENTRY_SCORES, SCORE
-from experiments.studies.core.compare import at_look, compared_in_words, differences
-from experiments.studies.core.quantity import shown_in
+from adapter_workbench.experiments.reporting.cells import UNKNOWN, gap, over_examples, quantity, words
+from adapter_workbench.experiments.reporting.differences import basis, by_which_test
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Paragraph, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import DASH, count, number
+from adapter_workbench.experiments.studies.compositions.quantities import ENTRY_SCORES, SCORE
+from adapter_workbench.experiments.studies.core.compare import at_look, compared_in_words, differences
+from adapter_workbench.experiments.studies.core.quantity import shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.studies.compositions.report import FusionReport, Row, Speed
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row, Speed
 
 ENTRY_COLUMN = Column("entry")
 

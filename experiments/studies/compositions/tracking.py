@@ -7,24 +7,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import tested_over
-from experiments.reporting.presentation import Tracking
-from experiments.studies.compositions.quantities import COST, SCORES, SECONDS
-from experiments.studies.compositions.tables import summary
-from experiments.studies.core.quantity import points
-from experiments.studies.core.track import child, in_short, parent, with_bounds
-from workbench.measures.markdown import escape
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.view import View
+from adapter_workbench.experiments.reporting.differences import tested_over
+from adapter_workbench.experiments.reporting.presentation import Tracking
+from adapter_workbench.experiments.studies.compositions.quantities import COST, SCORES, SECONDS
+from adapter_workbench.experiments.studies.compositions.tables import summary
+from adapter_workbench.experiments.studies.core.quantity import points
+from adapter_workbench.experiments.studies.core.track import child, in_short, parent, with_bounds
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.adapter_run import Point
-    from experiments.studies.compositions.entry_scores import EntryScores
-    from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.compositions.report import FusionReport, Row
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.experiments.reporting.adapter_run import Point
+    from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores
+    from adapter_workbench.experiments.studies.compositions.record import FusionRecord
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 FIRST = "Score"  # the section of MLflow's charts that comes first, of which it writes the points itself
 SINGLE = "fuse"  # the experiment that holds every single fuse, a run each

@@ -7,24 +7,24 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fusion.composing.fuse import body_key, composition_key, from_scratch, fuse, with_head
-from fusion.target.composition import HEAD_REVISION, Composed, Request
-from workbench.files.digest import key
-from workbench.machine.listener import Silent
-from workbench.machine.package_versions import versions
-from workbench.methods.methods import METHODS
-from workbench.training import Lesson
+from adapter_workbench.fusion.composing.fuse import body_key, composition_key, from_scratch, fuse, with_head
+from adapter_workbench.fusion.target.composition import HEAD_REVISION, Composed, Request
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from experiments.studies.compositions.entry import Entry
-    from experiments.studies.compositions.few_shot import FewShot
-    from fusion.composing.fuse import ComposedModel
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.studies.compositions.entry import Entry
+    from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
+    from adapter_workbench.fusion.composing.fuse import ComposedModel
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class FewShotTrial:
         entry, problem = self.entry, self.problem
         none = [{"examples": 0}] if problem.without else []
         if entry.role in ("fresh", "full"):
-            from workbench.methods.adaptation import Adaptation
+            from adapter_workbench.workbench.methods.adaptation import Adaptation
 
             adaptation = Adaptation(problem.backbone, entry.method, entry.settings, problem.precision)
             lesson = Lesson(problem.target, adaptation, problem.budget, problem.seed)

@@ -7,21 +7,21 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.studies.compositions.result import Result, Retained, results_in
-from experiments.studies.compositions.trial import FewShotTrial
-from experiments.workspace.evaluating import evaluate_model, evaluate_stored
-from experiments.workspace.example_scores import read_outcomes
-from fusion.target.source_tasks import by_data, task_of
-from workbench.methods.stored_model import under_head_of
+from adapter_workbench.experiments.studies.compositions.result import Result, Retained, results_in
+from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
+from adapter_workbench.experiments.workspace.evaluating import evaluate_model, evaluate_stored
+from adapter_workbench.experiments.workspace.example_scores import read_outcomes
+from adapter_workbench.fusion.target.source_tasks import by_data, task_of
+from adapter_workbench.workbench.methods.stored_model import under_head_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.engine.piece import Site
-    from experiments.workspace import Workspace
-    from fusion.composing.fuse import ComposedModel
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.engine.piece import Site
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.fusion.composing.fuse import ComposedModel
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 BODY = "composed body"  # which the next trial may reuse
 

@@ -6,17 +6,17 @@ import math
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
-from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named, sentences
-from experiments.reporting.wording import bounds, number
-from experiments.studies.compositions.controls import WITHOUT_SKILL
-from experiments.studies.compositions.record import CONTROL, CONTROLS, MIXED, PICK, PICKS, SOURCE
+from adapter_workbench.experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
+from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named, sentences
+from adapter_workbench.experiments.reporting.wording import bounds, number
+from adapter_workbench.experiments.studies.compositions.controls import WITHOUT_SKILL
+from adapter_workbench.experiments.studies.compositions.record import CONTROL, CONTROLS, MIXED, PICK, PICKS, SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.compositions.report import FusionReport, Row
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
 
 PICKED = Named(PICK, "the composition that validation picks")
 SIMPLEST = ("frozen", "source", "fresh", "full", "average", "composition")  # roles

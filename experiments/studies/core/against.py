@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field
 
-from experiments.studies.core.record import Record
-from workbench.errors import Problem, suggest
-from workbench.settings.base import Settings
+from adapter_workbench.experiments.studies.core.record import Record
+from adapter_workbench.workbench.errors import Problem, suggest
+from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from experiments.engine.draft import Draft
-    from workbench.settings.base import Key
+    from adapter_workbench.experiments.engine.draft import Draft
+    from adapter_workbench.workbench.settings.base import Key
 
 
 class ComparedWith(Settings):

@@ -10,15 +10,15 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.wording import begun, number, plural, some
-from experiments.studies.core.tune import choose
-from experiments.studies.core.widening import is_enclosed, is_exhausted
-from workbench.measures.verdicts import adjusted
+from adapter_workbench.experiments.reporting.wording import begun, number, plural, some
+from adapter_workbench.experiments.studies.core.tune import choose
+from adapter_workbench.experiments.studies.core.widening import is_enclosed, is_exhausted
+from adapter_workbench.workbench.measures.verdicts import adjusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from experiments.studies.core.facts import Document, Facts, Grid, PlannedComparison
+    from adapter_workbench.experiments.studies.core.facts import Document, Facts, Grid, PlannedComparison
 
 CONTROL = "Has each entry a control that the recipe declares?"
 ONE_THING = "Does each entry differ from its control in one thing?"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import words
-from experiments.reporting.equality import not_equal
-from experiments.reporting.presentation import Column, Definitions, Medium, Paragraph, Sentences
-from experiments.reporting.provenance_tags import rerun_block
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import DASH, plural
-from experiments.studies.core.checklist import Answer
-from experiments.studies.core.data_sources import data_table
+from adapter_workbench.experiments.reporting.cells import words
+from adapter_workbench.experiments.reporting.equality import not_equal
+from adapter_workbench.experiments.reporting.presentation import Column, Definitions, Medium, Paragraph, Sentences
+from adapter_workbench.experiments.reporting.provenance_tags import rerun_block
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import DASH, plural
+from adapter_workbench.experiments.studies.core.checklist import Answer
+from adapter_workbench.experiments.studies.core.data_sources import data_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from experiments.reporting.presentation import Block, Cell
-    from experiments.studies.core.report import StudyReport
+    from adapter_workbench.experiments.reporting.presentation import Block, Cell
+    from adapter_workbench.experiments.studies.core.report import StudyReport
 
 
 WORDS = {True: "yes", False: "no", None: DASH}

@@ -6,20 +6,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
-from experiments.reporting.looks import decided_at
-from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
-from experiments.reporting.presentation import Column, Medium
-from experiments.reporting.shown import Shown
-from experiments.studies.core.planned import Planned, planned_family
+from adapter_workbench.experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
+from adapter_workbench.experiments.reporting.looks import decided_at
+from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
+from adapter_workbench.experiments.reporting.presentation import Column, Medium
+from adapter_workbench.experiments.reporting.shown import Shown
+from adapter_workbench.experiments.studies.core.planned import Planned, planned_family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.plain_verdicts import MetricWords
-    from experiments.reporting.presentation import Cell
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.plain_verdicts import MetricWords
+    from adapter_workbench.experiments.reporting.presentation import Cell
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 R = TypeVar("R")
 ComparedT = TypeVar("ComparedT", bound="Compared")

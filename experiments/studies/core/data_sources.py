@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.cells import words
-from experiments.reporting.presentation import Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import DASH, setting
+from adapter_workbench.experiments.reporting.cells import words
+from adapter_workbench.experiments.reporting.presentation import Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import DASH, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from workbench.methods.task import Task
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True)

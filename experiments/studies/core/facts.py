@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.differences import Difference
-from experiments.reporting.families import DIGITS, hypothesis
-from experiments.studies.core.tune import LearningRateTrial
-from workbench.measures.statistics import Interval
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.reporting.families import DIGITS, hypothesis
+from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
+from adapter_workbench.workbench.measures.statistics import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from experiments.reporting.cells import written
-from experiments.reporting.presentation import Column, Medium
-from experiments.reporting.wording import count, megabytes, seconds
-from experiments.studies.core.quantity import Quantity, highest, total
+from adapter_workbench.experiments.reporting.cells import written
+from adapter_workbench.experiments.reporting.presentation import Column, Medium
+from adapter_workbench.experiments.reporting.wording import count, megabytes, seconds
+from adapter_workbench.experiments.studies.core.quantity import Quantity, highest, total
 
 COSTS = "costs"  # what a table of costs is called here; each study has its own name for it
 
@@ -61,7 +61,7 @@ STORED: Quantity[Kept] = Quantity(
 
 
 class Counted(Protocol):
-    """What was counted during a fit, by quantity; see :data:`workbench.machine.stopwatch.COUNTERS`."""
+    """What was counted during a fit, by quantity; see :data:`COUNTERS`."""
 
     @property
     def spent(self) -> Mapping[str, float]: ...  # noqa: D102 - above

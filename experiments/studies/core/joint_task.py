@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.loading.union import union
-from workbench.files.digest import key
-from workbench.methods.sampling import draw
+from adapter_workbench.tasks.loading.union import union
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 ALL_EXAMPLES: dict[str, Any] = {"train_examples": None, "eval_examples": None, "validation_examples": None}
 

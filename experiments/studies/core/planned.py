@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from experiments.reporting.families import in_family
-from experiments.reporting.power import with_needs
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.reporting.power import with_needs
 
 if TYPE_CHECKING:
-    from experiments.reporting.declared_test import DeclaredTest
-    from experiments.reporting.differences import Difference
-    from experiments.workspace import RecordDocument
+    from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.workspace import RecordDocument
 
 
 Families = Mapping[str, Mapping[str, "Difference"]]  # metric → label → the difference that a recipe declares

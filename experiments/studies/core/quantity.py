@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from experiments.reporting.presentation import Cell, Column
-from experiments.reporting.shown import Shown
-from workbench.measures.statistics import Interval, mean_of_known
-from workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.experiments.reporting.presentation import Cell, Column
+from adapter_workbench.experiments.reporting.shown import Shown
+from adapter_workbench.workbench.measures.statistics import Interval, mean_of_known
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
 
 if TYPE_CHECKING:
-    from experiments.reporting.adapter_run import Point
+    from adapter_workbench.experiments.reporting.adapter_run import Point
 
 R = TypeVar(
     "R", contravariant=True

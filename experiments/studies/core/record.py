@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ValidationError
 
-from experiments.engine.recipes import MARGIN
-from experiments.reporting.declared_test import DeclaredTest
-from experiments.studies.core.data_sources import DataSource, data_sources
-from experiments.workspace.documents import form_of
-from workbench.errors import IntegrityError
-from workbench.machine.device import Precision
-from workbench.measures.declared_tests import Test
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.engine.recipes import MARGIN
+from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
+from adapter_workbench.experiments.studies.core.data_sources import DataSource, data_sources
+from adapter_workbench.experiments.workspace.documents import form_of
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.machine.device import Precision
+from adapter_workbench.workbench.measures.declared_tests import Test
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from experiments.workspace import RecordDocument, Workspace
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,9 @@ class Record(ABC):
         margin: points; a difference that is smaller can be called equal.
         verdicts_after: numbers of seeds at which verdicts are read, if seeds are added until it is decided; else empty.
         level: at which verdicts are read: that of one look.
-        settled: what was read at looks so far, see :func:`experiments.studies.core.planned.settled`.
+        settled: what was read at looks so far, see :func:`adapter_workbench.experiments.studies.core.planned.settled`.
         seeds_of: label → its seeds, where seeds are added until it is decided: not all entries have equally many.
-        identity, provenance: see :class:`experiments.workspace.RecordDocument`.
+        identity, provenance: see :class:`adapter_workbench.experiments.workspace.RecordDocument`.
     """
 
     kind: ClassVar[str]

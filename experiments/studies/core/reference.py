@@ -7,13 +7,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.engine.study import Study
-    from experiments.studies.core.quantity import Quantity
+    from adapter_workbench.experiments.engine.study import Study
+    from adapter_workbench.experiments.studies.core.quantity import Quantity
 
 HEADS = ("quantity", "unit", "in `report --json`", "in tables", "in MLflow", "meaning")
 

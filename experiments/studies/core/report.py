@@ -7,30 +7,30 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from experiments.reporting.advice import Standing
-from experiments.reporting.equality import inequalities
-from experiments.reporting.plain_verdicts import small_prints
-from experiments.reporting.presentation import Presentation
-from experiments.studies.core.checklist import checklist
-from experiments.studies.core.compare import declared, planned
-from experiments.studies.core.planned import settled, up_to
-from workbench.measures.looks import levels
+from adapter_workbench.experiments.reporting.advice import Standing
+from adapter_workbench.experiments.reporting.equality import inequalities
+from adapter_workbench.experiments.reporting.plain_verdicts import small_prints
+from adapter_workbench.experiments.reporting.presentation import Presentation
+from adapter_workbench.experiments.studies.core.checklist import checklist
+from adapter_workbench.experiments.studies.core.compare import declared, planned
+from adapter_workbench.experiments.studies.core.planned import settled, up_to
+from adapter_workbench.workbench.measures.looks import levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
-    from experiments.engine.study import Report
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.equality import Inequality
-    from experiments.reporting.plain_verdicts import ComparisonInWords
-    from experiments.reporting.presentation import Block, Tracking
-    from experiments.studies.core.against import ComparedRecord
-    from experiments.studies.core.compare import ComparedWithOne
-    from experiments.studies.core.facts import Document, Facts
-    from experiments.studies.core.planned import Families
-    from experiments.studies.core.record import Record
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.engine.study import Report
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.equality import Inequality
+    from adapter_workbench.experiments.reporting.plain_verdicts import ComparisonInWords
+    from adapter_workbench.experiments.reporting.presentation import Block, Tracking
+    from adapter_workbench.experiments.studies.core.against import ComparedRecord
+    from adapter_workbench.experiments.studies.core.compare import ComparedWithOne
+    from adapter_workbench.experiments.studies.core.facts import Document, Facts
+    from adapter_workbench.experiments.studies.core.planned import Families
+    from adapter_workbench.experiments.studies.core.record import Record
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 RecordT = TypeVar("RecordT", bound="Record")
 ReportT = TypeVar("ReportT", bound="StudyReport")
@@ -61,7 +61,7 @@ def reported(record: type[RecordT], summarise: Callable[[RecordT, Workspace, boo
 
 
 class StudyReport(ABC):
-    """A report: data, of which :func:`experiments.studies.present` makes what people see.
+    """A report: data, of which :func:`adapter_workbench.experiments.studies.present` makes what people see.
 
     Attributes:
         study: the name of its study.
@@ -205,8 +205,8 @@ class StudyReport(ABC):
 
     def _repr_html_(self: Report) -> str:
         """Return the page for a notebook, without its pictures."""
-        from experiments.reporting.notebook import framed
-        from experiments.studies import present
+        from adapter_workbench.experiments.reporting.notebook import framed
+        from adapter_workbench.experiments.studies import present
 
         return framed(present(self))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.sampling import test_rows
+from adapter_workbench.workbench.methods.sampling import test_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 TEXTS = ("text", "text_pair")
 

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from experiments.reporting.adapter_run import Point, tracked_data
-from experiments.reporting.cells import words
-from experiments.reporting.mlflow_run import markdown
-from experiments.reporting.presentation import Column
-from experiments.reporting.provenance_tags import provenance_tags
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import number
-from experiments.studies.core.quantity import means
-from workbench.measures.markdown import escape
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
+from adapter_workbench.experiments.reporting.adapter_run import Point, tracked_data
+from adapter_workbench.experiments.reporting.cells import words
+from adapter_workbench.experiments.reporting.mlflow_run import markdown
+from adapter_workbench.experiments.reporting.presentation import Column
+from adapter_workbench.experiments.reporting.provenance_tags import provenance_tags
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import number
+from adapter_workbench.experiments.studies.core.quantity import means
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from experiments.studies.core.compare import Compared
-    from experiments.studies.core.quantity import Quantity
-    from experiments.studies.core.record import Record
-    from experiments.studies.core.report import StudyReport
-    from workbench.measures.statistics import Interval
-    from workbench.mlflow.view import View
+    from adapter_workbench.experiments.studies.core.compare import Compared
+    from adapter_workbench.experiments.studies.core.quantity import Quantity
+    from adapter_workbench.experiments.studies.core.record import Record
+    from adapter_workbench.experiments.studies.core.report import StudyReport
+    from adapter_workbench.workbench.measures.statistics import Interval
+    from adapter_workbench.workbench.mlflow.view import View
 
 MOST_SHOWN = 12  # numbers in a child's description
 MOST_NAMED = 4  # entries in a run's name

@@ -21,18 +21,18 @@ from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.forecast import lesson_effort
-from experiments.workspace.piece_results import PieceResults
-from workbench.errors import TrainingError
-from workbench.files.digest import key
-from workbench.training import teach
+from adapter_workbench.experiments.engine.document_piece import DocumentPiece
+from adapter_workbench.experiments.engine.forecast import lesson_effort
+from adapter_workbench.experiments.workspace.piece_results import PieceResults
+from adapter_workbench.workbench.errors import TrainingError
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.training import teach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.engine.piece import Site
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.engine.piece import Site
+    from adapter_workbench.workbench.training import Lesson
 
 SPREAD = 10.0
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from experiments.reporting.cells import words
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import number
-from experiments.studies.core.widening import is_enclosed
+from adapter_workbench.experiments.reporting.cells import words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import number
+from adapter_workbench.experiments.studies.core.widening import is_enclosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from experiments.studies.core.tune import LearningRateTrial
+    from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
 
 R = TypeVar("R")
 

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from experiments.studies.core.tune import (
+from adapter_workbench.experiments.studies.core.tune import (
     ATTEMPTS,
     LearningRateTrial,
     attempt,
@@ -18,14 +18,14 @@ from experiments.studies.core.tune import (
     over_tasks,
     rate,
 )
-from workbench.files.digest import key
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from experiments.engine.document_piece import DocumentPiece
-    from experiments.engine.piece import Site
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.engine.document_piece import DocumentPiece
+    from adapter_workbench.experiments.engine.piece import Site
+    from adapter_workbench.workbench.training import Lesson
 
 OUTWARD = 2  # rates beyond each edge, at most
 FACTOR = math.sqrt(10)  # from one of them to the next

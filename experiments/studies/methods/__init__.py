@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.study import Study, same_entry
+from adapter_workbench.experiments.engine.study import Study, same_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.workspace import RecordDocument
+    from adapter_workbench.experiments.workspace import RecordDocument
 
 
 def describe(record: RecordDocument) -> str:

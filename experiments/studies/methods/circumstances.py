@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.core.tune import first_rate
+from adapter_workbench.experiments.studies.core.tune import first_rate
 
 if TYPE_CHECKING:
-    from experiments.studies.methods.record import ComparisonRecord, Entry
+    from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Entry
 
 
 def circumstances(record: ComparisonRecord) -> dict[str, dict[str, Any]]:

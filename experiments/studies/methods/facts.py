@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.studies.core.facts import Facts, compared_rows, grid
+from adapter_workbench.experiments.studies.core.facts import Facts, compared_rows, grid
 
 if TYPE_CHECKING:
-    from experiments.studies.core.facts import Document
+    from adapter_workbench.experiments.studies.core.facts import Document
 
 
 def facts(document: Document) -> Facts | None:

@@ -9,9 +9,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.reporting.figures import FAINT, HALO, INK, STYLE, half_width, in_words, look, short
-from experiments.reporting.wording import count, megabytes, unit
-from experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
+from adapter_workbench.experiments.reporting.figures import FAINT, HALO, INK, STYLE, half_width, in_words, look, short
+from adapter_workbench.experiments.reporting.wording import count, megabytes, unit
+from adapter_workbench.experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
-    from experiments.studies.methods.report import ComparisonReport
-    from experiments.studies.methods.row import Row
+    from adapter_workbench.experiments.studies.methods.report import ComparisonReport
+    from adapter_workbench.experiments.studies.methods.row import Row
 
 LARGEST, SMALLEST = 620.0, 22.0  # areas of marks, in square points
 NARROWEST = 3.0  # the last number of trained parameters on the axis over the first

@@ -6,26 +6,26 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.forecast import lesson_effort
-from experiments.studies.core.tune import ATTEMPTS, choose, learning_rates
-from experiments.studies.core.widening import candidates
-from experiments.studies.methods.record import COSTS
-from experiments.workspace.evaluating import fit_and_evaluate
-from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
-from workbench.files.digest import key
-from workbench.methods.method import Method
-from workbench.training.measuring import measure
+from adapter_workbench.experiments.engine.document_piece import DocumentPiece
+from adapter_workbench.experiments.engine.forecast import lesson_effort
+from adapter_workbench.experiments.studies.core.tune import ATTEMPTS, choose, learning_rates
+from adapter_workbench.experiments.studies.core.widening import candidates
+from adapter_workbench.experiments.studies.methods.record import COSTS
+from adapter_workbench.experiments.workspace.evaluating import fit_and_evaluate
+from adapter_workbench.experiments.workspace.fitted_adapter import FITTED_ADAPTERS
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.training.measuring import measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.engine.piece import Piece, Site
-    from experiments.studies.methods.plan import ComparisonPlan
-    from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.methods.task import Task
-    from workbench.training import Lesson
-    from workbench.training.measured_cost import MeasuredCost
+    from adapter_workbench.experiments.engine.piece import Piece, Site
+    from adapter_workbench.experiments.studies.methods.plan import ComparisonPlan
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.training import Lesson
+    from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 
 
 def pieces(plan: ComparisonPlan) -> Iterator[Piece]:

@@ -7,33 +7,33 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.draft import drafted
-from experiments.engine.entries import EntryForm
-from experiments.engine.feasibility import open_feasible
-from experiments.engine.recipes import require_affordable
-from experiments.reporting.added_seeds import tuning_seed
-from experiments.studies.core.against import ComparedWith, uncompared
-from experiments.studies.core.record import shared_facts
-from experiments.studies.core.shared_texts import shared_texts
-from experiments.studies.core.widening import OUTWARD
-from experiments.studies.methods.recipe import Recipe
-from experiments.studies.methods.record import Entry
-from experiments.workspace.evaluating import majority_score
-from tasks.loading import registry
-from workbench.errors import InputError
-from workbench.machine.device import resolve_precision
-from workbench.methods.methods import METHODS, trained_method
-from workbench.settings.bounds import LONGEST_NAME
-from workbench.training import Lesson
+from adapter_workbench.experiments.engine.draft import drafted
+from adapter_workbench.experiments.engine.entries import EntryForm
+from adapter_workbench.experiments.engine.feasibility import open_feasible
+from adapter_workbench.experiments.engine.recipes import require_affordable
+from adapter_workbench.experiments.reporting.added_seeds import tuning_seed
+from adapter_workbench.experiments.studies.core.against import ComparedWith, uncompared
+from adapter_workbench.experiments.studies.core.record import shared_facts
+from adapter_workbench.experiments.studies.core.shared_texts import shared_texts
+from adapter_workbench.experiments.studies.core.widening import OUTWARD
+from adapter_workbench.experiments.studies.methods.recipe import Recipe
+from adapter_workbench.experiments.studies.methods.record import Entry
+from adapter_workbench.experiments.workspace.evaluating import majority_score
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.methods import METHODS, trained_method
+from adapter_workbench.workbench.settings.bounds import LONGEST_NAME
+from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document
 
 ENTRIES = ("methods",)
 FORM = EntryForm(ENTRIES, {"method": trained_method}, ComparedWith, {"method": METHODS.get})
@@ -123,8 +123,10 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Comparis
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]
     backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",), kinds)])
-    from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
-    from workbench.training.default_rates import at_default_rate
+    from adapter_workbench.workbench.methods.adaptation import (
+        Adaptation,  # imports torch, so that mistakes are reported before
+    )
+    from adapter_workbench.workbench.training.default_rates import at_default_rate
 
     precision = resolve_precision(recipe.budget.precision)
     adaptations = {
@@ -151,7 +153,7 @@ def plain_comparison(task: str, methods: Sequence[str]) -> dict[str, Any]:
 
 
 def _entry(label: str, adaptation: Adaptation, against: str) -> Entry:
-    from workbench.training.default_rates import default_rate
+    from adapter_workbench.workbench.training.default_rates import default_rate
 
     settings = adaptation.settings.model_dump(mode="json")
     default = default_rate(adaptation.method, adaptation.backbone.config)

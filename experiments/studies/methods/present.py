@@ -5,23 +5,32 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.below_differences import below_differences
-from experiments.reporting.learned_nothing import NOTHING, failure, warnings
-from experiments.reporting.presentation import Figure, Medium, Paragraph
-from experiments.reporting.wording import baseline, count, megabytes, number, plural, settings, tasks_named, unit
-from experiments.studies.core.closing import closing
-from experiments.studies.core.data_sources import used
-from experiments.studies.methods import tables
-from experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
-from experiments.studies.methods.tracking import experiment_note, tracking
+from adapter_workbench.experiments.reporting.below_differences import below_differences
+from adapter_workbench.experiments.reporting.learned_nothing import NOTHING, failure, warnings
+from adapter_workbench.experiments.reporting.presentation import Figure, Medium, Paragraph
+from adapter_workbench.experiments.reporting.wording import (
+    baseline,
+    count,
+    megabytes,
+    number,
+    plural,
+    settings,
+    tasks_named,
+    unit,
+)
+from adapter_workbench.experiments.studies.core.closing import closing
+from adapter_workbench.experiments.studies.core.data_sources import used
+from adapter_workbench.experiments.studies.methods import tables
+from adapter_workbench.experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
+from adapter_workbench.experiments.studies.methods.tracking import experiment_note, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure as Drawing
 
-    from experiments.reporting.presentation import Block, Presentation
-    from experiments.studies.methods.report import ComparisonReport
+    from adapter_workbench.experiments.reporting.presentation import Block, Presentation
+    from adapter_workbench.experiments.studies.methods.report import ComparisonReport
 
 TITLE = "Score and size"
 CAPTION = (
@@ -61,7 +70,7 @@ def _failures(report: ComparisonReport) -> Iterator[str]:
 
 
 def _draw(report: ComparisonReport) -> Drawing | None:
-    from experiments.studies.methods.figures import score_by_parameters  # matplotlib takes a while
+    from adapter_workbench.experiments.studies.methods.figures import score_by_parameters  # matplotlib takes a while
 
     shown = [row for row in report.rows if row.score.mean is not None and PARAMETERS.number(row)]
     return score_by_parameters(report, shown) if shown else None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import decimals, score, written
-from experiments.reporting.presentation import Column, Medium
-from experiments.reporting.wording import DASH, megabytes
-from experiments.studies.core import fit_quantities as fit
-from experiments.studies.core.quantity import Quantity
-from experiments.studies.core.reference import Declared
+from adapter_workbench.experiments.reporting.cells import decimals, score, written
+from adapter_workbench.experiments.reporting.presentation import Column, Medium
+from adapter_workbench.experiments.reporting.wording import DASH, megabytes
+from adapter_workbench.experiments.studies.core import fit_quantities as fit
+from adapter_workbench.experiments.studies.core.quantity import Quantity
+from adapter_workbench.experiments.studies.core.reference import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from experiments.studies.methods.row import Row
-    from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.training.measured_cost import MeasuredCost
+    from adapter_workbench.experiments.studies.methods.row import Row
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 
 COST = {"json": "cost", "tracked": "cost"}
 

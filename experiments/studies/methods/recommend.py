@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import side, tested_over
-from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
-from experiments.reporting.wording import PERCENT, count, number
-from experiments.studies.methods.quantities import PARAMETERS
-from experiments.studies.methods.report import Recommendation
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.reporting.differences import side, tested_over
+from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
+from adapter_workbench.experiments.reporting.wording import PERCENT, count, number
+from adapter_workbench.experiments.studies.methods.quantities import PARAMETERS
+from adapter_workbench.experiments.studies.methods.report import Recommendation
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.wording import Unit
-    from experiments.studies.methods.row import Row
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.wording import Unit
+    from adapter_workbench.experiments.studies.methods.row import Row
 
     Compared = tuple[Row, Difference]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies.core.against import ComparedRecord
-from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose
-from experiments.studies.core.widening import is_enclosed
-from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
-from experiments.workspace.piece_results import PieceResults
-from workbench.training.measured_cost import MeasuredCost
+from adapter_workbench.experiments.studies.core.against import ComparedRecord
+from adapter_workbench.experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose
+from adapter_workbench.experiments.studies.core.widening import is_enclosed
+from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
+from adapter_workbench.experiments.workspace.piece_results import PieceResults
+from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 COSTS = PieceResults("costs", MeasuredCost)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import RowsReport
-from experiments.studies.methods.circumstances import circumstances
-from experiments.studies.methods.facts import facts
-from experiments.studies.methods.quantities import METHOD
+from adapter_workbench.experiments.studies.core.quantity import as_json
+from adapter_workbench.experiments.studies.core.report import RowsReport
+from adapter_workbench.experiments.studies.methods.circumstances import circumstances
+from adapter_workbench.experiments.studies.methods.facts import facts
+from adapter_workbench.experiments.studies.methods.quantities import METHOD
 
 if TYPE_CHECKING:
-    from experiments.studies.methods.record import ComparisonRecord
-    from experiments.studies.methods.row import Row
-    from experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.experiments.studies.methods.record import ComparisonRecord
+    from adapter_workbench.experiments.studies.methods.row import Row
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
-    from experiments.studies.methods.record import Search
-    from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.measures.statistics import Interval
-    from workbench.training.measured_cost import MeasuredCost
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.methods.record import Search
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.workbench.measures.statistics import Interval
+    from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,22 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
-from experiments.reporting.examples import ExamplePair, over_examples, scores_by_example, test_sizes
-from experiments.reporting.learned_nothing import learned_nothing_in
-from experiments.reporting.plain_verdicts import sentences
-from experiments.reporting.power import timed
-from experiments.reporting.replications import paired
-from experiments.reporting.wording import unit
-from experiments.studies.core.compare import in_one_family, planned
-from experiments.studies.core.report import reported
-from experiments.studies.core.shared_texts import across_tasks
-from experiments.studies.core.unit import Unit, of_whole_seeds
-from experiments.studies.methods.recommend import recommend
-from experiments.studies.methods.record import ComparisonRecord
-from experiments.studies.methods.report import ComparisonReport
-from experiments.studies.methods.row import Row
-from workbench.measures.granularity import score_step
-from workbench.measures.statistics import interval
+from adapter_workbench.experiments.reporting.examples import ExamplePair, over_examples, scores_by_example, test_sizes
+from adapter_workbench.experiments.reporting.learned_nothing import learned_nothing_in
+from adapter_workbench.experiments.reporting.plain_verdicts import sentences
+from adapter_workbench.experiments.reporting.power import timed
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.reporting.wording import unit
+from adapter_workbench.experiments.studies.core.compare import in_one_family, planned
+from adapter_workbench.experiments.studies.core.report import reported
+from adapter_workbench.experiments.studies.core.shared_texts import across_tasks
+from adapter_workbench.experiments.studies.core.unit import Unit, of_whole_seeds
+from adapter_workbench.experiments.studies.methods.recommend import recommend
+from adapter_workbench.experiments.studies.methods.record import ComparisonRecord
+from adapter_workbench.experiments.studies.methods.report import ComparisonReport
+from adapter_workbench.experiments.studies.methods.row import Row
+from adapter_workbench.workbench.measures.granularity import score_step
+from adapter_workbench.workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.methods.record import Entry
-    from experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.methods.record import Entry
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 
 V = TypeVar("V")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import words
-from experiments.reporting.differences import by_which_test, tested_over
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import MOST_NAMED, plural, unit
-from experiments.studies.core.compare import (
+from adapter_workbench.experiments.reporting.cells import words
+from adapter_workbench.experiments.reporting.differences import by_which_test, tested_over
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import MOST_NAMED, plural, unit
+from adapter_workbench.experiments.studies.core.compare import (
     at_look,
     by_tasks,
     compared_in_words,
@@ -20,13 +20,13 @@ from experiments.studies.core.compare import (
     labelled,
     over_examples,
 )
-from experiments.studies.core.quantity import shown_in
-from experiments.studies.core.tuning_table import tuning_table
-from experiments.studies.methods.quantities import METHOD, SCORE
+from adapter_workbench.experiments.studies.core.quantity import shown_in
+from adapter_workbench.experiments.studies.core.tuning_table import tuning_table
+from adapter_workbench.experiments.studies.methods.quantities import METHOD, SCORE
 
 if TYPE_CHECKING:
-    from experiments.studies.methods.report import ComparisonReport
-    from experiments.studies.methods.row import Row
+    from adapter_workbench.experiments.studies.methods.report import ComparisonReport
+    from adapter_workbench.experiments.studies.methods.row import Row
 
 
 def tuned(report: ComparisonReport) -> str:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.presentation import Tracking
-from experiments.reporting.wording import unit
-from experiments.studies.core.quantity import points
-from experiments.studies.core.track import child, parent, settled
-from experiments.studies.methods.quantities import ADAPTER, METHOD
-from experiments.studies.methods.tables import summary
-from workbench.measures.markdown import escape
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.view import View
+from adapter_workbench.experiments.reporting.presentation import Tracking
+from adapter_workbench.experiments.reporting.wording import unit
+from adapter_workbench.experiments.studies.core.quantity import points
+from adapter_workbench.experiments.studies.core.track import child, parent, settled
+from adapter_workbench.experiments.studies.methods.quantities import ADAPTER, METHOD
+from adapter_workbench.experiments.studies.methods.tables import summary
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.methods.record import ComparisonRecord
-    from experiments.studies.methods.report import ComparisonReport
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.experiments.studies.methods.record import ComparisonRecord
+    from adapter_workbench.experiments.studies.methods.report import ComparisonReport
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 MOST_TASKS = 4  # whose scores are columns
 

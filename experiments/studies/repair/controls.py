@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.repairs import CONTROL, REPAIRS
+from adapter_workbench.experiments.repairs import CONTROL, REPAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from experiments.studies.repair.record import Entry
-    from workbench.settings.base import Settings
+    from adapter_workbench.experiments.studies.repair.record import Entry
+    from adapter_workbench.workbench.settings.base import Settings
 
 Repairs = dict[str, tuple[str, "Settings"]]
 

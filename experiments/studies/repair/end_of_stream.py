@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.repairs import EndOfStream
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.studies.repair.streams import weights_in
-from tasks.loading import registry
-from tasks.loading.overlap import overlapping
-from workbench.errors import InputError
-from workbench.files import checksummed
-from workbench.machine.device import resolve_precision
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
+from adapter_workbench.experiments.repairs import EndOfStream
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
+from adapter_workbench.experiments.studies.repair.streams import weights_in
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.overlap import overlapping
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.studies.repair.resolved import RepairPlan
-    from experiments.studies.repair.streams import LearnedStream
-    from experiments.studies.stream.plan.entry import Entry
-    from experiments.studies.stream.results.record import Record
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
-    from workbench.settings.base import MethodSettings, Settings
+    from adapter_workbench.experiments.studies.repair.resolved import RepairPlan
+    from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+    from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import MethodSettings, Settings
 
 
 def end_of_stream(plan: RepairPlan, stream: LearnedStream, workspace: Workspace, listener: Listener) -> EndOfStream:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.studies.core.facts import Facts, PlannedComparison
-from experiments.studies.repair.record import NOTHING
+from adapter_workbench.experiments.studies.core.facts import Facts, PlannedComparison
+from adapter_workbench.experiments.studies.repair.record import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.facts import Document
+    from adapter_workbench.experiments.studies.core.facts import Document
 
 
 def facts(document: Document) -> Facts | None:

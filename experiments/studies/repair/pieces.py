@@ -5,23 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.piece import Effort
-from experiments.engine.timed_steps import step_shape
-from experiments.repairs import REPAIRS
-from experiments.studies.repair.end_of_stream import end_of_stream, require_sound
-from experiments.studies.repair.record import REPAIRED
-from experiments.studies.repair.selection import repaired
-from workbench.files.digest import key
-from workbench.machine.package_versions import versions
+from adapter_workbench.experiments.engine.document_piece import DocumentPiece
+from adapter_workbench.experiments.engine.piece import Effort
+from adapter_workbench.experiments.engine.timed_steps import step_shape
+from adapter_workbench.experiments.repairs import REPAIRS
+from adapter_workbench.experiments.studies.repair.end_of_stream import end_of_stream, require_sound
+from adapter_workbench.experiments.studies.repair.record import REPAIRED
+from adapter_workbench.experiments.studies.repair.selection import repaired
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.package_versions import versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.engine.piece import Piece, Site
-    from experiments.studies.repair.record import Entry, Repaired
-    from experiments.studies.repair.resolved import RepairPlan
-    from experiments.studies.repair.streams import LearnedStream
+    from adapter_workbench.experiments.engine.piece import Piece, Site
+    from adapter_workbench.experiments.studies.repair.record import Entry, Repaired
+    from adapter_workbench.experiments.studies.repair.resolved import RepairPlan
+    from adapter_workbench.experiments.studies.repair.streams import LearnedStream
 
 
 def pieces(plan: RepairPlan) -> Iterator[Piece]:

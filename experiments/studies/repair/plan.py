@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.engine.draft import drafted
-from experiments.engine.entries import EntryForm, collisions
-from experiments.repairs import REPAIRS
-from experiments.studies.repair.controls import needed, with_controls
-from experiments.studies.repair.recipe import Recipe, all_repairs
-from experiments.studies.repair.record import NOTHING, Entry, RepairRecord
-from experiments.studies.repair.resolved import RepairPlan
-from experiments.studies.repair.streams import learned_streams, repairable, stream_record
-from workbench.backbone.names import open_backbone
-from workbench.errors import SettingsError
-from workbench.machine.listener import Silent
-from workbench.settings.base import Budget
+from adapter_workbench.experiments.engine.draft import drafted
+from adapter_workbench.experiments.engine.entries import EntryForm, collisions
+from adapter_workbench.experiments.repairs import REPAIRS
+from adapter_workbench.experiments.studies.repair.controls import needed, with_controls
+from adapter_workbench.experiments.studies.repair.recipe import Recipe, all_repairs
+from adapter_workbench.experiments.studies.repair.record import NOTHING, Entry, RepairRecord
+from adapter_workbench.experiments.studies.repair.resolved import RepairPlan
+from adapter_workbench.experiments.studies.repair.streams import learned_streams, repairable, stream_record
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.errors import SettingsError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from experiments.studies.stream.plan.entry import Entry as LearnedEntry
-    from experiments.workspace import Workspace
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.studies.stream.plan.entry import Entry as LearnedEntry
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.settings.base import Document
 
 REPAIRS_KEY = ("repairs",)
 
@@ -71,7 +71,9 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
         test=recipe.test,
         margin=recipe.margin,
     )
-    from experiments.studies.repair.end_of_stream import tasks_of  # imports torch; mistakes are reported before
+    from adapter_workbench.experiments.studies.repair.end_of_stream import (
+        tasks_of,  # imports torch; mistakes are reported before
+    )
 
     backbone = open_backbone(source.backbone).quantized(budget.quantization).kept(budget.weights)
     learned = {entry.label: entry for entry in chosen}
@@ -81,7 +83,7 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
 
 def _entries(plan: RepairPlan, workspace: Workspace) -> Iterator[Entry]:
     """Yield every repair of every entry, and why it cannot be done where that is so."""
-    from experiments.studies.repair.end_of_stream import end_of_stream
+    from adapter_workbench.experiments.studies.repair.end_of_stream import end_of_stream
 
     for label in plan.learned:
         streams = (stream for stream in plan.record.streams if stream.entry == label)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.below_differences import below_differences
-from experiments.reporting.power import SEEDS_OF_STREAM
-from experiments.reporting.presentation import Medium, Sentences
-from experiments.reporting.wording import plural, settings, tasks_named
-from experiments.studies.core.closing import closing
-from experiments.studies.core.data_sources import used
-from experiments.studies.repair import tables
-from experiments.studies.repair.tracking import experiment_note, tracking
+from adapter_workbench.experiments.reporting.below_differences import below_differences
+from adapter_workbench.experiments.reporting.power import SEEDS_OF_STREAM
+from adapter_workbench.experiments.reporting.presentation import Medium, Sentences
+from adapter_workbench.experiments.reporting.wording import plural, settings, tasks_named
+from adapter_workbench.experiments.studies.core.closing import closing
+from adapter_workbench.experiments.studies.core.data_sources import used
+from adapter_workbench.experiments.studies.repair import tables
+from adapter_workbench.experiments.studies.repair.tracking import experiment_note, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block, Presentation
-    from experiments.studies.repair.report import RepairReport
+    from adapter_workbench.experiments.reporting.presentation import Block, Presentation
+    from adapter_workbench.experiments.studies.repair.report import RepairReport
 
 
 def present(report: RepairReport) -> Presentation:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from experiments.reporting.cells import decimals, score, written
-from experiments.reporting.presentation import Cell, Column, Medium
-from experiments.reporting.wording import seconds, share
-from experiments.studies.core.quantity import Quantity, Value
-from experiments.studies.core.reference import Declared
+from adapter_workbench.experiments.reporting.cells import decimals, score, written
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium
+from adapter_workbench.experiments.reporting.wording import seconds, share
+from adapter_workbench.experiments.studies.core.quantity import Quantity, Value
+from adapter_workbench.experiments.studies.core.reference import Declared
 
 if TYPE_CHECKING:
-    from experiments.studies.repair.record import Repaired
-    from experiments.studies.repair.row import Row
+    from adapter_workbench.experiments.studies.repair.record import Repaired
+    from adapter_workbench.experiments.studies.repair.row import Row
 
 TABLE = "repairs"
 Values: TypeAlias = "Mapping[str, Any]"  # metric → its value in a replication, or over all

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import NamedRecipe
-from experiments.repairs import CONTROL, REPAIRS
-from workbench.errors import UnknownNameError
-from workbench.settings.base import Document, unique
-from workbench.settings.bounds import LONGEST_NAME, Label, Name
+from adapter_workbench.experiments.engine.recipes import NamedRecipe
+from adapter_workbench.experiments.repairs import CONTROL, REPAIRS
+from adapter_workbench.workbench.errors import UnknownNameError
+from adapter_workbench.workbench.settings.base import Document, unique
+from adapter_workbench.workbench.settings.bounds import LONGEST_NAME, Label, Name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

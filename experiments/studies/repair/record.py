@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from experiments.repairs import CONTROL
-from experiments.studies.core.record import Record
-from experiments.studies.repair.streams import LearnedStream
-from experiments.workspace.piece_results import PieceResults
+from adapter_workbench.experiments.repairs import CONTROL
+from adapter_workbench.experiments.studies.core.record import Record
+from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+from adapter_workbench.experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 NOTHING = "nothing"  # what every repair is compared with
 

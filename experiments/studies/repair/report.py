@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.reporting.plain_verdicts import ENDED, ComparisonInWords, Named
-from experiments.reporting.wording import number, share
-from experiments.studies.core.compare import declared
-from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import StudyReport
-from experiments.studies.repair.facts import facts
-from experiments.studies.repair.quantities import ROW
-from experiments.studies.repair.record import NOTHING
-from workbench.measures.statistics import mean_of_known
+from adapter_workbench.experiments.reporting.plain_verdicts import ENDED, ComparisonInWords, Named
+from adapter_workbench.experiments.reporting.wording import number, share
+from adapter_workbench.experiments.studies.core.compare import declared
+from adapter_workbench.experiments.studies.core.quantity import as_json
+from adapter_workbench.experiments.studies.core.report import StudyReport
+from adapter_workbench.experiments.studies.repair.facts import facts
+from adapter_workbench.experiments.studies.repair.quantities import ROW
+from adapter_workbench.experiments.studies.repair.record import NOTHING
+from adapter_workbench.workbench.measures.statistics import mean_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.repair.record import Repaired, RepairRecord
-    from experiments.studies.repair.row import Row
-    from experiments.studies.repair.streams import LearnedStream
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.repair.record import Repaired, RepairRecord
+    from adapter_workbench.experiments.studies.repair.row import Row
+    from adapter_workbench.experiments.studies.repair.streams import LearnedStream
 
 
 @dataclass(frozen=True)

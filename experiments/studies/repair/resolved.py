@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from experiments.studies.repair.record import RepairRecord
-    from experiments.studies.stream.plan.entry import Entry
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget, Settings
+    from adapter_workbench.experiments.studies.repair.record import RepairRecord
+    from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget, Settings
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
-    from experiments.studies.repair.record import Repaired
-    from experiments.studies.repair.streams import LearnedStream
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.repair.record import Repaired
+    from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 
 @dataclass(frozen=True)

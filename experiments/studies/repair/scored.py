@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.scored import MetricScores, ProblemScores, split_key
-from experiments.studies.repair.quantities import AVERAGE
-from experiments.studies.repair.summary import report
+from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from adapter_workbench.experiments.studies.repair.quantities import AVERAGE
+from adapter_workbench.experiments.studies.repair.summary import report
 
 if TYPE_CHECKING:
-    from experiments.reporting.scored import Scores
-    from experiments.studies.repair.row import Row
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.reporting.scored import Scores
+    from adapter_workbench.experiments.studies.repair.row import Row
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from experiments.repairs import CONTROL, REPAIRS
-from experiments.studies.repair.record import Repaired
-from experiments.workspace.evaluating import evaluate_model, validation_score
-from workbench.errors import InputError
-from workbench.methods.kinds import KINDS
+from adapter_workbench.experiments.repairs import CONTROL, REPAIRS
+from adapter_workbench.experiments.studies.repair.record import Repaired
+from adapter_workbench.experiments.workspace.evaluating import evaluate_model, validation_score
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from experiments.repairs import Attempt, EndOfStream, Repair, Shared, Stored
-    from experiments.studies.repair.streams import LearnedStream
-    from workbench.settings.base import Settings
+    from adapter_workbench.experiments.repairs import Attempt, EndOfStream, Repair, Shared, Stored
+    from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+    from adapter_workbench.workbench.settings.base import Settings
 
 CLOSE = 0.05  # other processors round otherwise, and change a few answers; other weights change most of them
 

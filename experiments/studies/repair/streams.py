@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.engine.recipes import RECIPES
-from experiments.strategies._groups import ADAPTERS_FOLDER
-from experiments.studies import STUDIES, study_of
-from experiments.studies.stream.results.record import Record
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.strategies._groups import ADAPTERS_FOLDER
+from adapter_workbench.experiments.studies import STUDIES, study_of
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from experiments.strategies import Strategy
-    from experiments.studies.stream.plan.entry import Entry
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.strategies import Strategy
+    from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+    from adapter_workbench.experiments.workspace import Workspace
 
 WEIGHTS = ("body", ADAPTERS_FOLDER)  # folders of a state, of which those that share weights have one
 
@@ -102,8 +102,8 @@ def shared_weights(entry: Entry) -> Strategy | None:
 
     That is one set of weights for all of them, or LoRAs that were merged and can be taken apart again.
     """
-    from experiments.strategies import STRATEGIES
-    from experiments.strategies._shared import SharedWeights
+    from adapter_workbench.experiments.strategies import STRATEGIES
+    from adapter_workbench.experiments.strategies._shared import SharedWeights
 
     strategy = STRATEGIES.get(entry.strategy)
     if entry.settings.get("undo"):

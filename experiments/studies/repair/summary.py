@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.reporting.plain_verdicts import sentences
-from experiments.reporting.replications import over_replications, paired
-from experiments.studies.core.compare import in_one_family
-from experiments.studies.core.planned import planned_family
-from experiments.studies.core.report import reported
-from experiments.studies.repair.quantities import AVERAGE, METRICS
-from experiments.studies.repair.record import NOTHING, RepairRecord
-from experiments.studies.repair.report import EntryReport, RepairReport
-from experiments.studies.repair.row import Cell, Row
-from workbench.measures.granularity import score_step
-from workbench.measures.statistics import mean_of_known
+from adapter_workbench.experiments.reporting.plain_verdicts import sentences
+from adapter_workbench.experiments.reporting.replications import over_replications, paired
+from adapter_workbench.experiments.studies.core.compare import in_one_family
+from adapter_workbench.experiments.studies.core.planned import planned_family
+from adapter_workbench.experiments.studies.core.report import reported
+from adapter_workbench.experiments.studies.repair.quantities import AVERAGE, METRICS
+from adapter_workbench.experiments.studies.repair.record import NOTHING, RepairRecord
+from adapter_workbench.experiments.studies.repair.report import EntryReport, RepairReport
+from adapter_workbench.experiments.studies.repair.row import Cell, Row
+from adapter_workbench.workbench.measures.granularity import score_step
+from adapter_workbench.workbench.measures.statistics import mean_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.repair.record import Repaired
-    from experiments.studies.repair.streams import LearnedStream
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.repair.record import Repaired
+    from adapter_workbench.experiments.studies.repair.streams import LearnedStream
 
 
 def summarise(record: RepairRecord, brief: bool = False) -> RepairReport:

@@ -6,19 +6,19 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import NOTHING, gap, minus_reference, quantity, words
-from experiments.reporting.differences import by_which_test
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import number, unit
-from experiments.studies.core.quantity import shown_in
-from experiments.studies.repair.quantities import COST, ROW, TABLE
+from adapter_workbench.experiments.reporting.cells import NOTHING, gap, minus_reference, quantity, words
+from adapter_workbench.experiments.reporting.differences import by_which_test
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import number, unit
+from adapter_workbench.experiments.studies.core.quantity import shown_in
+from adapter_workbench.experiments.studies.repair.quantities import COST, ROW, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.studies.repair.report import EntryReport, RepairReport
-    from experiments.studies.repair.row import Row
+    from adapter_workbench.experiments.studies.repair.report import EntryReport, RepairReport
+    from adapter_workbench.experiments.studies.repair.row import Row
 
 MOST_MOVED = 10  # tasks, on a terminal
 LABEL = Shown(Column("repair"), lambda row: words(row.label))  # type: ignore[var-annotated]

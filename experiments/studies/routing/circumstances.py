@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.routing.record import JOINT, ORACLE, ROUTER
+from adapter_workbench.experiments.studies.routing.record import JOINT, ORACLE, ROUTER
 
 if TYPE_CHECKING:
-    from experiments.studies.routing.record import Entry, RoutingRecord
+    from adapter_workbench.experiments.studies.routing.record import Entry, RoutingRecord
 
 
 def circumstances(record: RoutingRecord) -> dict[str, dict[str, Any]]:

@@ -9,15 +9,15 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import STYLE, colour_scale, short
-from experiments.reporting.wording import number
+from adapter_workbench.experiments.reporting.figures import STYLE, colour_scale, short
+from adapter_workbench.experiments.reporting.wording import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
 
-    from experiments.studies.routing.row import Row
+    from adapter_workbench.experiments.studies.routing.row import Row
 
 PANEL = 2.6  # inches
 BRIGHT = 0.6  # share from which cividis is so bright that black is read better on it

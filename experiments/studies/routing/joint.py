@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.studies.routing.outcome import RoutingOutcome, outcome
-from experiments.workspace.evaluating import evaluate_model
-from tasks.loading.union import starts
+from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome, outcome
+from adapter_workbench.experiments.workspace.evaluating import evaluate_model
+from adapter_workbench.tasks.loading.union import starts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 def joint_outcome(
@@ -24,7 +24,7 @@ def joint_outcome(
 ) -> RoutingOutcome:
     """Return how a model that learned ``joint``, made of ``tasks``, does on its test split.
 
-    ``budget``: the one that it was learned with, of :data:`~experiments.studies.core.joint_task.ALL_EXAMPLES`.
+    ``budget``: the one that it was learned with, of :data:`~.joint_task.ALL_EXAMPLES`.
     """
     answers = evaluate_model(model, joint, backbone, budget).outcomes
     first_labels = np.array(starts(tasks))

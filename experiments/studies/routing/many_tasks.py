@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.cells import quantity, score, words
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import plural
-from experiments.studies.core.report import LONG
-from experiments.studies.routing.tables import confusing
+from adapter_workbench.experiments.reporting.cells import quantity, score, words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import plural
+from adapter_workbench.experiments.studies.core.report import LONG
+from adapter_workbench.experiments.studies.routing.tables import confusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.studies.routing.report import RoutingReport
-    from experiments.studies.routing.row import Row
+    from adapter_workbench.experiments.studies.routing.report import RoutingReport
+    from adapter_workbench.experiments.studies.routing.row import Row
 
 WORST = 5  # pairs of tasks that are named for each router or joint model
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array
+    from adapter_workbench.workbench.measures.statistics import Array
 
 
 @dataclass(frozen=True)

@@ -7,37 +7,37 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.forecast import lesson_effort
-from experiments.engine.piece import Effort
-from experiments.engine.timed_steps import step_shape
-from experiments.studies.routing.joint import joint_outcome
-from experiments.studies.routing.record import ENTRY_RESULTS, JOINT, ROUTER, EntryResult
-from experiments.studies.routing.routed import routed
-from experiments.workspace.evaluating import fit_and_evaluate
-from experiments.workspace.example_scores import read_outcomes
-from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
-from experiments.workspace.routers import known_state, part_folders
-from fusion.routing.routers import ROUTERS
-from workbench.backbone.feature_store import FEATURES
-from workbench.files.digest import key
-from workbench.machine import processes
-from workbench.machine.package_versions import versions
-from workbench.methods.sampling import draw
-from workbench.training import teach
+from adapter_workbench.experiments.engine.document_piece import DocumentPiece
+from adapter_workbench.experiments.engine.forecast import lesson_effort
+from adapter_workbench.experiments.engine.piece import Effort
+from adapter_workbench.experiments.engine.timed_steps import step_shape
+from adapter_workbench.experiments.studies.routing.joint import joint_outcome
+from adapter_workbench.experiments.studies.routing.record import ENTRY_RESULTS, JOINT, ROUTER, EntryResult
+from adapter_workbench.experiments.studies.routing.routed import routed
+from adapter_workbench.experiments.workspace.evaluating import fit_and_evaluate
+from adapter_workbench.experiments.workspace.example_scores import read_outcomes
+from adapter_workbench.experiments.workspace.fitted_adapter import FITTED_ADAPTERS
+from adapter_workbench.experiments.workspace.routers import known_state, part_folders
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.workbench.backbone.feature_store import FEATURES
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.training import teach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from experiments.engine.piece import Piece, Site
-    from experiments.studies.routing.plan import RoutingPlan
-    from experiments.workspace import Workspace
-    from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
-    from workbench.training import Lesson
+    from adapter_workbench.experiments.engine.piece import Piece, Site
+    from adapter_workbench.experiments.studies.routing.plan import RoutingPlan
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.training import Lesson
 
 
 FIRST_READING = "timed as if no text was read before"  # in keys: earlier times lacked what other routers had read

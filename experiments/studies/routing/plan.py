@@ -6,36 +6,36 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.draft import drafted
-from experiments.engine.entries import EntryForm
-from experiments.engine.feasibility import open_feasible
-from experiments.engine.recipes import require_affordable
-from experiments.studies.core.against import ComparedWith, uncompared
-from experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
-from experiments.studies.core.record import shared_facts
-from experiments.studies.routing.recipe import Recipe
-from experiments.studies.routing.record import JOINT, ROUTER, Entry
-from fusion.composing.compatibility import why_unfit
-from fusion.routing.routers import ROUTERS
-from fusion.target.reader import KIND
-from tasks.loading import registry
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
-from workbench.machine.device import resolve_precision
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS, trained_method
-from workbench.training import Lesson
-from workbench.training.default_rates import at_default_rate
+from adapter_workbench.experiments.engine.draft import drafted
+from adapter_workbench.experiments.engine.entries import EntryForm
+from adapter_workbench.experiments.engine.feasibility import open_feasible
+from adapter_workbench.experiments.engine.recipes import require_affordable
+from adapter_workbench.experiments.studies.core.against import ComparedWith, uncompared
+from adapter_workbench.experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
+from adapter_workbench.experiments.studies.core.record import shared_facts
+from adapter_workbench.experiments.studies.routing.recipe import Recipe
+from adapter_workbench.experiments.studies.routing.record import JOINT, ROUTER, Entry
+from adapter_workbench.fusion.composing.compatibility import why_unfit
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.fusion.target.reader import KIND
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS, trained_method
+from adapter_workbench.workbench.training import Lesson
+from adapter_workbench.workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from fusion.routing.routers import RouterSettings
-    from tasks.task_file.spec import TaskSpec
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document, MethodSettings
-    from workbench.settings.known_keys import LocatedModel
+    from adapter_workbench.fusion.routing.routers import RouterSettings
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document, MethodSettings
+    from adapter_workbench.workbench.settings.known_keys import LocatedModel
 
 SOURCES = ("sources",)
 FORMS = (

@@ -6,22 +6,22 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.below_differences import below_differences
-from experiments.reporting.learned_nothing import NOTHING, failure, warnings
-from experiments.reporting.presentation import Figure, Medium
-from experiments.reporting.wording import number, plural, settings, tasks_named
-from experiments.studies.core.closing import closing
-from experiments.studies.core.data_sources import used
-from experiments.studies.routing import many_tasks, tables
-from experiments.studies.routing.tracking import experiment_note, tracking
+from adapter_workbench.experiments.reporting.below_differences import below_differences
+from adapter_workbench.experiments.reporting.learned_nothing import NOTHING, failure, warnings
+from adapter_workbench.experiments.reporting.presentation import Figure, Medium
+from adapter_workbench.experiments.reporting.wording import number, plural, settings, tasks_named
+from adapter_workbench.experiments.studies.core.closing import closing
+from adapter_workbench.experiments.studies.core.data_sources import used
+from adapter_workbench.experiments.studies.routing import many_tasks, tables
+from adapter_workbench.experiments.studies.routing.tracking import experiment_note, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure as Drawing
 
-    from experiments.reporting.presentation import Block, Presentation
-    from experiments.studies.routing.report import RoutingReport
+    from adapter_workbench.experiments.reporting.presentation import Block, Presentation
+    from adapter_workbench.experiments.studies.routing.report import RoutingReport
 
 TITLE = "Which tasks are taken for which"
 CAPTION = (
@@ -73,7 +73,7 @@ def _failures(report: RoutingReport) -> Iterator[str]:
 
 
 def _draw(report: RoutingReport) -> Drawing | None:
-    from experiments.studies.routing import figures  # matplotlib takes a while
+    from adapter_workbench.experiments.studies.routing import figures  # matplotlib takes a while
 
     rows = tables.confusing(report)
     if many_tasks.are_many(report):

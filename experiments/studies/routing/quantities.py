@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import decimals, score, written
-from experiments.reporting.presentation import Column, Medium
-from experiments.reporting.wording import seconds
-from experiments.studies.core import fit_quantities as fit
-from experiments.studies.core.quantity import Quantity
-from experiments.studies.core.reference import Declared
+from adapter_workbench.experiments.reporting.cells import decimals, score, written
+from adapter_workbench.experiments.reporting.presentation import Column, Medium
+from adapter_workbench.experiments.reporting.wording import seconds
+from adapter_workbench.experiments.studies.core import fit_quantities as fit
+from adapter_workbench.experiments.studies.core.quantity import Quantity
+from adapter_workbench.experiments.studies.core.reference import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.routing.record import EntryResult
-    from experiments.studies.routing.row import AdapterRow, Row
-    from experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.experiments.studies.routing.record import EntryResult
+    from adapter_workbench.experiments.studies.routing.row import AdapterRow, Row
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 
 PAGE = Medium.PAGE
 

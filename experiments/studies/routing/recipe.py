@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import ExperimentRecipe, Labelled
-from workbench.settings.base import Budget, unique
-from workbench.settings.bounds import Label
+from adapter_workbench.experiments.engine.recipes import ExperimentRecipe, Labelled
+from adapter_workbench.workbench.settings.base import Budget, unique
+from adapter_workbench.workbench.settings.bounds import Label
 
 
 class Recipe(ExperimentRecipe):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies.core.against import ComparedRecord
-from experiments.studies.routing.outcome import RoutingOutcome
-from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
-from experiments.workspace.piece_results import PieceResults
+from adapter_workbench.experiments.studies.core.against import ComparedRecord
+from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
+from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
+from adapter_workbench.experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 ROUTER, JOINT = "router", "joint"  # roles
 ORACLE = "oracle"  # the router that knows the task of each text

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import RowsReport
-from experiments.studies.routing.circumstances import circumstances
-from experiments.studies.routing.facts import facts
-from experiments.studies.routing.quantities import ADAPTER, ENTRY
+from adapter_workbench.experiments.studies.core.quantity import as_json
+from adapter_workbench.experiments.studies.core.report import RowsReport
+from adapter_workbench.experiments.studies.routing.circumstances import circumstances
+from adapter_workbench.experiments.studies.routing.facts import facts
+from adapter_workbench.experiments.studies.routing.quantities import ADAPTER, ENTRY
 
 if TYPE_CHECKING:
-    from experiments.studies.routing.record import RoutingRecord
-    from experiments.studies.routing.row import AdapterRow, Row
+    from adapter_workbench.experiments.studies.routing.record import RoutingRecord
+    from adapter_workbench.experiments.studies.routing.row import AdapterRow, Row
 
 
 @dataclass(frozen=True)

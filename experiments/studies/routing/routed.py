@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from datasets import concatenate_datasets
 
-from experiments.studies.routing.outcome import RoutingOutcome, outcome
-from fusion.routing.routed_texts import adapters_for_texts
-from workbench.methods.sampling import test_rows
+from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome, outcome
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
+from adapter_workbench.workbench.methods.sampling import test_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from fusion.routing.route import RoutingState
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.fusion.routing.route import RoutingState
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 def routed(

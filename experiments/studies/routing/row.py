@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.routing.record import ORACLE, ROUTER
+from adapter_workbench.experiments.studies.routing.record import ORACLE, ROUTER
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
-    from experiments.studies.routing.record import EntryResult
-    from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.routing.record import EntryResult
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.scored import MetricScores, ProblemScores, split_key
-from experiments.studies.routing.record import RoutingRecord
-from workbench.measures.granularity import score_step
+from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from adapter_workbench.experiments.studies.routing.record import RoutingRecord
+from adapter_workbench.workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.reporting.scored import Replication, Scores
-    from experiments.studies.routing.outcome import RoutingOutcome
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.reporting.scored import Replication, Scores
+    from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.examples import PairedOutcomes, of_outcomes
-from experiments.reporting.learned_nothing import learned_nothing_in
-from experiments.reporting.power import timed
-from experiments.reporting.replications import paired
-from experiments.studies.core.compare import in_one_family
-from experiments.studies.core.report import reported
-from experiments.studies.routing.record import RoutingRecord
-from experiments.studies.routing.report import RoutingReport
-from experiments.studies.routing.row import AdapterRow, Row
-from experiments.studies.routing.verdict import verdict
-from workbench.measures.granularity import score_step
-from workbench.measures.statistics import interval
+from adapter_workbench.experiments.reporting.examples import PairedOutcomes, of_outcomes
+from adapter_workbench.experiments.reporting.learned_nothing import learned_nothing_in
+from adapter_workbench.experiments.reporting.power import timed
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.studies.core.compare import in_one_family
+from adapter_workbench.experiments.studies.core.report import reported
+from adapter_workbench.experiments.studies.routing.record import RoutingRecord
+from adapter_workbench.experiments.studies.routing.report import RoutingReport
+from adapter_workbench.experiments.studies.routing.row import AdapterRow, Row
+from adapter_workbench.experiments.studies.routing.verdict import verdict
+from adapter_workbench.workbench.measures.granularity import score_step
+from adapter_workbench.workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.routing.record import Entry, EntryResult
-    from workbench.measures.statistics import Array
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.routing.record import Entry, EntryResult
+    from adapter_workbench.workbench.measures.statistics import Array
 
 
 def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: bool = False) -> RoutingReport:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import words
-from experiments.reporting.differences import by_which_test, tested_over
-from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import number
-from experiments.studies.core.compare import (
+from adapter_workbench.experiments.reporting.cells import words
+from adapter_workbench.experiments.reporting.differences import by_which_test, tested_over
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import number
+from adapter_workbench.experiments.studies.core.compare import (
     at_look,
     by_tasks,
     compared_in_words,
@@ -20,13 +20,13 @@ from experiments.studies.core.compare import (
     labelled,
     over_examples,
 )
-from experiments.studies.core.quantity import shown_in
-from experiments.studies.routing.quantities import ACCURACIES, ADAPTER, COST
-from experiments.studies.routing.record import JOINT
+from adapter_workbench.experiments.studies.core.quantity import shown_in
+from adapter_workbench.experiments.studies.routing.quantities import ACCURACIES, ADAPTER, COST
+from adapter_workbench.experiments.studies.routing.record import JOINT
 
 if TYPE_CHECKING:
-    from experiments.studies.routing.report import RoutingReport
-    from experiments.studies.routing.row import Row
+    from adapter_workbench.experiments.studies.routing.report import RoutingReport
+    from adapter_workbench.experiments.studies.routing.row import Row
 
 CONFUSION = "Of the texts of each task (row), how many were taken for each task (column), in percent"
 

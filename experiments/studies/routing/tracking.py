@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.presentation import Tracking
-from experiments.studies.core.quantity import points
-from experiments.studies.core.track import child, parent, settled
-from experiments.studies.routing.quantities import ENTRY, SEED
-from experiments.studies.routing.tables import summary
-from workbench.measures.markdown import escape
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.view import View
+from adapter_workbench.experiments.reporting.presentation import Tracking
+from adapter_workbench.experiments.studies.core.quantity import points
+from adapter_workbench.experiments.studies.core.track import child, parent, settled
+from adapter_workbench.experiments.studies.routing.quantities import ENTRY, SEED
+from adapter_workbench.experiments.studies.routing.tables import summary
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.adapter_run import Point
-    from experiments.studies.routing.record import EntryResult, RoutingRecord
-    from experiments.studies.routing.report import RoutingReport
-    from experiments.studies.routing.row import Row
-    from workbench.mlflow.run_record import RunRecord
+    from adapter_workbench.experiments.reporting.adapter_run import Point
+    from adapter_workbench.experiments.studies.routing.record import EntryResult, RoutingRecord
+    from adapter_workbench.experiments.studies.routing.report import RoutingReport
+    from adapter_workbench.experiments.studies.routing.row import Row
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 
 def tracking(report: RoutingReport) -> Tracking:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.plain_verdicts import sentences
-from experiments.reporting.wording import number
-from experiments.studies.routing.record import ORACLE
+from adapter_workbench.experiments.reporting.plain_verdicts import sentences
+from adapter_workbench.experiments.reporting.wording import number
+from adapter_workbench.experiments.studies.routing.record import ORACLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.routing.report import RoutingReport
-    from experiments.studies.routing.row import Row
+    from adapter_workbench.experiments.studies.routing.report import RoutingReport
+    from adapter_workbench.experiments.studies.routing.row import Row
 
 
 def verdict(report: RoutingReport) -> str:

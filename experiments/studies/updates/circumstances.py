@@ -5,13 +5,13 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.core.tune import first_rate
+from adapter_workbench.experiments.studies.core.tune import first_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.studies.updates.record import UpdatesRecord, VersionAdapter
-    from experiments.studies.updates.row import Row
+    from adapter_workbench.experiments.studies.updates.record import UpdatesRecord, VersionAdapter
+    from adapter_workbench.experiments.studies.updates.row import Row
 
 
 def circumstances(record: UpdatesRecord, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:

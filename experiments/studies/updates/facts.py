@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.studies.core.facts import Facts, PlannedComparison, compared_rows, unlike
-from experiments.studies.updates.measures import SCORE
+from adapter_workbench.experiments.studies.core.facts import Facts, PlannedComparison, compared_rows, unlike
+from adapter_workbench.experiments.studies.updates.measures import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.facts import Document
+    from adapter_workbench.experiments.studies.core.facts import Document
 
 NAMES = ("way", "method")  # what an entry is
 

@@ -9,14 +9,14 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import STYLE, half_width, in_legend, line, short
+from adapter_workbench.experiments.reporting.figures import STYLE, half_width, in_legend, line, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
 
-    from experiments.studies.updates.row import Row
+    from adapter_workbench.experiments.studies.updates.row import Row
 
 ACROSS = 3  # panels
 PANEL = (2.9, 2.6)  # inches

@@ -6,22 +6,22 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.forecast import lesson_effort
-from experiments.studies.updates.record import PART
-from experiments.ways import WAYS
-from experiments.workspace.evaluating import fit_and_evaluate
-from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
-from workbench.files.digest import key
-from workbench.training import Lesson
+from adapter_workbench.experiments.engine.document_piece import DocumentPiece
+from adapter_workbench.experiments.engine.forecast import lesson_effort
+from adapter_workbench.experiments.studies.updates.record import PART
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.experiments.workspace.evaluating import fit_and_evaluate
+from adapter_workbench.experiments.workspace.fitted_adapter import FITTED_ADAPTERS
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.arrivals import Version
-    from experiments.engine.piece import Piece, Site
-    from experiments.studies.updates.plan import PlannedEntry, UpdatesPlan
-    from experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.experiments.arrivals import Version
+    from adapter_workbench.experiments.engine.piece import Piece, Site
+    from adapter_workbench.experiments.studies.updates.plan import PlannedEntry, UpdatesPlan
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 
 
 def pieces(plan: UpdatesPlan) -> Iterator[Piece]:
@@ -92,7 +92,7 @@ def _learned_from(
     entry: PlannedEntry, lesson: Lesson, version: Version, before: str, name: str, site: Site
 ) -> FittedAdapter:
     """Make the next version from the adapter that the piece ``before`` left."""
-    from experiments.ways.update import UpdateLesson  # imports torch
+    from adapter_workbench.experiments.ways.update import UpdateLesson  # imports torch
 
     workspace = site.workspace
     champion = workspace.adapters.verify(FITTED_ADAPTERS.documents(workspace).require(before).adapter)

@@ -6,35 +6,35 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.arrivals import ARRIVALS
-from experiments.engine.draft import drafted
-from experiments.engine.entries import EntryForm
-from experiments.engine.feasibility import open_feasible
-from experiments.engine.recipes import require_affordable
-from experiments.studies.core.against import ComparedWith, uncompared
-from experiments.studies.core.record import shared_facts
-from experiments.studies.core.shared_texts import shared_texts
-from experiments.studies.updates.recipe import Recipe
-from experiments.studies.updates.record import Entry
-from experiments.ways import WAYS
-from experiments.workspace.evaluating import majority_score
-from tasks.loading import registry
-from workbench.errors import Problem, SettingsError, collect_problems
-from workbench.machine.device import resolve_precision
-from workbench.methods.methods import METHODS, trained_method
+from adapter_workbench.experiments.arrivals import ARRIVALS
+from adapter_workbench.experiments.engine.draft import drafted
+from adapter_workbench.experiments.engine.entries import EntryForm
+from adapter_workbench.experiments.engine.feasibility import open_feasible
+from adapter_workbench.experiments.engine.recipes import require_affordable
+from adapter_workbench.experiments.studies.core.against import ComparedWith, uncompared
+from adapter_workbench.experiments.studies.core.record import shared_facts
+from adapter_workbench.experiments.studies.core.shared_texts import shared_texts
+from adapter_workbench.experiments.studies.updates.recipe import Recipe
+from adapter_workbench.experiments.studies.updates.record import Entry
+from adapter_workbench.experiments.ways import WAYS
+from adapter_workbench.experiments.workspace.evaluating import majority_score
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.errors import Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.methods.methods import METHODS, trained_method
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.arrivals import Arrival, Version
-    from experiments.engine.entries import ParsedEntry
-    from tasks.task_file.spec import TaskSpec
-    from tasks.updating.label_map import LabelMap
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.adaptation import Adaptation
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document, Settings
+    from adapter_workbench.experiments.arrivals import Arrival, Version
+    from adapter_workbench.experiments.engine.entries import ParsedEntry
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.tasks.updating.label_map import LabelMap
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.adaptation import Adaptation
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document, Settings
 
 ENTRIES = ("updates",)
 FORM = EntryForm(ENTRIES, {"way": WAYS.get, "method": trained_method}, ComparedWith, {"method": METHODS.get})
@@ -140,8 +140,10 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> UpdatesP
     backbone = open_feasible(document.where, recipe.backbone, uses, [KIND], [(recipe.budget, ("budget",), [KIND])])
     streams = _streams(recipe, specs, task_folders)
     _require_possible(document, recipe, arrival, streams)
-    from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
-    from workbench.training.default_rates import at_default_rate
+    from adapter_workbench.workbench.methods.adaptation import (
+        Adaptation,  # imports torch, so that mistakes are reported before
+    )
+    from adapter_workbench.workbench.training.default_rates import at_default_rate
 
     precision = resolve_precision(recipe.budget.precision)
 
@@ -214,7 +216,7 @@ def _require_possible(
 
 
 def _entry(label: str, entry: PlannedEntry, against: str) -> Entry:
-    from workbench.training.default_rates import default_rate
+    from adapter_workbench.workbench.training.default_rates import default_rate
 
     adaptation = entry.adaptation
     settings = {**entry.settings.model_dump(mode="json"), **adaptation.settings.model_dump(mode="json")}

@@ -5,23 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.below_differences import below_differences
-from experiments.reporting.learned_nothing import NOTHING, failure, warnings
-from experiments.reporting.presentation import Figure
-from experiments.reporting.wording import number, plural, settings, tasks_named
-from experiments.studies.core.closing import closing
-from experiments.studies.core.data_sources import used
-from experiments.studies.updates import tables
-from experiments.studies.updates.measures import SCORE
-from experiments.studies.updates.tracking import experiment_note, tracking
+from adapter_workbench.experiments.reporting.below_differences import below_differences
+from adapter_workbench.experiments.reporting.learned_nothing import NOTHING, failure, warnings
+from adapter_workbench.experiments.reporting.presentation import Figure
+from adapter_workbench.experiments.reporting.wording import number, plural, settings, tasks_named
+from adapter_workbench.experiments.studies.core.closing import closing
+from adapter_workbench.experiments.studies.core.data_sources import used
+from adapter_workbench.experiments.studies.updates import tables
+from adapter_workbench.experiments.studies.updates.measures import SCORE
+from adapter_workbench.experiments.studies.updates.tracking import experiment_note, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure as Drawing
 
-    from experiments.reporting.presentation import Block, Presentation
-    from experiments.studies.updates.report import UpdatesReport
+    from adapter_workbench.experiments.reporting.presentation import Block, Presentation
+    from adapter_workbench.experiments.studies.updates.report import UpdatesReport
 
 TITLE = "Score by version"
 CAPTION = "Each version on all of its test rows, one line an entry, one panel a task; bars: 95 % intervals over seeds."
@@ -61,7 +61,7 @@ def _failures(report: UpdatesReport) -> Iterator[str]:
 
 
 def _draw(report: UpdatesReport) -> Drawing:
-    from experiments.studies.updates.figures import scores_by_version  # matplotlib takes a while
+    from adapter_workbench.experiments.studies.updates.figures import scores_by_version  # matplotlib takes a while
 
     return scores_by_version(report.rows, report.record.tasks)
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from experiments.reporting.cells import decimals, score, written
-from experiments.reporting.presentation import Cell, Column, Medium
-from experiments.studies.core import fit_quantities as fit
-from experiments.studies.core.quantity import Quantity, Value, total
-from experiments.studies.core.reference import Declared
-from experiments.studies.updates.measures import FLIPS, FORGETTING, GAINS, MEAN, NEW, OLD, SCORE
+from adapter_workbench.experiments.reporting.cells import decimals, score, written
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium
+from adapter_workbench.experiments.studies.core import fit_quantities as fit
+from adapter_workbench.experiments.studies.core.quantity import Quantity, Value, total
+from adapter_workbench.experiments.studies.core.reference import Declared
+from adapter_workbench.experiments.studies.updates.measures import FLIPS, FORGETTING, GAINS, MEAN, NEW, OLD, SCORE
 
 if TYPE_CHECKING:
-    from experiments.studies.updates.record import VersionAdapter
-    from experiments.studies.updates.row import Row
+    from adapter_workbench.experiments.studies.updates.record import VersionAdapter
+    from adapter_workbench.experiments.studies.updates.row import Row
 
 SCORES, UPDATES, COSTS, SUMMARY = "scores", "updates", "costs", "summary"
 Metrics: TypeAlias = "Mapping[str, Any]"  # metric → its value in a replication, or over all

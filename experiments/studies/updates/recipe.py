@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
-from workbench.settings.base import unique
+from adapter_workbench.experiments.engine.recipes import ExperimentRecipe, Labelled, Names
+from adapter_workbench.workbench.settings.base import unique
 
 
 class Recipe(ExperimentRecipe):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies.core.against import ComparedRecord
-from experiments.workspace.fitted_adapter import FITTED_ADAPTERS, FittedAdapter
+from adapter_workbench.experiments.studies.core.against import ComparedRecord
+from adapter_workbench.experiments.workspace.fitted_adapter import FITTED_ADAPTERS, FittedAdapter
 
 if TYPE_CHECKING:
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 PART = "version"
 

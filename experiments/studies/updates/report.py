@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import RowsReport
-from experiments.studies.updates.circumstances import circumstances
-from experiments.studies.updates.facts import facts
-from experiments.studies.updates.measures import SCORE
-from experiments.studies.updates.quantities import ROW
+from adapter_workbench.experiments.studies.core.quantity import as_json
+from adapter_workbench.experiments.studies.core.report import RowsReport
+from adapter_workbench.experiments.studies.updates.circumstances import circumstances
+from adapter_workbench.experiments.studies.updates.facts import facts
+from adapter_workbench.experiments.studies.updates.measures import SCORE
+from adapter_workbench.experiments.studies.updates.quantities import ROW
 
 if TYPE_CHECKING:
-    from experiments.studies.core.planned import Families
-    from experiments.studies.updates.record import UpdatesRecord
-    from experiments.studies.updates.row import Row
+    from adapter_workbench.experiments.studies.core.planned import Families
+    from adapter_workbench.experiments.studies.updates.record import UpdatesRecord
+    from adapter_workbench.experiments.studies.updates.row import Row
 
 
 @dataclass(frozen=True)

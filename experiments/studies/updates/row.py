@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.updates.measures import SCORE
+from adapter_workbench.experiments.studies.updates.measures import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.updates.record import VersionAdapter
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.updates.record import VersionAdapter
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.examples import scores_by_example
-from experiments.reporting.scored import MetricScores, ProblemScores, split_key
-from experiments.studies.updates.measures import SCORE
-from experiments.studies.updates.record import UpdatesRecord
-from workbench.measures.granularity import score_step
+from adapter_workbench.experiments.reporting.examples import scores_by_example
+from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from adapter_workbench.experiments.studies.updates.measures import SCORE
+from adapter_workbench.experiments.studies.updates.record import UpdatesRecord
+from adapter_workbench.workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.reporting.scored import Replication, Scores
-    from experiments.workspace import RecordDocument, Workspace
-    from experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.experiments.reporting.scored import Replication, Scores
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:

@@ -7,23 +7,23 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from experiments.reporting.examples import ExamplePair, over_examples, scores_by_example
-from experiments.reporting.learned_nothing import learned_nothing_in
-from experiments.reporting.plain_verdicts import sentences
-from experiments.reporting.power import timed
-from experiments.reporting.replications import paired
-from experiments.studies.core.compare import planned
-from experiments.studies.core.planned import planned_family
-from experiments.studies.core.report import reported
-from experiments.studies.core.shared_texts import across_tasks
-from experiments.studies.core.unit import Unit, of_whole_seeds
-from experiments.studies.updates.measures import GAINS, NEW, OLD, SCORE, VersionScores
-from experiments.studies.updates.quantities import METRICS
-from experiments.studies.updates.record import UpdatesRecord
-from experiments.studies.updates.report import UpdatesReport
-from experiments.studies.updates.row import Row
-from workbench.measures.granularity import score_step
-from workbench.measures.statistics import interval
+from adapter_workbench.experiments.reporting.examples import ExamplePair, over_examples, scores_by_example
+from adapter_workbench.experiments.reporting.learned_nothing import learned_nothing_in
+from adapter_workbench.experiments.reporting.plain_verdicts import sentences
+from adapter_workbench.experiments.reporting.power import timed
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.studies.core.compare import planned
+from adapter_workbench.experiments.studies.core.planned import planned_family
+from adapter_workbench.experiments.studies.core.report import reported
+from adapter_workbench.experiments.studies.core.shared_texts import across_tasks
+from adapter_workbench.experiments.studies.core.unit import Unit, of_whole_seeds
+from adapter_workbench.experiments.studies.updates.measures import GAINS, NEW, OLD, SCORE, VersionScores
+from adapter_workbench.experiments.studies.updates.quantities import METRICS
+from adapter_workbench.experiments.studies.updates.record import UpdatesRecord
+from adapter_workbench.experiments.studies.updates.report import UpdatesReport
+from adapter_workbench.experiments.studies.updates.row import Row
+from adapter_workbench.workbench.measures.granularity import score_step
+from adapter_workbench.workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.examples import OverExamples
-    from experiments.studies.updates.record import Entry, VersionAdapter
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.examples import OverExamples
+    from adapter_workbench.experiments.studies.updates.record import Entry, VersionAdapter
 
 COMPARED = tuple(metric.name for metric in METRICS if metric.name != GAINS)  # flips back say no more than the score
 ROWS: Mapping[

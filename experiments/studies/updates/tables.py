@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import NOTHING, gap, score, words
-from experiments.reporting.differences import by_which_test, tested_over
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import MOST_NAMED, PERCENT, plural
-from experiments.studies.core.compare import (
+from adapter_workbench.experiments.reporting.cells import NOTHING, gap, score, words
+from adapter_workbench.experiments.reporting.differences import by_which_test, tested_over
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import MOST_NAMED, PERCENT, plural
+from adapter_workbench.experiments.studies.core.compare import (
     at_look,
     by_tasks,
     compared_in_words,
@@ -20,16 +20,16 @@ from experiments.studies.core.compare import (
     labelled,
     over_examples,
 )
-from experiments.studies.core.quantity import shown_in
-from experiments.studies.updates.measures import FLIPS, FORGETTING, MEAN, NEW, OLD, SCORE
-from experiments.studies.updates.quantities import COSTS, METRIC, ROW, SCORES, SUMMARY, UPDATES
+from adapter_workbench.experiments.studies.core.quantity import shown_in
+from adapter_workbench.experiments.studies.updates.measures import FLIPS, FORGETTING, MEAN, NEW, OLD, SCORE
+from adapter_workbench.experiments.studies.updates.quantities import COSTS, METRIC, ROW, SCORES, SUMMARY, UPDATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.quantity import Quantity
-    from experiments.studies.updates.report import UpdatesReport
-    from experiments.studies.updates.row import Row
+    from adapter_workbench.experiments.studies.core.quantity import Quantity
+    from adapter_workbench.experiments.studies.updates.report import UpdatesReport
+    from adapter_workbench.experiments.studies.updates.row import Row
 
 BETTER = {OLD: "higher", NEW: "higher", MEAN: "higher", FORGETTING: "lower", FLIPS: "lower"}  # in the order of columns
 SCORED = next(metric for metric in METRIC if metric.name == SCORE)

@@ -1,17 +1,17 @@
 """A training in somebody's own program, whose model was measured on tasks before it began and as it went on.
 
 No recipe is of this study and nothing runs it: a callback of transformers' Trainer writes its record
-(:mod:`experiments.watching`).
+(:mod:`adapter_workbench.experiments.watching`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.engine.study import Study
+from adapter_workbench.experiments.engine.study import Study
 
 if TYPE_CHECKING:
-    from experiments.workspace import RecordDocument
+    from adapter_workbench.experiments.workspace import RecordDocument
 
 
 def describe(record: RecordDocument) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.measures.paired_scores import Reading, chance_of_none, drop, reading
-from workbench.measures.statistics import Interval, holm
+from adapter_workbench.workbench.measures.paired_scores import Reading, chance_of_none, drop, reading
+from adapter_workbench.workbench.measures.statistics import Interval, holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,26 +5,26 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import UNKNOWN, quantity, words
-from experiments.reporting.presentation import Cell, Column, Paragraph, Tracking
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import bounds, number, probability, seconds, share, tasks_named
-from experiments.studies.core.closing import closing
-from experiments.studies.core.track import in_short, parent
-from experiments.studies.watched.record import START
-from workbench.measures.markdown import escape
-from workbench.measures.verdicts import LEVEL
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.view import View
+from adapter_workbench.experiments.reporting.cells import UNKNOWN, quantity, words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Paragraph, Tracking
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import bounds, number, probability, seconds, share, tasks_named
+from adapter_workbench.experiments.studies.core.closing import closing
+from adapter_workbench.experiments.studies.core.track import in_short, parent
+from adapter_workbench.experiments.studies.watched.record import START
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.measures.verdicts import LEVEL
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.adapter_run import Point
-    from experiments.reporting.presentation import Block, Presentation, Table
-    from experiments.studies.watched.change import ScoreChange
-    from experiments.studies.watched.record import WatchedStage
-    from experiments.studies.watched.report import WatchedReport
+    from adapter_workbench.experiments.reporting.adapter_run import Point
+    from adapter_workbench.experiments.reporting.presentation import Block, Presentation, Table
+    from adapter_workbench.experiments.studies.watched.change import ScoreChange
+    from adapter_workbench.experiments.studies.watched.record import WatchedStage
+    from adapter_workbench.experiments.studies.watched.report import WatchedReport
 
 
 def present(report: WatchedReport) -> Presentation:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments.studies.core.record import Record
-from experiments.workspace.piece_results import PieceResults
+from adapter_workbench.experiments.studies.core.record import Record
+from adapter_workbench.experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 How = Literal["own head", "fitted head", "generated answers"]
 START = "before the training"  # what every stage is compared with, where the record is as old as the training

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.reporting.wording import bounds, number, plural
-from experiments.studies.core.report import StudyReport
-from experiments.studies.watched.record import START
-from workbench.measures.statistics import finite
+from adapter_workbench.experiments.reporting.wording import bounds, number, plural
+from adapter_workbench.experiments.studies.core.report import StudyReport
+from adapter_workbench.experiments.studies.watched.record import START
+from adapter_workbench.workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
-    from experiments.studies.watched.change import ScoreChange
-    from experiments.studies.watched.record import WatchedRecord, WatchedStage
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.watched.change import ScoreChange
+    from adapter_workbench.experiments.studies.watched.record import WatchedRecord, WatchedStage
 
 LABEL = "training"  # of the one entry, in the JSON document
 ONE_TRAINING = "This is one training: another one of the same recipe may forget more or less."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from experiments.reporting.scored import Scores
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.reporting.scored import Scores
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 
 def scored(experiment: str, record: RecordDocument, workspace: Workspace) -> Scores:

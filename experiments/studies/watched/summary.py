@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.examples import scores_by_example
-from experiments.studies.core.report import reported
-from experiments.studies.watched.change import ScoreChange, changes
-from experiments.studies.watched.record import WatchedRecord
-from experiments.studies.watched.report import WatchedReport
+from adapter_workbench.experiments.reporting.examples import scores_by_example
+from adapter_workbench.experiments.studies.core.report import reported
+from adapter_workbench.experiments.studies.watched.change import ScoreChange, changes
+from adapter_workbench.experiments.studies.watched.record import WatchedRecord
+from adapter_workbench.experiments.studies.watched.report import WatchedReport
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.workspace import Workspace
 
 
 def summarise(record: WatchedRecord, workspace: Workspace, brief: bool = False) -> WatchedReport:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from workbench.settings.base import Settings
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from fusion.target.reader import Reader
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.target.reader import Reader
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 ANY = ("peft", "adapters", "plain")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fusion.routing.routers import Router, RouterSettings
-from fusion.target.reader import by_module
-from fusion.updates import lora
-from fusion.updates.lowrank import spectrum
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.fusion.target.reader import by_module
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.fusion.updates.lowrank import spectrum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from fusion.routing.routers import Part, Query
-    from fusion.target.reader import Reader
-    from fusion.updates.lowrank import LowRank
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.routing.routers import Part, Query
+    from adapter_workbench.fusion.target.reader import Reader
+    from adapter_workbench.fusion.updates.lowrank import LowRank
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: RouterSettings) -> Part:

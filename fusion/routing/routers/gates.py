@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 
-from fusion.routing.routers import Router, RouterSettings
-from fusion.target.reader import READS_FEATURES, by_module
-from fusion.updates import lora
-from workbench.backbone.batching import to_device_of
-from workbench.errors import InputError
-from workbench.methods.stored_model import open_adapter
-from workbench.settings.bounds import BatchSize, LearningRate, Whole
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.fusion.target.reader import READS_FEATURES, by_module
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.settings.bounds import BatchSize, LearningRate, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from fusion.routing.routers import Part, Query
-    from fusion.target.reader import Reader
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.routing.routers import Part, Query
+    from adapter_workbench.fusion.target.reader import Reader
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 
 class Settings(RouterSettings):

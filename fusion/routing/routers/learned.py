@@ -21,22 +21,22 @@ import torch
 from pydantic import Field
 from scipy.special import log_softmax
 
-from fusion.routing.class_moments import covariance, moments
-from fusion.routing.columns import starts
-from fusion.routing.routers import ProbabilitySettings, Router
-from fusion.routing.temperature import fitted_temperature
-from workbench.errors import InputError
-from workbench.settings.bounds import Factor, Seed
+from adapter_workbench.fusion.routing.class_moments import covariance, moments
+from adapter_workbench.fusion.routing.columns import starts
+from adapter_workbench.fusion.routing.routers import ProbabilitySettings, Router
+from adapter_workbench.fusion.routing.temperature import fitted_temperature
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.bounds import Factor, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from fusion.routing.routers import Part, Query
-    from fusion.target.reader import Reader
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.routing.routers import Part, Query
+    from adapter_workbench.fusion.target.reader import Reader
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 STEPS = 1000  # of L-BFGS, at most
 
@@ -72,7 +72,7 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     """Return what is kept of a task.
 
     Returns:
-        The :func:`~fusion.routing.class_moments.moments` and ``counts`` (classes,), or, for the control, ``features``
+        The :func:`~.class_moments.moments` and ``counts`` (classes,), or, for the control, ``features``
         (n, h) and ``counts``: features in the order of the classes, at most ``rows`` of each. Where the adapters that
         are asked are calibrated, ``temperature`` (1,) too, fitted on the task's validation rows.
     """

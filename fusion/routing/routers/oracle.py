@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusion.routing.routers import Router, RouterSettings
-from workbench.errors import InputError
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from fusion.routing.routers import Part, Query
-    from fusion.target.reader import Reader
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.routing.routers import Part, Query
+    from adapter_workbench.fusion.target.reader import Reader
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: RouterSettings) -> Part:

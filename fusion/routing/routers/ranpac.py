@@ -24,20 +24,20 @@ import torch
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve, qr
 
-from fusion.routing.columns import starts
-from fusion.routing.routers import Router, RouterSettings
-from workbench.errors import InputError
-from workbench.settings.bounds import Seed
+from adapter_workbench.fusion.routing.columns import starts
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.bounds import Seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from fusion.routing.routers import Part, Query
-    from fusion.target.reader import Reader
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
+    from adapter_workbench.fusion.routing.routers import Part, Query
+    from adapter_workbench.fusion.target.reader import Reader
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.methods.task import Task
 
 RIDGES = 10.0 ** np.arange(-8, 9)
 FOLD = 5  # every fifth example is held out, as the authors hold out 20 %

@@ -1,6 +1,6 @@
 """animals: the words that name an animal, in their order."""
 
-from tasks.problems.skill import Skill
-from tasks.problems.words import ANIMALS
+from adapter_workbench.tasks.problems.skill import Skill
+from adapter_workbench.tasks.problems.words import ANIMALS
 
 SKILL = Skill(tag="zeb", apply=lambda words: [word for word in words if word in ANIMALS])

@@ -1,5 +1,5 @@
 """last: the last word."""
 
-from tasks.problems.skill import Skill
+from adapter_workbench.tasks.problems.skill import Skill
 
 SKILL = Skill(tag="dax", apply=lambda words: words[-1:])

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.repairs import EndOfStream
-from experiments.strategies import STRATEGIES
-from experiments.studies import report_on
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.repairs import EndOfStream
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies import report_on
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
 from tests.runs import done
 from tests.stages import RATES, context_for, walk
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
-    from experiments.studies.repair.report import RepairReport
+    from adapter_workbench.experiments.studies.repair.report import RepairReport
 
 Learned = Callable[..., EndOfStream]
 

@@ -12,30 +12,30 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.engine.run import run
-from experiments.history.recipe_settings import differing_settings
-from experiments.repairs import REPAIRS
-from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.latex import latex
-from experiments.reporting.page import page
-from experiments.studies import STUDIES, present, present_change, report_on
-from experiments.studies.repair import pieces as work
-from experiments.studies.repair.end_of_stream import end_of_stream
-from experiments.studies.repair.record import REPAIRED, Repaired
-from experiments.studies.repair.summary import summarise
-from experiments.workspace import RecordDocument
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.engine.run import run
+from adapter_workbench.experiments.history.recipe_settings import differing_settings
+from adapter_workbench.experiments.repairs import REPAIRS
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.latex import latex
+from adapter_workbench.experiments.reporting.page import page
+from adapter_workbench.experiments.studies import STUDIES, present, present_change, report_on
+from adapter_workbench.experiments.studies.repair import pieces as work
+from adapter_workbench.experiments.studies.repair.end_of_stream import end_of_stream
+from adapter_workbench.experiments.studies.repair.record import REPAIRED, Repaired
+from adapter_workbench.experiments.studies.repair.summary import summarise
+from adapter_workbench.experiments.workspace import RecordDocument
+from adapter_workbench.workbench.errors import InputError, IntegrityError, SettingsError
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.settings.base import Document, read
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.experiments.test_recipe_values import WRONG, changed, places
 from tests.experiments.test_remote_studies import TwoMachines
 from tests.messages import naming
 from tests.runs import done, pending, pieces
-from workbench.errors import InputError, IntegrityError, SettingsError
-from workbench.files.digest import key
-from workbench.machine.listener import Silent
-from workbench.machine.package_versions import versions
-from workbench.settings.base import Document, read
 
 RECIPE = """name: tiny
 backbone: {backbone}
@@ -161,7 +161,9 @@ def test_a_repair_computes_in_the_precision_of_its_stream(
     own: Workbench, back: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The machine that repairs may take another one for ``auto``; records of earlier versions have none."""
-    monkeypatch.setattr("experiments.studies.repair.end_of_stream.resolve_precision", lambda precision: "fp32")
+    monkeypatch.setattr(
+        "adapter_workbench.experiments.studies.repair.end_of_stream.resolve_precision", lambda precision: "fp32"
+    )
     for recorded, expected in (("bf16", "bf16"), ("", "fp32")):
         plan = replace(back, record=replace(back.record, precision=recorded))
         stream = end_of_stream(plan, plan.record.streams[0], own.workspace, Silent())

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.studies.repair import selection
-from experiments.studies.repair.record import NOTHING, Entry, Repaired, RepairRecord
-from experiments.studies.repair.report import EntryReport
-from experiments.studies.repair.streams import LearnedStream
-from experiments.studies.repair.summary import summarise
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.studies.repair import selection
+from adapter_workbench.experiments.studies.repair.record import NOTHING, Entry, Repaired, RepairRecord
+from adapter_workbench.experiments.studies.repair.report import EntryReport
+from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+from adapter_workbench.experiments.studies.repair.summary import summarise
+from adapter_workbench.workbench.errors import InputError
 from tests.conftest import Call
 from tests.experiments.repair.conftest import repairs_of
 from tests.messages import naming
 from tests.runs import done
-from workbench.errors import InputError
 
 RECIPE = """name: tiny
 backbone: {backbone}
@@ -65,7 +65,8 @@ def test_repairs_are_reported_beside_doing_nothing(
         assert repair["attempts"] == [1, 1]
 
     monkeypatch.setattr(
-        "experiments.studies.repair.pieces.repaired", lambda *_: pytest.fail("what is known is not made again")
+        "adapter_workbench.experiments.studies.repair.pieces.repaired",
+        lambda *_: pytest.fail("what is known is not made again"),
     )
     options = ["--workspace", str(study_folder / "space"), "--tasks", str(study_folder / "tasks")]
     chosen = ["--method", "refit-head,merge-back", "--set", "merge-back.shares=[0.5]"]

@@ -13,12 +13,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from experiments.repairs import REPAIRS, EndOfStream, Shared
-from fusion.target.fitted_by_folds import fit_head_by_folds
-from fusion.updates import lora
+from adapter_workbench.experiments.repairs import REPAIRS, EndOfStream, Shared
+from adapter_workbench.fusion.target.fitted_by_folds import fit_head_by_folds
+from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.answering.evaluation import evaluate, features
+from adapter_workbench.workbench.probes._weights import changes
 from tests.experiments.repair.conftest import Learned
-from workbench.answering.evaluation import evaluate, features
-from workbench.probes._weights import changes
 
 
 @pytest.fixture(scope="module")

@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.repairs import CONTROL, REPAIRS, EndOfStream
-from experiments.studies.repair import selection
-from experiments.studies.repair.end_of_stream import end_of_stream
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.repairs import CONTROL, REPAIRS, EndOfStream
+from adapter_workbench.experiments.studies.repair import selection
+from adapter_workbench.experiments.studies.repair.end_of_stream import end_of_stream
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.training import Lesson
 from tests.conftest import Call
 from tests.experiments.repair.conftest import repairs_of
 from tests.messages import naming
 from tests.runs import done
-from workbench.answering.evaluation import evaluate
-from workbench.errors import InputError
-from workbench.machine.listener import Silent
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import open_adapter
-from workbench.methods.task import Task
-from workbench.training import Lesson
 
 RECIPE = """name: undoing
 backbone: {backbone}

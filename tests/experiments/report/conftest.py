@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.studies.stream.plan.entry import Entry
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.summary import summarise
-from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
+from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 TASKS = ("bbc-news", "election-tweets", "20news-3", "subjectivity")
 SIZES = (400, 400, 320, 250)

@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from experiments.studies.compositions import record as composed
-from experiments.studies.compositions import result as trials
-from experiments.studies.compositions import summary as compositions
-from experiments.studies.core.tune import LearningRateTrial
-from experiments.studies.methods import record as compared
-from experiments.studies.methods import summary as methods
-from experiments.studies.repair import record as mended
-from experiments.studies.repair import summary as repair
-from experiments.studies.repair.streams import LearnedStream
-from experiments.studies.routing import record as routed
-from experiments.studies.routing import summary as routing
-from experiments.studies.routing.outcome import RoutingOutcome
-from experiments.studies.stream.results import record as learned
-from experiments.studies.stream.results import summary as stream
-from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
-from experiments.studies.updates import record as updated
-from experiments.studies.updates import summary as updates
-from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.adapters.fit_record import Epoch, FitRecord
-from workbench.training.measured_cost import MeasuredCost
+from adapter_workbench.experiments.studies.compositions import record as composed
+from adapter_workbench.experiments.studies.compositions import result as trials
+from adapter_workbench.experiments.studies.compositions import summary as compositions
+from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
+from adapter_workbench.experiments.studies.methods import record as compared
+from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.repair import record as mended
+from adapter_workbench.experiments.studies.repair import summary as repair
+from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+from adapter_workbench.experiments.studies.routing import record as routed
+from adapter_workbench.experiments.studies.routing import summary as routing
+from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
+from adapter_workbench.experiments.studies.stream.results import record as learned
+from adapter_workbench.experiments.studies.stream.results import summary as stream
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
+from adapter_workbench.experiments.studies.updates import record as updated
+from adapter_workbench.experiments.studies.updates import summary as updates
+from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+from adapter_workbench.workbench.adapters.fit_record import Epoch, FitRecord
+from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.studies.core.report import StudyReport
+    from adapter_workbench.experiments.studies.core.report import StudyReport
 
 TASKS, SEEDS = ("animals", "fruits"), (0, 1)
 SHARED: dict[str, Any] = {"description": "made up", "backbone": "tiny", "seeds": SEEDS, "precision": "fp32"}

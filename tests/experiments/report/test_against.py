@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from experiments.engine.recipes import RECIPES
-from experiments.reporting.files import figures
-from experiments.reporting.page import page as drawn_page
-from experiments.studies import present as shown
-from experiments.studies import study_for
-from experiments.studies.compositions import summary as compositions
-from experiments.studies.compositions.entry import Entry
-from experiments.studies.compositions.resolved import recorded_entry
-from experiments.studies.methods import summary as methods
-from experiments.studies.methods.recommend import recommend
-from experiments.studies.routing import summary as routing
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.reporting.files import figures
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.studies import present as shown
+from adapter_workbench.experiments.studies import study_for
+from adapter_workbench.experiments.studies.compositions import summary as compositions
+from adapter_workbench.experiments.studies.compositions.entry import Entry
+from adapter_workbench.experiments.studies.compositions.resolved import recorded_entry
+from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.methods.recommend import recommend
+from adapter_workbench.experiments.studies.routing import summary as routing
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.workbench.errors import SettingsError
+from adapter_workbench.workbench.measures.statistics import holm
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.settings.base import read
 from tests.experiments.report.finished import FINISHED, Results
 from tests.messages import naming
-from workbench.errors import SettingsError
-from workbench.measures.statistics import holm
-from workbench.methods.methods import METHODS
-from workbench.settings.base import read
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 @pytest.fixture(scope="module")

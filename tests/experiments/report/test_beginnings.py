@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.reporting.presentation import Table
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.report import Report
+from adapter_workbench.experiments.reporting.presentation import Table
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.report import Report
 from tests.runs import stream_of
 
 ENTRIES = {

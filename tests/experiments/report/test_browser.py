@@ -17,19 +17,19 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
-from experiments.reporting.files import files
-from experiments.reporting.mlflow_run import run_record
-from experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.reporting.files import files
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.chromium import CHROMIUM, opened
 from tests.mlflow_server import Server
-from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
 
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 SCREENSHOTS = Path(os.environ.get("WORKBENCH_SCREENSHOTS") or Path(__file__).parents[3] / "build" / "screenshots")
 TITLE = "forgot 24.1 full-sequential · 0.0 lora-isolated · 15.9 lora-sequential · 6.2 full-replay"
@@ -77,7 +77,14 @@ def shown(request: pytest.FixtureRequest, report: Report, tmp_path_factory: pyte
     uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder}/mlflow.db"
     presentation = present(report)
     Tracker(uri).sync("made-up", run_record(presentation, files(presentation)), presentation.about)
-    command = [sys.executable, "-c", "from experiments.cli import main; main()", "ui", "--workspace", str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        "from adapter_workbench.experiments.cli import main; main()",
+        "ui",
+        "--workspace",
+        str(folder),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as ui:
         assert ui.stdout is not None
         lines = [ui.stdout.readline() for _ in range(3)]

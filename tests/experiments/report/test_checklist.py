@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.reporting.declared_test import DeclaredTest
-from experiments.reporting.families import in_family
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.replications import paired
-from experiments.studies import checked, present
-from experiments.studies.core.checklist import (
+from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.studies import checked, present
+from adapter_workbench.experiments.studies.core.checklist import (
     CONTROL,
     FAMILY,
     FROZEN,
@@ -26,18 +26,18 @@ from experiments.studies.core.checklist import (
     UNEQUAL,
     VALIDATION,
 )
-from experiments.studies.core.planned import settled
-from experiments.studies.core.tune import LearningRateTrial
-from experiments.studies.core.widening import is_exhausted
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.core.planned import settled
+from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
+from adapter_workbench.experiments.studies.core.widening import is_exhausted
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.workbench.measures.looks import LOOKS, levels
 from tests.experiments.report.finished import FINISHED
-from workbench.measures.looks import LOOKS, levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.differences import Difference
 
 ROOT = math.sqrt(10)
 

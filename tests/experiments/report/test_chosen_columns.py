@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from experiments.reporting.chosen_columns import with_columns
-from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.latex import latex
-from experiments.reporting.presentation import Medium
-from experiments.reporting.terminal import show
-from experiments.studies.stream.page.present import present
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.experiments.reporting.chosen_columns import with_columns
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.latex import latex
+from adapter_workbench.experiments.reporting.presentation import Medium
+from adapter_workbench.experiments.reporting.terminal import show
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from experiments.reporting.presentation import Presentation
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 @pytest.fixture(scope="module")

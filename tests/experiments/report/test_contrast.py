@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from experiments.reporting.contrast import as_families, contrast
-from experiments.reporting.families import alone
-from experiments.reporting.scored import MetricScores, ProblemScores, split_key
-from experiments.studies.stream.results.scored import scores_in
-from workbench.measures.statistics import holm, paired_t_test
+from adapter_workbench.experiments.reporting.contrast import as_families, contrast
+from adapter_workbench.experiments.reporting.families import alone
+from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from adapter_workbench.experiments.studies.stream.results.scored import scores_in
+from adapter_workbench.workbench.measures.statistics import holm, paired_t_test
 
 if TYPE_CHECKING:
-    from experiments.reporting.scored import Replication
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.reporting.scored import Replication
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 def scores(tests: dict[str, str | None] | None = None, **problems: dict[int, float]) -> MetricScores:

@@ -12,27 +12,34 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from adapter_workbench.experiments.engine.recipes import NamedRecipe
+from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
+from adapter_workbench.experiments.reporting.differences import (
+    Difference,
+    basis,
+    by_which_test,
+    gap_in_words,
+    legend,
+    otherwise,
+)
+from adapter_workbench.experiments.reporting.examples import OverExamples
+from adapter_workbench.experiments.reporting.families import alone, in_family
+from adapter_workbench.experiments.reporting.power import seeds_needed
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.studies import present
+from adapter_workbench.experiments.studies.core.planned import settled
+from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.methods.report import ComparisonReport
+from adapter_workbench.experiments.studies.stream.results.comparison import tasks_are_apart
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.report import Report
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.updates import summary as updates
+from adapter_workbench.workbench.measures.declared_tests import Test, pooled, stratified
+from adapter_workbench.workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
+from adapter_workbench.workbench.measures.statistics import Interval, holm, interval
 from bench import error_rates, simulated_scores, variance_choices
-from experiments.engine.recipes import NamedRecipe
-from experiments.reporting.declared_test import DeclaredTest
-from experiments.reporting.differences import Difference, basis, by_which_test, gap_in_words, legend, otherwise
-from experiments.reporting.examples import OverExamples
-from experiments.reporting.families import alone, in_family
-from experiments.reporting.power import seeds_needed
-from experiments.reporting.replications import paired
-from experiments.studies import present
-from experiments.studies.core.planned import settled
-from experiments.studies.methods import summary as methods
-from experiments.studies.methods.report import ComparisonReport
-from experiments.studies.stream.results.comparison import tasks_are_apart
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.report import Report
-from experiments.studies.stream.results.summary import summarise
-from experiments.studies.updates import summary as updates
 from tests.experiments.report.finished import FINISHED
-from workbench.measures.declared_tests import Test, pooled, stratified
-from workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
-from workbench.measures.statistics import Interval, holm, interval
 
 SEEDS = (0, 1, 2, 3)
 POOLED = DeclaredTest("pooled", 0.02)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.reporting.csv_tables import csv_tables
-from experiments.studies import STUDIES, present
-from experiments.studies.core.reference import declared_by, metrics, path
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.studies import STUDIES, present
+from adapter_workbench.experiments.studies.core.reference import declared_by, metrics, path
 from tests.experiments.report.finished import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.reporting.presentation import Cell, Column, Presentation, Table
+    from adapter_workbench.experiments.reporting.presentation import Cell, Column, Presentation, Table
 
 DOCUMENTS = Path(__file__).with_name("documents")
 DIGITS = 10  # that are kept of a number: sums of times may be added up in another order

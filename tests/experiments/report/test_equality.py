@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from experiments.reporting.equality import Inequality, inequalities, not_equal
-from experiments.reporting.presentation import Paragraph, Table
+from adapter_workbench.experiments.reporting.equality import Inequality, inequalities, not_equal
+from adapter_workbench.experiments.reporting.presentation import Paragraph, Table
 
 EQUAL = {"head": "fitted", "epochs": 20, "learning rates tried": 5}
 

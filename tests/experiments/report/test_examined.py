@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from experiments.reporting.examples import PairedOutcomes
-from experiments.studies.stream.results.examined import change_over
-from workbench.measures.granularity import least_spread, score_step
-from workbench.measures.paired_scores import chance_of_none
-from workbench.measures.statistics import Array, Interval
+from adapter_workbench.experiments.reporting.examples import PairedOutcomes
+from adapter_workbench.experiments.studies.stream.results.examined import change_over
+from adapter_workbench.workbench.measures.granularity import least_spread, score_step
+from adapter_workbench.workbench.measures.paired_scores import chance_of_none
+from adapter_workbench.workbench.measures.statistics import Array, Interval
 
 ROWS = 800
 FLOOR = least_spread(score_step([ROWS]))

@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.differences import Difference, legend
-from experiments.reporting.families import in_family
-from experiments.reporting.files import FORMATS, figures
-from experiments.reporting.latex import escape, latex
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.presentation import Cell, Column, Table
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.quantities import TRAINING
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.differences import Difference, legend
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.reporting.files import FORMATS, figures
+from adapter_workbench.experiments.reporting.latex import escape, latex
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Table
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.quantities import TRAINING
+from adapter_workbench.workbench.measures.statistics import Interval, interval
 from tests.messages import lacks
-from workbench.measures.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.reporting.presentation import Presentation
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.reporting.presentation import Presentation
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 NASTY = r'a_b & 50 % #1 $x^2$ {~} \input{x} <b> "q"'
 
@@ -106,9 +106,9 @@ def test_names_are_letters_in_latex() -> None:
 PROGRAM = """
 import hashlib, sys
 from pathlib import Path
-from experiments.reporting.files import FORMATS, figures
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.reporting.files import FORMATS, figures
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from tests.experiments.report.conftest import invent
 shown = present(summarise(invent(Path(sys.argv[1]))))
 for form in FORMATS:
@@ -150,9 +150,9 @@ def test_figures_bear_no_date(images: dict[str, dict[str, bytes]]) -> None:
 
 LAZY = """
 import sys
-from experiments.reporting import csv_tables, latex, page, terminal
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.reporting import csv_tables, latex, page, terminal
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from pathlib import Path
 from rich.console import Console
 from tests.experiments.report.conftest import invent

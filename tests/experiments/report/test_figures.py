@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from matplotlib.figure import Figure
 
-from experiments.reporting.wording import PERCENT
-from experiments.studies.stream.page.figures import cross, learned_over_lost
-from workbench.measures.statistics import Interval
+from adapter_workbench.experiments.reporting.wording import PERCENT
+from adapter_workbench.experiments.studies.stream.page.figures import cross, learned_over_lost
+from adapter_workbench.workbench.measures.statistics import Interval
 
 
 def spread(mean: float, half: float, *values: float) -> Interval:

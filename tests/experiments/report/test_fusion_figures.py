@@ -13,11 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from experiments.reporting.figures import NO_WIDTH, image
-from experiments.studies.compositions.figures import scores_by_shots
-from experiments.studies.compositions.source_figures import attention_map, diagnostics_map, weight_bars
-from fusion.diagnosis.diagnostics import diagnose
-from fusion.updates.lowrank import LowRank
+from adapter_workbench.experiments.reporting.figures import NO_WIDTH, image
+from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
+from adapter_workbench.experiments.studies.compositions.source_figures import (
+    attention_map,
+    diagnostics_map,
+    weight_bars,
+)
+from adapter_workbench.fusion.diagnosis.diagnostics import diagnose
+from adapter_workbench.fusion.updates.lowrank import LowRank
 
 
 def texts(figure: Figure) -> list[str]:

@@ -11,30 +11,30 @@ from pathlib import Path, PurePosixPath
 import pytest
 from markdown_it import MarkdownIt
 
-from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.files import files
-from experiments.reporting.mlflow_run import exhibits, run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.presentation import Presentation
-from experiments.studies import present
-from experiments.studies.compositions.entry_scores import EntryScores
-from experiments.studies.compositions.record import EntryRecord, FusionRecord
-from experiments.studies.compositions.report import FusionReport, Row
-from experiments.studies.methods.record import ComparisonRecord
-from experiments.studies.methods.report import ComparisonReport, Recommendation
-from experiments.studies.methods.row import Row as MethodRow
-from experiments.studies.repair.record import Entry as RepairEntry
-from experiments.studies.repair.record import Repaired, RepairRecord
-from experiments.studies.repair.streams import LearnedStream
-from experiments.studies.repair.summary import summarise as summarise_repairs
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.summary import summarise
-from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.measures.markdown import code, escape
-from workbench.measures.statistics import Interval
-from workbench.mlflow.mlflow_names import metric_name, plain_name
-from workbench.mlflow.run_record import NOTE_TAG
-from workbench.training.measured_cost import MeasuredCost
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.files import files
+from adapter_workbench.experiments.reporting.mlflow_run import exhibits, run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.presentation import Presentation
+from adapter_workbench.experiments.studies import present
+from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores
+from adapter_workbench.experiments.studies.compositions.record import EntryRecord, FusionRecord
+from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
+from adapter_workbench.experiments.studies.methods.record import ComparisonRecord
+from adapter_workbench.experiments.studies.methods.report import ComparisonReport, Recommendation
+from adapter_workbench.experiments.studies.methods.row import Row as MethodRow
+from adapter_workbench.experiments.studies.repair.record import Entry as RepairEntry
+from adapter_workbench.experiments.studies.repair.record import Repaired, RepairRecord
+from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+from adapter_workbench.experiments.studies.repair.summary import summarise as summarise_repairs
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+from adapter_workbench.workbench.measures.markdown import code, escape
+from adapter_workbench.workbench.measures.statistics import Interval
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name, plain_name
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
+from adapter_workbench.workbench.training.measured_cost import MeasuredCost
 
 NASTY = (
     "| # <img src=x onerror=alert(1)> </script><b>*x*</b> `y` ~~z~~ [l](http://a.b) @you www.a.b :+1: &lt; \"' $x^{2"

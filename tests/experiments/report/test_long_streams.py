@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.figures import NO_WIDTH
-from experiments.reporting.files import files
-from experiments.reporting.presentation import Presentation, Table
-from experiments.reporting.terminal import show
-from experiments.studies.stream.page.long_figures import lost_through_the_stream
-from experiments.studies.stream.page.long_streams import LONG, by_task, losses
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.page.tracking import tracking
-from experiments.studies.stream.plan.entry import Entry
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.report import Report
-from experiments.studies.stream.results.summary import summarise
-from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.figures import NO_WIDTH
+from adapter_workbench.experiments.reporting.files import files
+from adapter_workbench.experiments.reporting.presentation import Presentation, Table
+from adapter_workbench.experiments.reporting.terminal import show
+from adapter_workbench.experiments.studies.stream.page.long_figures import lost_through_the_stream
+from adapter_workbench.experiments.studies.stream.page.long_streams import LONG, by_task, losses
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.page.tracking import tracking
+from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.report import Report
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
+from adapter_workbench.workbench.measures.forgetting import forgetting_by_task
 from tests.experiments.report.conftest import ENTRIES
-from workbench.measures.forgetting import forgetting_by_task
 
 SHOWN = ENTRIES[:3]
 

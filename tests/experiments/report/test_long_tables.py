@@ -10,10 +10,10 @@ from html import escape
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
-from experiments.reporting.cells import quantity, words
-from experiments.reporting.page import MOST_ROWS, page
-from experiments.reporting.presentation import Cell, Column, Presentation, Table
-from experiments.reporting.wording import megabytes
+from adapter_workbench.experiments.reporting.cells import quantity, words
+from adapter_workbench.experiments.reporting.page import MOST_ROWS, page
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Presentation, Table
+from adapter_workbench.experiments.reporting.wording import megabytes
 from tests.chromium import CHROMIUM, opened
 
 NASTY = '<script>alert("1")</script>'

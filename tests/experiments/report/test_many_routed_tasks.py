@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.files import files
-from experiments.reporting.presentation import Presentation, Table
-from experiments.reporting.terminal import show
-from experiments.studies.core.report import LONG
-from experiments.studies.routing.outcome import RoutingOutcome
-from experiments.studies.routing.present import present
-from experiments.studies.routing.record import Entry, EntryResult, RoutingRecord
-from experiments.studies.routing.report import RoutingReport
-from experiments.studies.routing.summary import summarise
+from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.files import files
+from adapter_workbench.experiments.reporting.presentation import Presentation, Table
+from adapter_workbench.experiments.reporting.terminal import show
+from adapter_workbench.experiments.studies.core.report import LONG
+from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
+from adapter_workbench.experiments.studies.routing.present import present
+from adapter_workbench.experiments.studies.routing.record import Entry, EntryResult, RoutingRecord
+from adapter_workbench.experiments.studies.routing.report import RoutingReport
+from adapter_workbench.experiments.studies.routing.summary import summarise
 
 ROUTERS = ("oracle", "prototype", "mahalanobis")
 TEXTS = 20

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.made_adapters import FusedAdapter, Kept
-from experiments.reporting.advice import Reading, Standing, Step, advised, as_word
-from experiments.reporting.differences import Difference
-from experiments.studies.compositions.report import FusionReport
-from experiments.studies.core.report import StudyReport
-from experiments.terminal.fused import steps_after
-from experiments.terminal.next_steps import after_report, predicting
+from adapter_workbench.experiments.answers.made_adapters import FusedAdapter, Kept
+from adapter_workbench.experiments.reporting.advice import Reading, Standing, Step, advised, as_word
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.studies.compositions.report import FusionReport
+from adapter_workbench.experiments.studies.core.report import StudyReport
+from adapter_workbench.experiments.terminal.fused import steps_after
+from adapter_workbench.experiments.terminal.next_steps import after_report, predicting
+from adapter_workbench.workbench.measures.statistics import Interval
 from tests.experiments.report.finished import FINISHED
-from workbench.measures.statistics import Interval
 
 RESULTS = Path(__file__).parents[3] / "docs/results"
 LESS_IS_BETTER = {"forgetting"}

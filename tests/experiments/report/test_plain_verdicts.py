@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.reporting.differences import Difference, basis
-from experiments.reporting.plain_verdicts import (
+from adapter_workbench.experiments.reporting.differences import Difference, basis
+from adapter_workbench.experiments.reporting.plain_verdicts import (
     ENDED,
     FEW,
     NAMED,
@@ -19,12 +19,12 @@ from experiments.reporting.plain_verdicts import (
     sentences,
     small_prints,
 )
-from experiments.reporting.replications import paired
-from experiments.reporting.to_decide import ToDecide
-from experiments.studies import present
-from experiments.studies.stream.results.planned import FORGOT, LEARNED
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.reporting.to_decide import ToDecide
+from adapter_workbench.experiments.studies import present
+from adapter_workbench.experiments.studies.stream.results.planned import FORGOT, LEARNED
+from adapter_workbench.workbench.measures.statistics import Interval, interval
 from tests.experiments.report.finished import FINISHED
-from workbench.measures.statistics import Interval, interval
 
 LORA, FULL = Named("lora", "Isolated LoRAs"), Named("full", "Full fine-tuning")
 HIGHER = Difference(Interval(0.023, 0.018, 0.028), p=0.002, adjusted=0.004, family=6, margin=0.02, p_equal=0.7)

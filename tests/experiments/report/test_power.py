@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.reporting.added_seeds import further_seeds, tuning_seed
-from experiments.reporting.decision_chances import chances_by_look
-from experiments.reporting.declared_test import DeclaredTest
-from experiments.reporting.differences import Difference
-from experiments.reporting.families import in_family
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.power import (
+from adapter_workbench.experiments.reporting.added_seeds import further_seeds, tuning_seed
+from adapter_workbench.experiments.reporting.decision_chances import chances_by_look
+from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.power import (
     ALL_LOOKS_TAKEN,
     CONTINUED,
     enough_seeds,
@@ -22,21 +22,21 @@ from experiments.reporting.power import (
     timed,
     with_needs,
 )
-from experiments.reporting.replications import paired
-from experiments.reporting.terminal import show
-from experiments.reporting.to_decide import ToDecide, to_decide_in_words
-from experiments.studies import present as shown
-from experiments.studies.repair import summary as repair
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.reporting.terminal import show
+from adapter_workbench.experiments.reporting.to_decide import ToDecide, to_decide_in_words
+from adapter_workbench.experiments.studies import present as shown
+from adapter_workbench.experiments.studies.repair import summary as repair
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.measures.looks import LEVELS, LOOKS, chance_to_decide
+from adapter_workbench.workbench.measures.statistics import interval, paired_t_test, seeds_for
 from tests.experiments.report.finished import FINISHED
 from tests.messages import naming
-from workbench.errors import InputError
-from workbench.measures.looks import LEVELS, LOOKS, chance_to_decide
-from workbench.measures.statistics import interval, paired_t_test, seeds_for
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.record import Record
 
 WITHIN = DeclaredTest(margin=0.02)
 

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.reporting.page import page as drawn_page
-from experiments.studies.stream.page.gallery import draw, figures
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.page.sentences import spurious_sentences
-from experiments.studies.stream.results.probe_summaries import OF_WEIGHTS, PANELS, profiles, spurious, summaries
-from experiments.studies.stream.results.summary import summarise
-from experiments.studies.stream.results.verdict import headline
-from workbench.probes import PROBES
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.studies.stream.page.gallery import draw, figures
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.page.sentences import spurious_sentences
+from adapter_workbench.experiments.studies.stream.results.probe_summaries import (
+    OF_WEIGHTS,
+    PANELS,
+    profiles,
+    spurious,
+    summaries,
+)
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.results.verdict import headline
+from adapter_workbench.workbench.probes import PROBES
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.work.stage_outcome import StageOutcome
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
 
 
 def means(report: Report, index: int) -> dict[str, dict[int, float]]:
@@ -81,7 +87,9 @@ def test_spurious_forgetting_is_said_where_heads_fitted_anew_lose_at_most_half(r
 def test_a_loss_that_a_sentence_cannot_show_is_not_called_forgetting(replicated_report: Report) -> None:
     losses = {"replay": (0.0004, 0.0), "sequential": (0.02, 0.0)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.studies.stream.page.sentences.spurious", lambda row: losses.get(row.label))
+        patch.setattr(
+            "adapter_workbench.experiments.studies.stream.page.sentences.spurious", lambda row: losses.get(row.label)
+        )
         (sentence,) = spurious_sentences(replicated_report)
     assert sentence.startswith("sequential: by the end its heads had lost 2.0 points")
 

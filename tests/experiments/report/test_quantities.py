@@ -6,12 +6,21 @@ from dataclasses import dataclass
 
 import pytest
 
-from experiments.reporting.cells import score, written
-from experiments.reporting.presentation import Column
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import megabytes
-from experiments.studies.core.quantity import Quantity, as_json, highest, last, means, points, shown_in, total
-from workbench.measures.statistics import Interval, interval
+from adapter_workbench.experiments.reporting.cells import score, written
+from adapter_workbench.experiments.reporting.presentation import Column
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import megabytes
+from adapter_workbench.experiments.studies.core.quantity import (
+    Quantity,
+    as_json,
+    highest,
+    last,
+    means,
+    points,
+    shown_in,
+    total,
+)
+from adapter_workbench.workbench.measures.statistics import Interval, interval
 
 
 @dataclass(frozen=True)

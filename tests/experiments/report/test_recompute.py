@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from tests.runs import RECOMPUTE, recompute
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.record import Record
 
 STREAMS = sorted(
     path

@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING
 import pytest
 from scipy import stats
 
-from experiments.reporting.files import figures
-from experiments.reporting.mlflow_run import run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.power import seeds_needed
-from experiments.reporting.replications import over_replications, seed_means
-from experiments.studies.core.quantity import as_json
-from experiments.studies.core.tune import LearningRateTrial
-from experiments.studies.stream.page.long_streams import losses
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.page.sentences import frontier_sentences
-from experiments.studies.stream.results.quantities import COST, measuring
-from experiments.studies.stream.results.summary import summarise
-from experiments.studies.stream.work.tuning import Tuning
-from workbench.measures.statistics import holm, interval, seeds_for
+from adapter_workbench.experiments.reporting.files import figures
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.power import seeds_needed
+from adapter_workbench.experiments.reporting.replications import over_replications, seed_means
+from adapter_workbench.experiments.studies.core.quantity import as_json
+from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
+from adapter_workbench.experiments.studies.stream.page.long_streams import losses
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.page.sentences import frontier_sentences
+from adapter_workbench.experiments.studies.stream.results.quantities import COST, measuring
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.work.tuning import Tuning
+from adapter_workbench.workbench.measures.statistics import holm, interval, seeds_for
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 def values(report: Report, label: str, metric: str) -> list[float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from experiments.reporting.wording import settings
-from experiments.studies.core.data_sources import used
+from adapter_workbench.experiments.reporting.wording import settings
+from adapter_workbench.experiments.studies.core.data_sources import used
 
 
 def test_a_setting_that_is_not_given_is_none() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.studies.core.shared_texts import shared_texts
-from experiments.studies.stream.results.final_outcomes import FinalOutcomes
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.core.shared_texts import shared_texts
+from adapter_workbench.experiments.studies.stream.results.final_outcomes import FinalOutcomes
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.record import Record
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 def test_texts_that_two_tasks_test_are_numbered(task: Task, other_task: Task, budget: Budget) -> None:

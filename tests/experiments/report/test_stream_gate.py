@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from experiments.gating.gate import Gate
-from experiments.gating.stream_bounds import StreamBounds, gate_report
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.gating.gate import Gate
+from adapter_workbench.experiments.gating.stream_bounds import StreamBounds, gate_report
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.workbench.errors import GateError, InputError, UnknownNameError
 from tests.messages import naming
-from workbench.errors import GateError, InputError, UnknownNameError
 
 
 def gate(record: Record, **bounds: Any) -> Gate:

@@ -12,21 +12,21 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.reporting.differences import UNDECIDED, Difference
-from experiments.reporting.families import in_family
-from experiments.studies.stream.page import difference_tables
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
-from experiments.studies.stream.results.summary import summarise
-from workbench.measures.forgetting import METRICS
-from workbench.measures.statistics import Interval, interval, paired_t_test
+from adapter_workbench.experiments.reporting.differences import UNDECIDED, Difference
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.studies.stream.page import difference_tables
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.workbench.measures.forgetting import METRICS
+from adapter_workbench.workbench.measures.statistics import Interval, interval, paired_t_test
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.work.stage_outcome import StageOutcome
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
 
 
 def cell(record: Record, label: str, seed: int, stage: int, task: str) -> float:

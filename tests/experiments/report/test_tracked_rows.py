@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from experiments.reporting.mlflow_run import progress, run_record
-from experiments.studies import present
-from experiments.studies.methods import summary as methods
-from experiments.studies.methods import tracking as methods_tracking
-from experiments.studies.routing import summary as routing
-from experiments.studies.routing import tracking as routing_tracking
-from experiments.studies.stream.results import summary as stream
-from experiments.studies.updates import summary as updates
-from experiments.studies.updates import tracking as updates_tracking
+from adapter_workbench.experiments.reporting.mlflow_run import progress, run_record
+from adapter_workbench.experiments.studies import present
+from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.methods import tracking as methods_tracking
+from adapter_workbench.experiments.studies.routing import summary as routing
+from adapter_workbench.experiments.studies.routing import tracking as routing_tracking
+from adapter_workbench.experiments.studies.stream.results import summary as stream
+from adapter_workbench.experiments.studies.updates import summary as updates
+from adapter_workbench.experiments.studies.updates import tracking as updates_tracking
 from tests.experiments.report.finished import FINISHED
 
 STUDIES = {

@@ -9,26 +9,26 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from experiments.reporting.differences import Difference
-from experiments.reporting.mlflow_run import run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.presentation import Presentation
-from experiments.reporting.terminal import show
-from experiments.reporting.wording import PERCENT, baselines, unit
-from experiments.studies import present
-from experiments.studies.core.tune import LearningRateTrial
-from experiments.studies.methods import figures as method_figures
-from experiments.studies.methods.recommend import recommend
-from experiments.studies.methods.record import ComparisonRecord, Search
-from experiments.studies.methods.report import ComparisonReport
-from experiments.studies.methods.row import Row
-from experiments.studies.stream.page import gallery
-from experiments.studies.stream.page.figures import learning_versus_forgetting
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.summary import summarise
-from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.measures.statistics import Interval, interval, paired_t_test
-from workbench.mlflow.run_record import NOTE_TAG
+from adapter_workbench.experiments.reporting.differences import Difference
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.presentation import Presentation
+from adapter_workbench.experiments.reporting.terminal import show
+from adapter_workbench.experiments.reporting.wording import PERCENT, baselines, unit
+from adapter_workbench.experiments.studies import present
+from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
+from adapter_workbench.experiments.studies.methods import figures as method_figures
+from adapter_workbench.experiments.studies.methods.recommend import recommend
+from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Search
+from adapter_workbench.experiments.studies.methods.report import ComparisonReport
+from adapter_workbench.experiments.studies.methods.row import Row
+from adapter_workbench.experiments.studies.stream.page import gallery
+from adapter_workbench.experiments.studies.stream.page.figures import learning_versus_forgetting
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+from adapter_workbench.workbench.measures.statistics import Interval, interval, paired_t_test
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
 
 OTHER_SHARES = [  # percent that are none of a score
     r"data:image\S+",

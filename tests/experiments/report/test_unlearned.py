@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from experiments.reporting.presentation import Grid, Paragraph
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.page.unlearned_sentences import sentences
-from experiments.studies.stream.results.summary import summarise
-from experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
-from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
+from adapter_workbench.experiments.reporting.presentation import Grid, Paragraph
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.page.unlearned_sentences import sentences
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.record import Record
 
 COST = Cost(1.0, None, 1, 1)
 WORKSPACE: Any = SimpleNamespace(evaluations=SimpleNamespace(outcomes=Path))

@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.reporting.cells import gap, plain
-from experiments.reporting.differences import Difference, gap_in_words
-from experiments.reporting.presentation import Paragraph
-from experiments.reporting.wording import bounds, count, decimal, megabytes, number, probability, seconds
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.evidence import evidence
-from experiments.studies.stream.results.summary import summarise
-from experiments.studies.stream.results.verdict import verdict as verdict_on
-from workbench.measures.statistics import Interval
+from adapter_workbench.experiments.reporting.cells import gap, plain
+from adapter_workbench.experiments.reporting.differences import Difference, gap_in_words
+from adapter_workbench.experiments.reporting.presentation import Paragraph
+from adapter_workbench.experiments.reporting.wording import (
+    bounds,
+    count,
+    decimal,
+    megabytes,
+    number,
+    probability,
+    seconds,
+)
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.evidence import evidence
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.results.verdict import verdict as verdict_on
+from adapter_workbench.workbench.measures.statistics import Interval
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 def test_a_win_is_said_in_plain_sentences_and_the_numbers_stand_below(report: Report) -> None:

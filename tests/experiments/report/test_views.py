@@ -16,23 +16,23 @@ import pytest
 from matplotlib.figure import Figure as Drawing
 from rich.console import Console
 
-from experiments.reporting.figures import NO_WIDTH, marks
-from experiments.reporting.files import figures, files
-from experiments.reporting.mlflow_run import run_record
-from experiments.reporting.page import page as drawn_page
-from experiments.reporting.terminal import show
-from experiments.studies.core.data_sources import DataSource
-from experiments.studies.stream.page.gallery import draw
-from experiments.studies.stream.page.present import present
-from experiments.studies.stream.results.summary import summarise
-from workbench.mlflow.run_record import NOTE_TAG
-from workbench.mlflow.tracker import Tracker
+from adapter_workbench.experiments.reporting.figures import NO_WIDTH, marks
+from adapter_workbench.experiments.reporting.files import figures, files
+from adapter_workbench.experiments.reporting.mlflow_run import run_record
+from adapter_workbench.experiments.reporting.page import page as drawn_page
+from adapter_workbench.experiments.reporting.terminal import show
+from adapter_workbench.experiments.studies.core.data_sources import DataSource
+from adapter_workbench.experiments.studies.stream.page.gallery import draw
+from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
+from adapter_workbench.workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 NASTY = '<script>alert("1")</script> $x^{2 & _*|'
 

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
-from experiments.studies.compositions import result as trials
-from experiments.studies.compositions import summary as compositions
-from experiments.studies.methods import summary as methods
-from experiments.studies.updates import summary as updates
-from experiments.studies.updates.quantities import ROW
+from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
+from adapter_workbench.experiments.studies.compositions import result as trials
+from adapter_workbench.experiments.studies.compositions import summary as compositions
+from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.updates import summary as updates
+from adapter_workbench.experiments.studies.updates.quantities import ROW
 from tests.experiments.report.finished import FINISHED, TASKS, Results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 
 ROWS = 100
 RIGHT = {  # task, seed → rows of 100 that the entry gets right, and its reference

@@ -15,26 +15,26 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from experiments.answers.http_server import service
-from experiments.answers.http_server.app import application
-from experiments.answers.http_server.current import Routing
-from experiments.answers.http_server.limits import Limits
-from experiments.answers.http_server.metrics import Metrics
-from experiments.answers.http_server.selection import select
-from experiments.answers.http_server.service import Service
-from experiments.workspace import Workspace
-from fusion.routing.rejection import Rejection
-from fusion.routing.routers import ROUTERS
+from adapter_workbench.experiments.answers.http_server import service
+from adapter_workbench.experiments.answers.http_server.app import application
+from adapter_workbench.experiments.answers.http_server.current import Routing
+from adapter_workbench.experiments.answers.http_server.limits import Limits
+from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+from adapter_workbench.experiments.answers.http_server.selection import select
+from adapter_workbench.experiments.answers.http_server.service import Service
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.fusion.routing.rejection import Rejection
+from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FRUITS, SUBJECTS, make_task, toy
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.batch_queue import Batching
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.task import Task
-from workbench.settings.base import Budget
-from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")
 BATCHING, LIMITS = Batching(), Limits()

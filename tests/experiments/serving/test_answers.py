@@ -16,23 +16,23 @@ from datasets import Dataset
 from fastapi.testclient import TestClient
 from safetensors.torch import load_file, save_file
 
-from experiments.answers.http_server import routed_jobs
-from experiments.answers.http_server.batch_replies import replies_to
-from experiments.api import Workbench
-from experiments.workspace import Workspace
-from fusion.routing.rejection import Rejection
-from fusion.routing.route import RoutingState, route
-from fusion.routing.routed_texts import RoutedTexts, adapters_for_texts
+from adapter_workbench.experiments.answers.http_server import routed_jobs
+from adapter_workbench.experiments.answers.http_server.batch_replies import replies_to
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.fusion.routing.rejection import Rejection
+from adapter_workbench.fusion.routing.route import RoutingState, route
+from adapter_workbench.fusion.routing.routed_texts import RoutedTexts, adapters_for_texts
+from adapter_workbench.workbench.answering.predictor import rows_of
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
 from tests.messages import lacks
 from tests.tokenizer_parts import GIVES_UP, GIVING_UP, HIDDEN, RARE, change_tokenizer, split
 from tests.workbench.test_foreign_adapters import sealed
-from workbench.answering.predictor import rows_of
-from workbench.backbone.names import open_backbone
-from workbench.machine.batch_queue import Batching
-from workbench.methods.adaptation import HEAD_FILE
-from workbench.methods.task import Task
 
 TASKS = ("animals", "halves", "toy-multilabel", "toy-regression", "toy-token-classification", "biases", "bottleneck")
 TOLERANCE = 1e-5  # of probabilities in float32: sums over a padded batch may be taken in another order

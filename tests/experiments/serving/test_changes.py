@@ -20,20 +20,20 @@ import torch
 from fastapi.testclient import TestClient
 from safetensors.torch import load_file, save_file
 
-from experiments.answers.http_server.current import Current
-from experiments.workspace import Workspace
-from experiments.workspace.champions import Champions
+from adapter_workbench.experiments.answers.http_server.current import Current
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.champions import Champions
+from adapter_workbench.workbench.adapters.name_resolution import NamedChampion, registered_name
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import StoppedError
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
+from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import GENERATING, TEXTS, Serve, train, wait_for
 from tests.messages import lacks
 from tests.workbench.test_foreign_adapters import sealed
-from workbench.adapters.name_resolution import NamedChampion, registered_name
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import StoppedError
-from workbench.machine.batch_queue import Batching
-from workbench.methods.adaptation import HEAD_FILE
-from workbench.methods.task import Task
 
 
 @pytest.fixture

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from experiments.answers.http_server.current import Reply
-from experiments.answers.http_server.service import Service
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.answers.http_server.current import Reply
+from adapter_workbench.experiments.answers.http_server.service import Service
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.predictor import Answer
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.methods.kind import Written
 from tests.experiments.serving.conftest import GENERATING as NAMES
 from tests.experiments.serving.conftest import TEXTS, Serve
 from tests.messages import lacks
-from workbench.answering.predictor import Answer
-from workbench.backbone.names import open_backbone
-from workbench.machine.batch_queue import Batching
-from workbench.methods.kind import Written
 
 CHAT = "/v1/chat/completions"
 
@@ -204,7 +204,7 @@ def test_a_stream_does_not_end_with_another_answer_than_it_began_with(
         yield Reply([Answer("the dog often", 1.0, "the dog often", Written(1, 4, True))], ["any"])
 
     client, _ = serve(at=generating)
-    monkeypatch.setattr("experiments.answers.http_server.chat.answer_parts", again)
+    monkeypatch.setattr("adapter_workbench.experiments.answers.http_server.chat.answer_parts", again)
     _, part, last = streamed(client, said("a"))
     assert part["choices"][0]["delta"]["content"] == "the c"
     assert last["error"]["type"] == "server_error"
@@ -222,7 +222,7 @@ def test_a_missing_key_and_a_failure_have_openais_form_too(
     def broken(jobs: Any) -> Any:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("experiments.answers.http_server.service.replies", broken)
+    monkeypatch.setattr("adapter_workbench.experiments.answers.http_server.service.replies", broken)
     failed = client.post(CHAT, json=said("a"))
     assert (failed.status_code, failed.json()["error"]["type"]) == (500, "server_error")
     assert streamed(client, said("a"))[-1]["error"]["type"] == "server_error"
@@ -250,7 +250,7 @@ def test_a_tokenizer_that_panics_fails_one_answer_and_not_the_server(
 def test_turns_before_the_last_are_read_where_there_is_a_chat_template(
     serve: Serve, generating: Workspace, llama: Path
 ) -> None:
-    from workbench.backbone.prompts import prompts
+    from adapter_workbench.workbench.backbone.prompts import prompts
 
     tokenizer = open_backbone(str(llama)).tokenizer
     tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}"

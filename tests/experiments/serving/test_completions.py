@@ -14,17 +14,17 @@ import torch
 from fastapi.testclient import TestClient
 from tokenizers import processors
 
-from experiments.answers.http_server.limits import Limits
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.answers.http_server.limits import Limits
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering import text_likelihood
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.methods.stored_model import backbone_of
+from adapter_workbench.workbench.methods.task import Task
 from tests.experiments.serving.conftest import GENERATING as NAMES
 from tests.experiments.serving.conftest import Serve, train, wait_for
 from tests.messages import lacks
-from workbench.answering import text_likelihood
-from workbench.answering.predictor import OpenedAdapter
-from workbench.backbone.names import open_backbone
-from workbench.machine.batch_queue import Batching
-from workbench.methods.stored_model import backbone_of
-from workbench.methods.task import Task
 
 COMPLETIONS = "/v1/completions"
 PROMPTS = ["the cat often", "fig", "some very dog this one the horse quite"]

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.http_server import address
-from experiments.answers.http_server.body import SMALL
-from experiments.answers.http_server.limits import Limits
-from experiments.answers.http_server.metrics import Metrics
-from experiments.answers.http_server.selection import select
-from experiments.answers.http_server.server import serve
-from experiments.answers.http_server.service import Service
-from experiments.workspace import Workspace
-from workbench.machine.batch_queue import Batching
-from workbench.machine.listener import Silent
+from adapter_workbench.experiments.answers.http_server import address
+from adapter_workbench.experiments.answers.http_server.body import SMALL
+from adapter_workbench.experiments.answers.http_server.limits import Limits
+from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+from adapter_workbench.experiments.answers.http_server.selection import select
+from adapter_workbench.experiments.answers.http_server.server import serve
+from adapter_workbench.experiments.answers.http_server.service import Service
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.machine.listener import Silent
 
 Open = Callable[..., socket.socket]
 WhileServing = Callable[..., tuple[Any, float]]

@@ -10,12 +10,12 @@ import subprocess
 
 import pytest
 
-from experiments.api import Workbench
-from experiments.reporting.adapter_run import entry
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.reporting.adapter_run import entry
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.mlflow.address import tracking_uri
 from tests.served import serving
-from workbench.machine.listener import Silent
-from workbench.mlflow.address import tracking_uri
 
 pytestmark = [
     pytest.mark.acceptance,

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from experiments.cli import application
+from adapter_workbench.experiments.cli import application
 
 FILE = Path(__file__).parents[3] / "docs/serving/Dockerfile"
 

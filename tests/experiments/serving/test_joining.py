@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from experiments.answers.http_server.current import Reply
-from experiments.answers.http_server.service import Service
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.answers.http_server.current import Reply
+from adapter_workbench.experiments.answers.http_server.service import Service
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.predictor import OpenedAdapter
+from adapter_workbench.workbench.backbone import running_batch
+from adapter_workbench.workbench.backbone.answer_options import DEFAULTS, AnswerOptions
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.methods.stored_model import backbone_of
 from tests.experiments.serving.conftest import GENERATING, TEXTS, Serve, wait_for
-from workbench.answering.predictor import OpenedAdapter
-from workbench.backbone import running_batch
-from workbench.backbone.answer_options import DEFAULTS, AnswerOptions
-from workbench.errors import InputError
-from workbench.machine.batch_queue import Batching
-from workbench.methods.stored_model import backbone_of
 
 LONG = ("a plum", GENERATING[0])  # its answer takes all four tokens
 PAIRS = [(text, name) for text in TEXTS for name in GENERATING]

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.methods.task import Task
 from tests.experiments.serving.conftest import GENERATING as NAMES
 from tests.experiments.serving.conftest import Serve, train
 from tests.messages import lacks
-from workbench.backbone.names import open_backbone
-from workbench.methods.task import Task
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 TOOL = {"type": "function", "function": {"name": "look"}}

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.http_server import address
-from experiments.answers.http_server.current import Current
-from experiments.answers.http_server.limits import Limits
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.answers.http_server import address
+from adapter_workbench.experiments.answers.http_server.current import Current
+from adapter_workbench.experiments.answers.http_server.limits import Limits
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.answering.adapter_set import AdapterSet
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import UnknownNameError
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.methods.answer_rows import AnswerRow
 from tests.experiments.serving.conftest import GENERATING, TEXTS, Serve, wait_for
 from tests.messages import lacks
-from workbench.answering.adapter_set import AdapterSet
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import UnknownNameError
-from workbench.machine.batch_queue import Batching
-from workbench.methods.answer_rows import AnswerRow
 
 ASKED = {"texts": ["the cat"], "task": "animals"}
 JSON, PLAIN = {"Content-Type": "application/json"}, "application/jsonlines"  # which fastapi does not read
@@ -72,7 +72,7 @@ def test_of_an_answer_that_comes_too_late_the_rest_is_not_written(
             written.append(len(self.tokens))
 
     client, service = serve(at=generating, limits=Limits(seconds=0.2), batching=Batching(seconds=0))
-    monkeypatch.setattr("workbench.methods.answer_rows.AnswerRow", Counted)
+    monkeypatch.setattr("adapter_workbench.workbench.methods.answer_rows.AnswerRow", Counted)
     asked = {"texts": ["a plum"], "task": GENERATING[0]}  # its answer takes all four tokens
     assert client.post("/predict", json=asked).status_code == 504
     held[1].set()
@@ -262,7 +262,7 @@ def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: py
         raise RuntimeError("out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.answers.http_server.service.replies", broken)
+        patch.setattr("adapter_workbench.experiments.answers.http_server.service.replies", broken)
         response = client.post("/predict", json=ASKED)
     assert (response.status_code, response.json()["detail"].partition(";")[0]) == (500, "the work failed")
     assert client.post("/predict", json=ASKED).status_code == 200

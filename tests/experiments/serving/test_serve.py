@@ -22,26 +22,26 @@ from threading import Event
 import httpx
 import pytest
 
+from adapter_workbench.experiments.answers.http_server import address
+from adapter_workbench.experiments.answers.http_server.connection import LEAVING
+from adapter_workbench.experiments.answers.http_server.limits import Limits
+from adapter_workbench.experiments.answers.http_server.metrics import Metrics
+from adapter_workbench.experiments.answers.http_server.selection import select
+from adapter_workbench.experiments.answers.http_server.server import Server, serve
+from adapter_workbench.experiments.answers.http_server.service import Service
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.adapters.store import AdapterStore
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.measures.streaming import Words
+from adapter_workbench.workbench.methods.task import Task
 from bench.serve_load import load
-from experiments.answers.http_server import address
-from experiments.answers.http_server.connection import LEAVING
-from experiments.answers.http_server.limits import Limits
-from experiments.answers.http_server.metrics import Metrics
-from experiments.answers.http_server.selection import select
-from experiments.answers.http_server.server import Server, serve
-from experiments.answers.http_server.service import Service
-from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, Call, environment, make_task
 from tests.ear import Ear
 from tests.experiments.serving.conftest import GENERATING, TEXTS, train, wait_for
-from workbench.adapters.store import AdapterStore
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.machine.batch_queue import Batching
-from workbench.machine.listener import Silent
-from workbench.measures.streaming import Words
-from workbench.methods.task import Task
 
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "fastapi", "uvicorn", "mlflow"}
 
@@ -349,7 +349,15 @@ def test_an_adapter_that_was_there_at_the_start_leaves_memory_when_it_is_replace
 def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path) -> None:
     """A process of its own, on a free port: it says where it is, wants its key, answers, and ends in order."""
     (tmp_path / "key").write_text("0123456789abcdef\n")
-    command = ["from experiments.cli import main; main()", "serve", "animals", "halves", *PORT, "--host", "127.0.0.1"]
+    command = [
+        "from adapter_workbench.experiments.cli import main; main()",
+        "serve",
+        "animals",
+        "halves",
+        *PORT,
+        "--host",
+        "127.0.0.1",
+    ]
     given = ["--workspace", str(workspace.root), "--api-key-file", str(tmp_path / "key"), "--max-wait-ms", "1000"]
     paths = os.pathsep.join(path for path in sys.path if path)
     process = subprocess.Popen(
@@ -388,7 +396,9 @@ def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path
 
 @pytest.mark.acceptance
 def test_help_brings_nothing_heavy() -> None:
-    program = "import sys; sys.argv = ['workbench', 'serve', '--help']\nfrom experiments.cli import main\n"
+    program = (
+        "import sys; sys.argv = ['workbench', 'serve', '--help']\nfrom adapter_workbench.experiments.cli import main\n"
+    )
     program += "try:\n    main()\nfinally:\n    sys.stderr.write(' '.join(sys.modules))"
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(

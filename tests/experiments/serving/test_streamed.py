@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from experiments.answers.http_server.current import Reply
-from experiments.answers.http_server.limits import Limits
-from experiments.answers.http_server.streamed import answer_parts
-from experiments.workspace import Workspace
+from adapter_workbench.experiments.answers.http_server.current import Reply
+from adapter_workbench.experiments.answers.http_server.limits import Limits
+from adapter_workbench.experiments.answers.http_server.streamed import answer_parts
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.machine.batch_queue import Batching
+from adapter_workbench.workbench.methods.task import Task
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
 from tests.messages import lacks
-from workbench.backbone.names import open_backbone
-from workbench.machine.batch_queue import Batching
-from workbench.methods.task import Task
 
 ANIMALS = {"texts": ["the cat often"], "task": "animals"}
 
@@ -116,5 +116,5 @@ def test_a_stream_that_fails_ends_with_what_is_wrong(serve: Serve, monkeypatch: 
     def broken(jobs: Any) -> Any:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("experiments.answers.http_server.service.replies", broken)
+    monkeypatch.setattr("adapter_workbench.experiments.answers.http_server.service.replies", broken)
     assert list(events(client, ANIMALS)) == [("error", {"detail": "the work failed; the server's log says why"})]

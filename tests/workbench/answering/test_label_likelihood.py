@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.answering.evaluation import evaluate
-from workbench.answering.label_likelihood import LabelLikelihood
-from workbench.backbone.names import open_backbone
-from workbench.backbone.output_layer import output_layer
-from workbench.errors import InputError
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.answering.label_likelihood import LabelLikelihood
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.output_layer import output_layer
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
 
 LABELS = ("cat", "dog", "cat dog", "cat dog bird", "fig apple")  # of one token, of several, and one in another
 KIND = LabelLikelihood(LABELS, "the {text} {labels} very", (("a pear", None, "dog"),))
@@ -60,9 +60,9 @@ def test_answers_are_the_harness_s_acc_and_acc_norm(base: Any, task: Task, score
     from lm_eval.models.huggingface import HFLM
     from transformers import AutoModelForCausalLM
 
+    from adapter_workbench.workbench.answering.harness.loading import load_tasks
+    from adapter_workbench.workbench.answering.harness.loading import scores as harness_scores
     from tests.harness_tasks import MEAN, choices_config
-    from workbench.answering.harness.loading import load_tasks
-    from workbench.answering.harness.loading import scores as harness_scores
 
     rows = task.splits["test"]
     prompts = KIND.prompts(rows, base.tokenizer, 60)

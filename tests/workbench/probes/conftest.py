@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from adapter_workbench.workbench.answering.evaluation import evaluate
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.probes import ProbeContext
+from adapter_workbench.workbench.probes.lm_eval import HarnessSettings
 from tests.harness_tasks import write_choices
-from workbench.answering.evaluation import evaluate
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.probes import ProbeContext
-from workbench.probes.lm_eval import HarnessSettings
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from adapter_workbench.workbench.answering.harness.task_files import own_task
+from adapter_workbench.workbench.errors import InputError
 from tests.harness_tasks import choices_config, write_choices
-from workbench.answering.harness.task_files import own_task
-from workbench.errors import InputError
 
 
 def _written(folder: Path, **changes: Any) -> Path:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.probes import PROBES
-from workbench.probes.calibration import calibration_error
+from adapter_workbench.workbench.probes import PROBES
+from adapter_workbench.workbench.probes.calibration import calibration_error
 
 
 def _measure(probe: str, **given: Any) -> dict[str, float]:

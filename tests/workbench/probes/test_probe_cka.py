@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from workbench.answering.hidden_states import HiddenStates
-from workbench.probes.cka import PROBE, alignment
+from adapter_workbench.workbench.answering.hidden_states import HiddenStates
+from adapter_workbench.workbench.probes.cka import PROBE, alignment
 
 
 @pytest.fixture(scope="module")

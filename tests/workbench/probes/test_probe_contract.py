@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.probes import PROBES, ProbeContext
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.probes import PROBES, ProbeContext
 
 ContextOf = Callable[..., ProbeContext]
 

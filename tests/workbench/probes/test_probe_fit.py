@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from workbench.probes._fit import STRENGTH, _standardised, fitted_accuracy
+from adapter_workbench.workbench.probes._fit import STRENGTH, _standardised, fitted_accuracy
 
 
 def _clouds(count: int, seed: int, d: int = 6) -> tuple[np.ndarray, np.ndarray]:

@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import nn
 
+from adapter_workbench.workbench.backbone.batching import IGNORED
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.probes import ProbeContext
+from adapter_workbench.workbench.probes.general_loss import PROBE, encode
 from tests.tiny_models import WORDS, write_model
-from workbench.backbone.batching import IGNORED
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.probes import ProbeContext
-from workbench.probes.general_loss import PROBE, encode
 
 ContextOf = Callable[..., ProbeContext]
 TEXT = ("the cat very often a dog", "apple pear some quite lemon", "one this that really bird fish cow")

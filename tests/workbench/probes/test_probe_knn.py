@@ -11,8 +11,8 @@ import pytest
 from datasets import Dataset
 from sklearn.neighbors import NearestCentroid
 
-from workbench.answering.hidden_states import HiddenStates
-from workbench.probes.knn import PROBE
+from adapter_workbench.workbench.answering.hidden_states import HiddenStates
+from adapter_workbench.workbench.probes.knn import PROBE
 
 
 def _context(train: np.ndarray, labels: list[int], held: np.ndarray, truth: list[int]) -> Any:

@@ -20,21 +20,21 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from tokenizers import processors
 
+from adapter_workbench.workbench.answering.harness.language_model import AdaptedLM
+from adapter_workbench.workbench.answering.harness.loading import identity, load_tasks, scores
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.probes import ProbeContext
+from adapter_workbench.workbench.probes._language import bare_model
+from adapter_workbench.workbench.probes.lm_eval import PROBE, Harness, HarnessSettings
 from tests.harness_tasks import ROWS, choices_config, words_config, write_task
 from tests.messages import naming
-from workbench.answering.harness.language_model import AdaptedLM
-from workbench.answering.harness.loading import identity, load_tasks, scores
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.probes import ProbeContext
-from workbench.probes._language import bare_model
-from workbench.probes.lm_eval import PROBE, Harness, HarnessSettings
 
 ContextOf = Callable[..., ProbeContext]
 PAIRS = [("the cat very often", " dog"), ("", "apple pear"), ("a ", "fish"), ("one this that", " cow sheep plum")]

@@ -13,17 +13,17 @@ from datasets import Dataset
 from torch import nn
 from transformers import BertConfig, BertModel
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.probes import PROBES, ProbeContext
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.training import fit
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS, WORDS, write_model
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.machine.listener import Silent
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.probes import PROBES, ProbeContext
-from workbench.settings.base import Budget
-from workbench.training import fit
 
 ContextOf = Callable[..., ProbeContext]
 

@@ -13,20 +13,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.libraries.diff import LIBRARY as DIFF
+from adapter_workbench.workbench.methods.libraries.diff import Differing
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.task import Task
+from adapter_workbench.workbench.probes import PROBES, ProbeContext
+from adapter_workbench.workbench.probes._weights import changes, layer_of
+from adapter_workbench.workbench.probes.intruder import left_vectors
+from adapter_workbench.workbench.probes.weight_drift import effective_rank
 from tests.tiny_models import WORDS
-from workbench.backbone.names import open_backbone
-from workbench.backbone.pretrained import Backbone
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.kinds import KINDS
-from workbench.methods.libraries.diff import LIBRARY as DIFF
-from workbench.methods.libraries.diff import Differing
-from workbench.methods.methods import METHODS
-from workbench.methods.model import TaskModel
-from workbench.methods.task import Task
-from workbench.probes import PROBES, ProbeContext
-from workbench.probes._weights import changes, layer_of
-from workbench.probes.intruder import left_vectors
-from workbench.probes.weight_drift import effective_rank
 
 ContextOf = Callable[..., ProbeContext]
 
@@ -122,7 +122,7 @@ def test_effective_rank_is_the_entropy_of_the_shares() -> None:
 
 @pytest.mark.parametrize("shape", [(32, 20), (20, 32)])
 def test_singular_values_are_those_of_numpy(shape: tuple[int, int], backbone: Backbone) -> None:
-    from workbench.probes._weights import Change
+    from adapter_workbench.workbench.probes._weights import Change
 
     generator = torch.Generator().manual_seed(0)
     dense = torch.randn(shape, generator=generator)

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InputError
-from workbench.machine.extras import require_installed
-from workbench.methods.methods import METHODS
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import require_installed
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.answering.elsewhere.adapters_head import HeadConfig
-    from workbench.settings.base import MethodSettings
+    from adapter_workbench.workbench.answering.elsewhere.adapters_head import HeadConfig
+    from adapter_workbench.workbench.settings.base import MethodSettings
 
 BOTTLENECK, PREFIX, LORA, REFT, UNION = None, "prefix_tuning", "lora", "reft", "union"
 INVERTIBLE = ("inv_adapter", "inv_adapter_reduction_factor")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ STATIC = {  # end of the name of a class of transformers → the kinds of task h
     "LMHeadModel": ("causal-lm",),
     "ForConditionalGeneration": ("seq2seq",),
 }
-ACTIVATIONS = {  # as the package calls them → as they are called here (workbench.methods.layered_head)
+ACTIVATIONS = {  # as the package calls them → as they are called here (:mod:`.layered_head`)
     "tanh": "tanh",
     "relu": "relu",
     "gelu": "gelu",
@@ -152,7 +152,7 @@ def layers_of(head: Any) -> dict[str, nn.Module]:
     """
     from torch import nn
 
-    from workbench.methods import layered_head
+    from adapter_workbench.workbench.methods import layered_head
 
     layers: dict[str, nn.Module] = {}
     for name, module in head.named_children():

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS, TASK_TYPE
-from workbench.errors import InputError
-from workbench.methods.libraries.adapters import NAME
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS, TASK_TYPE
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.libraries.adapters import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,20 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG
-from workbench.answering.elsewhere import adapters_head
-from workbench.answering.elsewhere.sender_class import own_class, with_labels
-from workbench.backbone.model_folder import tensor_names
-from workbench.errors import InputError
-from workbench.files.scratch import scratch_folder
-from workbench.machine.quiet import quiet
-from workbench.methods.libraries import adapters as library
+from adapter_workbench.workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG
+from adapter_workbench.workbench.answering.elsewhere import adapters_head
+from adapter_workbench.workbench.answering.elsewhere.sender_class import own_class, with_labels
+from adapter_workbench.workbench.backbone.model_folder import tensor_names
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.machine.quiet import quiet
+from adapter_workbench.workbench.methods.libraries import adapters as library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workbench.answering.elsewhere.adapters_head import HeadConfig
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.answering.elsewhere.adapters_head import HeadConfig
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 FILES = (CONFIG, ADAPTERS_WEIGHTS, adapters_head.CONFIG, adapters_head.WEIGHTS)
 LOADER = "adapters.loading"

@@ -9,20 +9,25 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from workbench.adapters.adapter_folder import CONFIG
-from workbench.answering.elsewhere import adapters_head, adapters_lora
-from workbench.answering.elsewhere.adapters_config import OF_PEFT
-from workbench.answering.elsewhere.adapters_head import layers_of
-from workbench.answering.elsewhere.adapters_program import with_adapter, with_head
-from workbench.answering.elsewhere.adapters_shapes import require_shapes
-from workbench.answering.elsewhere.form import Sender
-from workbench.answering.elsewhere.peft_config import settings as settings_of_peft
-from workbench.answering.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
-from workbench.methods.kinds import KINDS
-from workbench.methods.layered_head import ACTIVATIONS
-from workbench.methods.libraries.adapters import LIBRARY, NAME, load_whole, prepare
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
+from adapter_workbench.workbench.answering.elsewhere import adapters_head, adapters_lora
+from adapter_workbench.workbench.answering.elsewhere.adapters_config import OF_PEFT
+from adapter_workbench.workbench.answering.elsewhere.adapters_head import layers_of
+from adapter_workbench.workbench.answering.elsewhere.adapters_program import with_adapter, with_head
+from adapter_workbench.workbench.answering.elsewhere.adapters_shapes import require_shapes
+from adapter_workbench.workbench.answering.elsewhere.form import Sender
+from adapter_workbench.workbench.answering.elsewhere.peft_config import settings as settings_of_peft
+from adapter_workbench.workbench.answering.elsewhere.sender_class import (
+    base_prefix,
+    head_modules,
+    own_class,
+    require_known,
+)
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.layered_head import ACTIVATIONS
+from adapter_workbench.workbench.methods.libraries.adapters import LIBRARY, NAME, load_whole, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,8 +35,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.answering.elsewhere.adapters_config import SavedAdapter
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.answering.elsewhere.adapters_config import SavedAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 WITH_PREFIXES = ("prefix", "mam", "unipelt")
 POOLER = "pooler."

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import safe_open
 
-from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS
-from workbench.answering.elsewhere import adapters_head
-from workbench.backbone.architecture import skeleton
-from workbench.errors import InputError
-from workbench.methods.libraries.adapters import NAME, prepare, require_loaded
+from adapter_workbench.workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS
+from adapter_workbench.workbench.answering.elsewhere import adapters_head
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.libraries.adapters import NAME, prepare, require_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from workbench.answering.elsewhere.adapters_config import SavedAdapter
-    from workbench.answering.elsewhere.adapters_head import HeadConfig
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.answering.elsewhere.adapters_config import SavedAdapter
+    from adapter_workbench.workbench.answering.elsewhere.adapters_head import HeadConfig
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 
 def require_shapes(saved: SavedAdapter, folder: Path, backbone: Backbone) -> None:

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.answering.elsewhere import peft_config
-from workbench.answering.elsewhere.beside_tokenizer import require_added_words
-from workbench.answering.elsewhere.forms.peft import SentByPeft
-from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
-from workbench.answering.elsewhere.peft_program import Program, open_program
-from workbench.answering.elsewhere.peft_sizes import require_justified
-from workbench.answering.elsewhere.peft_weights import START
-from workbench.answering.elsewhere.sender_class import OwnClass, own_class
-from workbench.backbone.module_patterns import require_bounded_patterns
-from workbench.errors import InputError
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.answering.elsewhere import peft_config
+from adapter_workbench.workbench.answering.elsewhere.beside_tokenizer import require_added_words
+from adapter_workbench.workbench.answering.elsewhere.forms.peft import SentByPeft
+from adapter_workbench.workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
+from adapter_workbench.workbench.answering.elsewhere.peft_program import Program, open_program
+from adapter_workbench.workbench.answering.elsewhere.peft_sizes import require_justified
+from adapter_workbench.workbench.answering.elsewhere.peft_weights import START
+from adapter_workbench.workbench.answering.elsewhere.sender_class import OwnClass, own_class
+from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 BASE_ROWS = (".base_layer.weight", ".token_adapter.base_layer.weight", ".original_module.weight", ".weight")
 MOST_ADDED = 100_000  # tokens

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.backbone.architecture import skeleton
-from workbench.errors import InputError, opening
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.errors import InputError, opening
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.answering.elsewhere.model_files import has_tokenizer
-from workbench.backbone.architecture import UNREAD, skeleton
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError
+from adapter_workbench.workbench.answering.elsewhere.model_files import has_tokenizer
+from adapter_workbench.workbench.backbone.architecture import UNREAD, skeleton
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 TEXTS = ("A word.", "Another text, which is longer: 7 words & 2 commas (ÄÖ) … naïve\n日本語")
 ALONE = "Name the model that it was trained from, or keep it as its own backbone: --backbone itself"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from workbench.answering.elsewhere.base_model import other_words
-from workbench.backbone.config import read_mapping
-from workbench.backbone.tokenizer_bounds import SPECIMENS, require_bounded
-from workbench.backbone.tokenizer_files import FILE
-from workbench.errors import InputError, blaming, opening
-from workbench.files.digest import digest
+from adapter_workbench.workbench.answering.elsewhere.base_model import other_words
+from adapter_workbench.workbench.backbone.config import read_mapping
+from adapter_workbench.workbench.backbone.tokenizer_bounds import SPECIMENS, require_bounded
+from adapter_workbench.workbench.backbone.tokenizer_files import FILE
+from adapter_workbench.workbench.errors import InputError, blaming, opening
+from adapter_workbench.workbench.files.digest import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 VOCABULARY, LINES, ADDED = "vocab.json", "vocab.txt", "added_tokens.json"  # of tokenizers that are written in Python
 PIECES = ("*.model", "*.spm")  # of sentencepiece

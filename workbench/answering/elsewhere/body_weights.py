@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.architecture import UNREAD, skeleton
-from workbench.backbone.model_folder import INDEX, WEIGHTS
-from workbench.backbone.stored_tensors import stored_in
-from workbench.errors import InputError
+from adapter_workbench.workbench.backbone.architecture import UNREAD, skeleton
+from adapter_workbench.workbench.backbone.model_folder import INDEX, WEIGHTS
+from adapter_workbench.workbench.backbone.stored_tensors import stored_in
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 NARROW = {"BF16": "bfloat16", "F16": "float16"}
 SHARD = 1 << 31  # bytes of a file

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.answering.elsewhere.head_form import difference
-from workbench.backbone.network import completed
-from workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.answering.elsewhere.head_form import difference
+from adapter_workbench.workbench.backbone.network import completed
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.answering.elsewhere.form import Sender
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.answering.elsewhere.form import Sender
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 POOLED = ("classification", "multilabel", "regression")  # kinds whose head reads one vector a text
 SHORT, PAIR = "A word.", ("Which words are these?", "Some of them.")

@@ -1,4 +1,4 @@
-"""What a form of folder is, and what is found in one (:mod:`workbench.answering.elsewhere.forms`)."""
+"""What a form of folder is, and what is found in one (:mod:`adapter_workbench.workbench.answering.elsewhere.forms`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from workbench.adapters.manifest import LinkedFiles
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone, Pooling
+    from adapter_workbench.workbench.adapters.manifest import LinkedFiles
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
 
 
 CLOSE = 1e-6  # of the largest logit: float32 gives seven digits, and some classes multiply in another order
@@ -77,7 +77,7 @@ class SentFolder(Protocol):
 
     @property
     def kept_files(self) -> Sequence[str]:
-        """Names of the files that are kept beside the adapter (:mod:`workbench.answering.elsewhere.original`)."""
+        """Names of the files that are kept beside the adapter (:mod:`.original`)."""
 
     @property
     def read_files(self) -> Sequence[str]:
@@ -155,7 +155,7 @@ class Sender:
         return self._of_text(self._output(batch).last_hidden_state, batch)
 
     def _output(self, batch: Mapping[str, Tensor]) -> Any:
-        from workbench.backbone.network import completed  # torch comes with it
+        from adapter_workbench.workbench.backbone.network import completed  # torch comes with it
 
         program: Any = self.program
         return program(**completed(program.config, dict(batch)))

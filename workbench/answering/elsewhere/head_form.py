@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, get_args
 import torch
 from torch import nn
 
-from workbench.adapters.manifest import HeadReference
-from workbench.backbone.generation import learns_a_prompt
-from workbench.backbone.pretrained import Pooling
-from workbench.errors import InputError
-from workbench.methods.layered_head import ACTIVATIONS, LINEAR, NORM, build_head
+from adapter_workbench.workbench.adapters.manifest import HeadReference
+from adapter_workbench.workbench.backbone.generation import learns_a_prompt
+from adapter_workbench.workbench.backbone.pretrained import Pooling
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.layered_head import ACTIVATIONS, LINEAR, NORM, build_head
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.network import Network
 
 
 @dataclass(frozen=True)

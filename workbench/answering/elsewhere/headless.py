@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from safetensors.torch import save_file
 from torch import nn
 
-from workbench.adapters.manifest import FittedHead, HeadReference
-from workbench.methods.adaptation import HEAD_FILE
-from workbench.methods.layered_head import LINEAR
-from workbench.methods.stored_model import adaptation_of
+from adapter_workbench.workbench.adapters.manifest import FittedHead, HeadReference
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
+from adapter_workbench.workbench.methods.layered_head import LINEAR
+from adapter_workbench.workbench.methods.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.adapters.manifest import Manifest
-    from workbench.backbone.pretrained import Backbone, Pooling
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 Fit = Callable[["TaskModel", int], tuple[nn.Linear, FittedHead]]  # a model without a head, tokens of its longest text
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, PEFT_WEIGHTS
-from workbench.adapters.manifest import MANIFEST, read_sent_manifest
-from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
-from workbench.backbone.tokenizer_files import OF_TOKENIZER
-from workbench.errors import InputError
-from workbench.files import hub_files
+from adapter_workbench.workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.adapters.manifest import MANIFEST, read_sent_manifest
+from adapter_workbench.workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
+from adapter_workbench.workbench.backbone.tokenizer_files import OF_TOKENIZER
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files import hub_files
 
 if TYPE_CHECKING:
     from pathlib import Path

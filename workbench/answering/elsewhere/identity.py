@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.name_resolution import readable
-from workbench.backbone.model_folder import MODULES
-from workbench.backbone.tokenizer_files import WORDS
-from workbench.files.digest import digest, key
+from adapter_workbench.workbench.adapters.name_resolution import readable
+from adapter_workbench.workbench.backbone.model_folder import MODULES
+from adapter_workbench.workbench.backbone.tokenizer_files import WORDS
+from adapter_workbench.workbench.files.digest import digest, key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from workbench.adapters.store import AdapterStore
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
 
 PATTERNS = ("*.json", "*.safetensors", *WORDS)
 IN_MODULES = tuple(f"*/{pattern}" for pattern in PATTERNS)  # of sentence-transformers, with a folder for each module

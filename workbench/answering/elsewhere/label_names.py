@@ -8,17 +8,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.config import read_json
-from workbench.backbone.model_folder import CONFIG
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.backbone.model_folder import CONFIG
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 NUMBERED = re.compile(r"LABEL_\d+")
 ON_BASE = "peft"  # the program that puts its head into the base model's class, whose config names the logits
@@ -70,7 +70,7 @@ def named_labels(sent: SentFolder, backbone: Backbone, kind: str) -> tuple[str, 
         kind: of task, one of the kinds of ``sent``.
 
     Raises:
-        InputError: as :meth:`workbench.answering.elsewhere.form.SentFolder.outputs`, or a config cannot be read.
+        InputError: as :meth:`SentFolder.outputs`, or a config cannot be read.
     """
     if own := _names(sent.labels):
         return own

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.answering.elsewhere.hub_adapters import adapter_folder
-from workbench.errors import InputError, no_such_file, opening
-from workbench.files.utf_8_names import require_utf_8_path
+from adapter_workbench.workbench.answering.elsewhere.hub_adapters import adapter_folder
+from adapter_workbench.workbench.errors import InputError, no_such_file, opening
+from adapter_workbench.workbench.files.utf_8_names import require_utf_8_path
 
 CHECKPOINT = re.compile(r"checkpoint-\d+|[0-9a-f]{40}")  # of a Trainer, or a snapshot in the hub's cache
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")

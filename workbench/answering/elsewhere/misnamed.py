@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from workbench.adapters.adapter_folder import CONFIG
-from workbench.adapters.manifest import MANIFEST
-from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
-from workbench.errors import InputError, no_such_file
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
+from adapter_workbench.workbench.adapters.manifest import MANIFEST
+from adapter_workbench.workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
+from adapter_workbench.workbench.errors import InputError, no_such_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.config import named_architectures
-from workbench.errors import InputError
-from workbench.machine.lazy_imports import import_models
+from adapter_workbench.workbench.backbone.config import named_architectures
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.lazy_imports import import_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.answering.elsewhere.weight_files import CONVERT, CONVERT_PARTS
-from workbench.backbone.model_folder import (
+from adapter_workbench.workbench.answering.elsewhere.weight_files import CONVERT, CONVERT_PARTS
+from adapter_workbench.workbench.backbone.model_folder import (
     CONFIG,
     INDEX,
     MODULES,
@@ -14,8 +14,8 @@ from workbench.backbone.model_folder import (
     transformer_in,
     weight_files,
 )
-from workbench.backbone.tokenizer_files import WORDS, tokenizer_files
-from workbench.errors import InputError, UnsafeConfigError
+from adapter_workbench.workbench.backbone.tokenizer_files import WORDS, tokenizer_files
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
 
 OF_MODEL = (CONFIG, "generation_config.json", INDEX)
 OF_SENTENCES = (MODULES, "sentence_bert_config.json", "config_sentence_transformers.json")

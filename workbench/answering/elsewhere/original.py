@@ -16,14 +16,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from workbench.errors import InputError, IntegrityError, opening
+from adapter_workbench.workbench.errors import InputError, IntegrityError, opening
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 ORIGINAL = "original.safetensors"
 WEIGHTS = ".safetensors"

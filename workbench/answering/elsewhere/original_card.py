@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from workbench.adapters.stored_adapter import README
-from workbench.measures.markdown import code, escape
+from adapter_workbench.workbench.adapters.stored_adapter import README
+from adapter_workbench.workbench.measures.markdown import code, escape
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.manifest import Manifest
 
 CARD = """\
 # {{ id }}

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save_file
 
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.answering.elsewhere import peft_config
-from workbench.answering.elsewhere.peft_beginning import double_rank, join_start
-from workbench.answering.elsewhere.peft_weights import as_stored, of_one_prompt, projections
-from workbench.backbone.architecture import normalisations
-from workbench.errors import InputError
-from workbench.methods.libraries.plain import FILE
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.answering.elsewhere import peft_config
+from adapter_workbench.workbench.answering.elsewhere.peft_beginning import double_rank, join_start
+from adapter_workbench.workbench.answering.elsewhere.peft_weights import as_stored, of_one_prompt, projections
+from adapter_workbench.workbench.backbone.architecture import normalisations
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.libraries.plain import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from workbench.answering.elsewhere.peft_program import Program
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.answering.elsewhere.peft_program import Program
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 NORMS = "LN_TUNING"
 TUNED = ".ln_tuning_layers."  # between a normalisation layer and its tuned gain or bias

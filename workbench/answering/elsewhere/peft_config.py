@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from workbench.adapters.adapter_folder import PEFT_TYPES, TASK_TYPE
-from workbench.answering.elsewhere.peft_beginning import FINISHED
-from workbench.errors import InputError, opening
-from workbench.methods.methods import METHODS
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_TYPES, TASK_TYPE
+from adapter_workbench.workbench.answering.elsewhere.peft_beginning import FINISHED
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from peft import PeftConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from workbench.answering.elsewhere.peft_modules import POOLER
+from adapter_workbench.workbench.answering.elsewhere.peft_modules import POOLER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.answering.elsewhere.peft_config import TrainedModules
-from workbench.errors import InputError
+from adapter_workbench.workbench.answering.elsewhere.peft_config import TrainedModules
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

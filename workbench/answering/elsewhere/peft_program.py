@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.answering.elsewhere.beside_tokenizer import ADDED_HINT
-from workbench.answering.elsewhere.peft_beginning import start_factors
-from workbench.answering.elsewhere.peft_weights import OUTSIDE_START, as_inside
-from workbench.errors import InputError, opening
-from workbench.methods.libraries._packed_layers import asking_for_packed
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.answering.elsewhere.beside_tokenizer import ADDED_HINT
+from adapter_workbench.workbench.answering.elsewhere.peft_beginning import start_factors
+from adapter_workbench.workbench.answering.elsewhere.peft_weights import OUTSIDE_START, as_inside
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

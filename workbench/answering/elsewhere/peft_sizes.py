@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone.init_free import Undrawn
-from workbench.errors import InputError, opening
+from adapter_workbench.workbench.backbone.init_free import Undrawn
+from adapter_workbench.workbench.errors import InputError, opening
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

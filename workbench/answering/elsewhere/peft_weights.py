@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor

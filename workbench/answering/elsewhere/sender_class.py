@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone import quantisation
-from workbench.backbone.architecture import skeleton
-from workbench.backbone.init_free import Undrawn
-from workbench.errors import InputError, opening
+from adapter_workbench.workbench.backbone import quantisation
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.backbone.init_free import Undrawn
+from adapter_workbench.workbench.errors import InputError, opening
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 CLASSES = {
     None: "AutoModel",

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.answering.elsewhere.tensor_types import require_floats
-from workbench.backbone.config import read_json
-from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.model_folder import numbers_in
-from workbench.errors import InputError, opening
+from adapter_workbench.workbench.answering.elsewhere.tensor_types import require_floats
+from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.backbone.finite_weights import require_finite
+from adapter_workbench.workbench.backbone.model_folder import numbers_in
+from adapter_workbench.workbench.errors import InputError, opening
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,7 +55,7 @@ class SetFitHead:
         """Return the layers between what is pooled and the logits."""
         from torch import nn
 
-        from workbench.methods.layered_head import ACTIVATIONS, UNIT
+        from adapter_workbench.workbench.methods.layered_head import ACTIVATIONS, UNIT
 
         rows, columns = self.weight.shape
         linear = nn.Linear(columns, rows)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from workbench.backbone.network import Network, completed
+from adapter_workbench.workbench.backbone.network import Network, completed
 
 if TYPE_CHECKING:
-    from workbench.backbone.pretrained import Pooling
+    from adapter_workbench.workbench.backbone.pretrained import Pooling
 
 
 @dataclass(frozen=True)

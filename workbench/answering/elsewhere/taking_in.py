@@ -11,37 +11,37 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from workbench.adapters.adapter_folder import check_adapter
-from workbench.adapters.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
-from workbench.adapters.stored_adapter import README, StoredAdapter
-from workbench.answering.elsewhere.comparison_texts import POOLED, try_sender
-from workbench.answering.elsewhere.head_form import difference_of_batches, matching_head
-from workbench.answering.elsewhere.headless import with_fitted_head
-from workbench.answering.elsewhere.identity import SHORT, import_key, stored_as, stored_earlier
-from workbench.answering.elsewhere.original import keep
-from workbench.backbone.architecture import positions
-from workbench.backbone.model_folder import ITSELF
-from workbench.errors import InputError, blaming
-from workbench.files.atomic import folder_beside, make_folder, remove_whole
-from workbench.machine.quiet import without_advice
-from workbench.methods import card
-from workbench.methods.adaptation import HEAD_FILE
-from workbench.methods.layered_head import LINEAR
-from workbench.methods.methods import METHODS
-from workbench.methods.stored_model import adaptation_of, open_adapter
-from workbench.settings.base import Budget
-from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
+from adapter_workbench.workbench.adapters.adapter_folder import check_adapter
+from adapter_workbench.workbench.adapters.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
+from adapter_workbench.workbench.adapters.stored_adapter import README, StoredAdapter
+from adapter_workbench.workbench.answering.elsewhere.comparison_texts import POOLED, try_sender
+from adapter_workbench.workbench.answering.elsewhere.head_form import difference_of_batches, matching_head
+from adapter_workbench.workbench.answering.elsewhere.headless import with_fitted_head
+from adapter_workbench.workbench.answering.elsewhere.identity import SHORT, import_key, stored_as, stored_earlier
+from adapter_workbench.workbench.answering.elsewhere.original import keep
+from adapter_workbench.workbench.backbone.architecture import positions
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.errors import InputError, blaming
+from adapter_workbench.workbench.files.atomic import folder_beside, make_folder, remove_whole
+from adapter_workbench.workbench.machine.quiet import without_advice
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
+from adapter_workbench.workbench.methods.layered_head import LINEAR
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.stored_model import adaptation_of, open_adapter
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from workbench.adapters.manifest import TaskReference
-    from workbench.adapters.store import AdapterStore
-    from workbench.answering.elsewhere.form import Sender, SentFolder
-    from workbench.answering.elsewhere.headless import Fit
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.manifest import TaskReference
+    from adapter_workbench.workbench.adapters.store import AdapterStore
+    from adapter_workbench.workbench.answering.elsewhere.form import Sender, SentFolder
+    from adapter_workbench.workbench.answering.elsewhere.headless import Fit
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 LONGEST = 8192  # tokens, where neither tokenizer nor positions end before that
 

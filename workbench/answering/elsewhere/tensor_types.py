@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone.stored_tensors import WIDENED
-from workbench.errors import InputError, opening
-from workbench.files.ordinary import open_ordinary
+from adapter_workbench.workbench.backbone.stored_tensors import WIDENED
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.files.ordinary import open_ordinary
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,11 +5,11 @@ from __future__ import annotations
 from glob import escape
 from pathlib import Path
 
-from workbench.answering.elsewhere.misnamed import not_a_folder
-from workbench.answering.elsewhere.tensor_types import require_floats
-from workbench.backbone.model_folder import PICKLED, numbers_in
-from workbench.errors import InputError, UnsafeConfigError
-from workbench.files.ordinary import foreign_links
+from adapter_workbench.workbench.answering.elsewhere.misnamed import not_a_folder
+from adapter_workbench.workbench.answering.elsewhere.tensor_types import require_floats
+from adapter_workbench.workbench.backbone.model_folder import PICKLED, numbers_in
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
+from adapter_workbench.workbench.files.ordinary import foreign_links
 
 CONVERT = """\
 A pickle runs code when it is opened. If you trust its sender, convert it with these two lines of Python:

@@ -9,28 +9,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.manifest import LinkedFiles
-from workbench.answering.elsewhere.form import Sender
-from workbench.answering.elsewhere.model_class import other_head
-from workbench.answering.elsewhere.model_files import files_read, has_tokenizer, model_files
-from workbench.answering.elsewhere.setfit_head import FILES as OF_SETFIT
-from workbench.answering.elsewhere.setfit_head import longest_text, unread_head
-from workbench.backbone.architecture import UNREAD, positions
-from workbench.backbone.model_folder import ITSELF
-from workbench.backbone.names import base_in, model_in
-from workbench.backbone.stored_tensors import only_indexed, stored_in
-from workbench.errors import InputError
-from workbench.files.digest import digest
-from workbench.methods.card import TRANSFORMER
-from workbench.methods.kind import GENERATED
-from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
+from adapter_workbench.workbench.adapters.manifest import LinkedFiles
+from adapter_workbench.workbench.answering.elsewhere.form import Sender
+from adapter_workbench.workbench.answering.elsewhere.model_class import other_head
+from adapter_workbench.workbench.answering.elsewhere.model_files import files_read, has_tokenizer, model_files
+from adapter_workbench.workbench.answering.elsewhere.setfit_head import FILES as OF_SETFIT
+from adapter_workbench.workbench.answering.elsewhere.setfit_head import longest_text, unread_head
+from adapter_workbench.workbench.backbone.architecture import UNREAD, positions
+from adapter_workbench.workbench.backbone.model_folder import ITSELF
+from adapter_workbench.workbench.backbone.names import base_in, model_in
+from adapter_workbench.workbench.backbone.stored_tensors import only_indexed, stored_in
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.digest import digest
+from adapter_workbench.workbench.methods.card import TRANSFORMER
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from workbench.answering.elsewhere.sender_class import OwnClass
-    from workbench.answering.elsewhere.setfit_head import SetFitHead
-    from workbench.backbone.pretrained import Backbone, Pooling
+    from adapter_workbench.workbench.answering.elsewhere.sender_class import OwnClass
+    from adapter_workbench.workbench.answering.elsewhere.setfit_head import SetFitHead
+    from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
 
 HINT = "Its own program can still be used."
 
@@ -120,7 +120,7 @@ class SentModel:
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
         """Return the rows of the layer that gives the logits; None where answers are generated."""
-        from workbench.answering.elsewhere.sender_class import output_name
+        from adapter_workbench.workbench.answering.elsewhere.sender_class import output_name
 
         if kind in GENERATED:
             return None
@@ -137,8 +137,8 @@ class SentModel:
 
     def open_sender(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers that the config names, with the weights of the folder."""
-        from workbench.answering.elsewhere.base_model import require_base
-        from workbench.answering.elsewhere.sender_class import base_prefix, own_class
+        from adapter_workbench.workbench.answering.elsewhere.base_model import require_base
+        from adapter_workbench.workbench.answering.elsewhere.sender_class import base_prefix, own_class
 
         is_own_backbone = backbone.name == ITSELF
         if is_own_backbone and not has_tokenizer(self.itself.folder):
@@ -162,8 +162,8 @@ class SentModel:
         """Return what SetFit computes, with the transformer of the folder; it is called as one without a head is."""
         from torch import nn
 
-        from workbench.answering.elsewhere.sender_class import own_class
-        from workbench.answering.elsewhere.setfit_program import Classifier
+        from adapter_workbench.workbench.answering.elsewhere.sender_class import own_class
+        from adapter_workbench.workbench.answering.elsewhere.setfit_program import Classifier
 
         loaded = own_class(self.itself, None, 1)
         self._require_complete(loaded, None)
@@ -195,8 +195,8 @@ class SentModel:
 
     def _head(self, model: Any, prefix: str, kind: str | None) -> dict[str, nn.Module]:
         """Return the layers between the body and the logits by name; none of a language model, which has its own."""
-        from workbench.answering.elsewhere.peft_head import poolers
-        from workbench.answering.elsewhere.sender_class import head_modules
+        from adapter_workbench.workbench.answering.elsewhere.peft_head import poolers
+        from adapter_workbench.workbench.answering.elsewhere.sender_class import head_modules
 
         if kind is None or kind in GENERATED:
             return {}
@@ -221,7 +221,7 @@ class SentModel:
 
     def _sender_on_backbone(self, model: Any, head: Mapping[str, nn.Module], backbone: Backbone, prefix: str) -> Sender:
         """Return the sender of a model whose body replaces the weights of ``backbone``."""
-        from workbench.answering.elsewhere.body_weights import body_of, write_body
+        from adapter_workbench.workbench.answering.elsewhere.body_weights import body_of, write_body
 
         if self.generates:
             self._require_output_layer(model, backbone)
@@ -237,7 +237,7 @@ class SentModel:
         """Make sure that a language model computes its logits with the backbone's own output layer."""
         import torch
 
-        from workbench.backbone.output_layer import output_layer
+        from adapter_workbench.workbench.backbone.output_layer import output_layer
 
         ours, layer = output_layer(backbone), model.get_output_embeddings()
         pairs = ((ours.weight, layer.weight), (ours.bias, getattr(layer, "bias", None)))

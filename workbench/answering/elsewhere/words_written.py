@@ -12,26 +12,26 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.answering.elsewhere.added_words import Parted, is_tied, resize, word_layers
-from workbench.answering.elsewhere.body_weights import write_body
-from workbench.answering.elsewhere.comparison_texts import SHORT
-from workbench.answering.elsewhere.form import CLOSE, Sender
-from workbench.answering.elsewhere.head_form import difference
-from workbench.answering.elsewhere.sender_class import own_class
-from workbench.backbone.config import read_json
-from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
-from workbench.backbone.model_folder import POOLING
-from workbench.backbone.names import POOLINGS
-from workbench.backbone.network import completed
-from workbench.backbone.tokenizer_files import tokenizer_files
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.answering.elsewhere.added_words import Parted, is_tied, resize, word_layers
+from adapter_workbench.workbench.answering.elsewhere.body_weights import write_body
+from adapter_workbench.workbench.answering.elsewhere.comparison_texts import SHORT
+from adapter_workbench.workbench.answering.elsewhere.form import CLOSE, Sender
+from adapter_workbench.workbench.answering.elsewhere.head_form import difference
+from adapter_workbench.workbench.answering.elsewhere.sender_class import own_class
+from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
+from adapter_workbench.workbench.backbone.model_folder import POOLING
+from adapter_workbench.workbench.backbone.names import POOLINGS
+from adapter_workbench.workbench.backbone.network import completed
+from adapter_workbench.workbench.backbone.tokenizer_files import tokenizer_files
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 TIED, WORDS, GENERATION = "tie_word_embeddings", "vocab_size", "generation_config.json"
 MOST_TRIED = 20  # added words in the text on which both programs are compared

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file, save_file
 
-from workbench.adapters.stored_adapter import README
-from workbench.answering.elsewhere.body_weights import narrow_type, narrowed
-from workbench.answering.elsewhere.original_card import write_card
-from workbench.backbone.model_folder import CONFIG, INDEX, weight_files
-from workbench.errors import InputError
-from workbench.methods import card
-from workbench.methods.adaptation import HEAD_FILE
-from workbench.methods.kind import GENERATED
-from workbench.methods.layered_head import LINEAR, NORM
+from adapter_workbench.workbench.adapters.stored_adapter import README
+from adapter_workbench.workbench.answering.elsewhere.body_weights import narrow_type, narrowed
+from adapter_workbench.workbench.answering.elsewhere.original_card import write_card
+from adapter_workbench.workbench.backbone.model_folder import CONFIG, INDEX, weight_files
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.adaptation import HEAD_FILE
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.layered_head import LINEAR, NORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 PROGRAM = "transformers"
 
@@ -63,7 +63,7 @@ def write_back(stored: StoredAdapter, backbone: Backbone, folder: Path, front_ma
 def write_model(
     stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str, usage: str
 ) -> None:
-    """Write any whole model as it came, see :meth:`workbench.answering.elsewhere.form.Form.write_back`.
+    """Write any whole model as it came, see :meth:`Form.write_back`.
 
     Args:
         stored: the model.

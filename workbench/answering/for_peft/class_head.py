@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.answering.standard_model import head_layers, in_units, write_head
-from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import open_adapter
+from adapter_workbench.workbench.answering.standard_model import head_layers, in_units, write_head
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 POOLER = "pooler"
 

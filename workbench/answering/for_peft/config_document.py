@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from workbench.answering.elsewhere.peft_beginning import FINISHED
-from workbench.answering.elsewhere.peft_config import BY_NAME
+from adapter_workbench.workbench.answering.elsewhere.peft_beginning import FINISHED
+from adapter_workbench.workbench.answering.elsewhere.peft_config import BY_NAME
 
 STATED = {  # keys that stay at their default too: every version knows them, and servers ask for some
     *("peft_type", "task_type", "base_model_name_or_path", "inference_mode", "target_modules"),

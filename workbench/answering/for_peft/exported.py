@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file, save_file
 
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.adapters.sent_form import SentForm, sent_form
-from workbench.adapters.stored_adapter import README
-from workbench.answering.for_peft.oldest import oldest_peft
-from workbench.answering.for_peft.placed import LIBRARIES, PROMPTS, Placed
-from workbench.answering.for_peft.programs import PROGRAMS
-from workbench.methods import card
-from workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
+from adapter_workbench.workbench.adapters.sent_form import SentForm, sent_form
+from adapter_workbench.workbench.adapters.stored_adapter import README
+from adapter_workbench.workbench.answering.for_peft.oldest import oldest_peft
+from adapter_workbench.workbench.answering.for_peft.placed import LIBRARIES, PROMPTS, Placed
+from adapter_workbench.workbench.answering.for_peft.programs import PROGRAMS
+from adapter_workbench.workbench.methods import card
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
 FIRST = """\
 Opens with peft {oldest} or newer; `FOLDER` is this folder, or its name on the hub:

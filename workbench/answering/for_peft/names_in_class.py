@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.answering.elsewhere.peft_weights import START
+from adapter_workbench.workbench.answering.elsewhere.peft_weights import START
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,26 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS, read_config
-from workbench.answering.elsewhere.peft_config import matching
-from workbench.answering.elsewhere.peft_weights import START
-from workbench.answering.elsewhere.sender_class import blank_class, transformer_prefix
-from workbench.answering.for_peft.class_head import ClassHead, class_head
-from workbench.answering.for_peft.config_document import for_class
-from workbench.answering.for_peft.names_in_class import patterns_in_class, targets_in_class, tensors_in_class
-from workbench.answering.for_peft.task_class import BARE, TaskClass, class_of
-from workbench.backbone.model_folder import tensor_names
-from workbench.errors import InputError
-from workbench.methods.kind import GENERATED
-from workbench.methods.libraries._peft_targets import targets_by_name
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS, read_config
+from adapter_workbench.workbench.answering.elsewhere.peft_config import matching
+from adapter_workbench.workbench.answering.elsewhere.peft_weights import START
+from adapter_workbench.workbench.answering.elsewhere.sender_class import blank_class, transformer_prefix
+from adapter_workbench.workbench.answering.for_peft.class_head import ClassHead, class_head
+from adapter_workbench.workbench.answering.for_peft.config_document import for_class
+from adapter_workbench.workbench.answering.for_peft.names_in_class import (
+    patterns_in_class,
+    targets_in_class,
+    tensors_in_class,
+)
+from adapter_workbench.workbench.answering.for_peft.task_class import BARE, TaskClass, class_of
+from adapter_workbench.workbench.backbone.model_folder import tensor_names
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.libraries._peft_targets import targets_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 LIBRARIES = ("peft", "hypernetwork", "prompts")  # whose folder is one adapter of peft
 PROMPTS = "prompts"

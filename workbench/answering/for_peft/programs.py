@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.methods.kinds._programs import (
+from adapter_workbench.workbench.methods.kinds._programs import (
     BATCH,
     GENERATED,
     LABELS,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import TASK_TYPE
-from workbench.answering.elsewhere.sender_class import CLASSES, head_modules
-from workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.adapters.adapter_folder import TASK_TYPE
+from adapter_workbench.workbench.answering.elsewhere.sender_class import CLASSES, head_modules
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
-    from workbench.adapters.manifest import Manifest
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 TASK_TYPES = {
     "classification": "SEQ_CLS",

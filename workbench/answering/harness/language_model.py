@@ -11,19 +11,19 @@ from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from torch import Tensor
 
-from workbench.backbone.architecture import positions
-from workbench.backbone.batching import IGNORED, in_batches, pad_rows
-from workbench.backbone.generation import generate, language_model, virtual_tokens
-from workbench.backbone.raw_texts import leading_tokens, tokens_of_raw
-from workbench.backbone.tokenizing import texts_of
-from workbench.errors import InputError
+from adapter_workbench.workbench.backbone.architecture import positions
+from adapter_workbench.workbench.backbone.batching import IGNORED, in_batches, pad_rows
+from adapter_workbench.workbench.backbone.generation import generate, language_model, virtual_tokens
+from adapter_workbench.workbench.backbone.raw_texts import leading_tokens, tokens_of_raw
+from adapter_workbench.workbench.backbone.tokenizing import texts_of
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 LONGEST = 2048  # tokens of a text, for models whose config does not say; the harness takes as many
 Row = tuple[Any, list[int], list[int]]  # as the harness calls it; tokens of a context, and of what follows it

@@ -27,10 +27,10 @@ from lm_eval.api.registry import metric_registry
 from lm_eval.evaluator import evaluate
 from lm_eval.tasks import TaskManager
 
-from workbench.answering.harness.task_files import FROM_THE_HUB, OWN, own_task
-from workbench.errors import InputError, UnknownNameError, opening
-from workbench.files.digest import digest, key
-from workbench.machine.quiet import quiet
+from adapter_workbench.workbench.answering.harness.task_files import FROM_THE_HUB, OWN, own_task
+from adapter_workbench.workbench.errors import InputError, UnknownNameError, opening
+from adapter_workbench.workbench.files.digest import digest, key
+from adapter_workbench.workbench.machine.quiet import quiet
 
 if TYPE_CHECKING:
     from lm_eval.api.model import LM

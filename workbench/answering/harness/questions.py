@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.answering.harness.task_files import whole_path
-from workbench.backbone.batching import BATCH_SIZE
-from workbench.errors import InputError
-from workbench.files.digest import key
-from workbench.machine.extras import installed_version, require_installed
-from workbench.methods.kinds.causal_lm import CausalLM
-from workbench.methods.task import Task
+from adapter_workbench.workbench.answering.harness.task_files import whole_path
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.extras import installed_version, require_installed
+from adapter_workbench.workbench.methods.kinds.causal_lm import CausalLM
+from adapter_workbench.workbench.methods.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.network import Network
 
 PACKAGE = "lm-eval"
 KIND = "causal-lm"  # what such a task is here: a language model goes on from a text
@@ -82,8 +82,8 @@ class HarnessQuestions(CausalLM):
         Raises:
             InputError: the task cannot be loaded any more, or an answer may take more tokens than the model reads.
         """
-        from workbench.answering.harness.language_model import AdaptedLM
-        from workbench.answering.harness.loading import load_tasks, single_scores
+        from adapter_workbench.workbench.answering.harness.language_model import AdaptedLM
+        from adapter_workbench.workbench.answering.harness.loading import load_tasks, single_scores
 
         assert self.task is not None
         asked: Any = model
@@ -130,7 +130,7 @@ def harness_tasks(named: Sequence[str]) -> list[HarnessTask]:
             way that gives each row a number.
     """
     require_installed(PACKAGE, "lm-eval, for tasks of EleutherAI's harness,")
-    from workbench.answering.harness.loading import identity, load_tasks
+    from adapter_workbench.workbench.answering.harness.loading import identity, load_tasks
 
     named = tuple(map(whole_path, named))
     tasks, version = load_tasks(named, None), installed_version(PACKAGE)
@@ -152,7 +152,7 @@ def harness_tasks(named: Sequence[str]) -> list[HarnessTask]:
 
 def most_shots(task: HarnessTask) -> int:
     """Return how many solved examples a task of the harness has to show."""
-    from workbench.answering.harness.loading import load_tasks, shown_examples
+    from adapter_workbench.workbench.answering.harness.loading import load_tasks, shown_examples
 
     return shown_examples(load_tasks(task.named, None)["tasks"][task.name])
 
@@ -173,7 +173,7 @@ def _splits(task: Any) -> dict[str, Any]:
     """Return the questions as rows; nothing is trained on them, so that all splits are these."""
     from datasets import Dataset
 
-    from workbench.answering.harness.loading import questions_and_answers
+    from adapter_workbench.workbench.answering.harness.loading import questions_and_answers
 
     pairs = questions_and_answers(task)
     columns = {

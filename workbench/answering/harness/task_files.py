@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from workbench.errors import InputError, opening
-from workbench.settings.base import Settings
-from workbench.settings.bounds import LONGEST_NAME
-from workbench.settings.document import read
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.settings.bounds import LONGEST_NAME
+from adapter_workbench.workbench.settings.document import read
 
 OWN = (".yaml", ".yml")  # how the name of a task file ends
 LONGEST_PATH = 1000

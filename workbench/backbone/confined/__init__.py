@@ -6,6 +6,6 @@ given time of the processor. The child is started when it is first needed, in ab
 takes about 0.1 milliseconds. It imports nothing from the current folder.
 """
 
-from workbench.backbone.confined.process import NoAnswerError, ask
+from adapter_workbench.workbench.backbone.confined.process import NoAnswerError, ask
 
 __all__ = ["NoAnswerError", "ask"]

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from workbench.backbone.confined.patterns import compare
-from workbench.backbone.confined.templates import render
-from workbench.backbone.confined.tokenizer_trial import measure, try_tokenizer
-from workbench.errors import reason
+from adapter_workbench.workbench.backbone.confined.patterns import compare
+from adapter_workbench.workbench.backbone.confined.templates import render
+from adapter_workbench.workbench.backbone.confined.tokenizer_trial import measure, try_tokenizer
+from adapter_workbench.workbench.errors import reason
 
 ANSWERS: dict[str, Callable[..., Any]] = {
     "render": render,

@@ -15,9 +15,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from workbench.errors import WorkError
+from adapter_workbench.workbench.errors import WorkError
 
-CHILD = "import sys; sys.path += sys.argv[1:]; from workbench.backbone.confined.child import main; main()"
+CHILD = (
+    "import sys; sys.path += sys.argv[1:]; from adapter_workbench.workbench.backbone.confined.child import main; main()"
+)
 PACKAGES = ("workbench", "jinja2", "markupsafe", "tokenizers")  # what the child imports besides Python's own modules
 ALONE = {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
 FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}  # then it is started once more
@@ -31,7 +33,7 @@ def ask(question: str, seconds: float, **content: Any) -> Any:
     """Return the child's answer, a value as JSON has them.
 
     Args:
-        question: a key of :data:`workbench.backbone.confined.child.ANSWERS`.
+        question: a key of :data:`adapter_workbench.workbench.backbone.confined.child.ANSWERS`.
         seconds: of processor time that the answer may take.
         content: arguments of the function that answers, values as JSON has them.
 

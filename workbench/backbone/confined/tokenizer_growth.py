@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.backbone.confined.known_patterns import is_known
+from adapter_workbench.workbench.backbone.confined.known_patterns import is_known
 
 INNER = {  # a part of tokenizer.json → the key under which a Sequence there has its own parts
     "normalizer": "normalizers",

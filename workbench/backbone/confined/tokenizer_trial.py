@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.confined.tokenizer_growth import (
+from adapter_workbench.workbench.backbone.confined.tokenizer_growth import (
     INNER,
     Growth,
     growth_of,
@@ -25,7 +25,7 @@ from workbench.backbone.confined.tokenizer_growth import (
     patterns,
     special_growth,
 )
-from workbench.errors import reason
+from adapter_workbench.workbench.errors import reason
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

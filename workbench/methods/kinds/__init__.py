@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.errors import InputError
-from workbench.methods.kind import Kind
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.kind import Kind
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from workbench.backbone.batching import IGNORED, require_scores
-from workbench.backbone.tokenizing import texts_of, tokenise
-from workbench.measures.streaming import before_stop
-from workbench.measures.text_scores import TEXT_SCORES
-from workbench.methods.kind import Written
-from workbench.methods.kinds._generating import generated
+from adapter_workbench.workbench.backbone.batching import IGNORED, require_scores
+from adapter_workbench.workbench.backbone.tokenizing import texts_of, tokenise
+from adapter_workbench.workbench.measures.streaming import before_stop
+from adapter_workbench.workbench.measures.text_scores import TEXT_SCORES
+from adapter_workbench.workbench.methods.kind import Written
+from adapter_workbench.workbench.methods.kinds._generating import generated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
-    from workbench.methods.answer_rows import AnswerRow
-    from workbench.methods.kind import Arrange
-    from workbench.methods.kinds._generating import Write
-    from workbench.methods.running_answers import ArrangeOwners, RunningAnswers
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.methods.answer_rows import AnswerRow
+    from adapter_workbench.workbench.methods.kind import Arrange
+    from adapter_workbench.workbench.methods.kinds._generating import Write
+    from adapter_workbench.workbench.methods.running_answers import ArrangeOwners, RunningAnswers
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class AnswersInWords(ABC):
 
     @abstractmethod
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
-        """See :meth:`workbench.methods.kind.Kind.questions`."""
+        """See :meth:`adapter_workbench.workbench.methods.kind.Kind.questions`."""
 
     @abstractmethod
     def writer(self, model: Network, tokenizer: PreTrainedTokenizerBase) -> Write:
@@ -93,18 +93,18 @@ class AnswersInWords(ABC):
         tokenizer: PreTrainedTokenizerBase,
         arrange: Arrange | None = None,
     ) -> list[Answer]:
-        """See :meth:`workbench.methods.kind.Generates.generated`."""
+        """See :meth:`adapter_workbench.workbench.methods.kind.Generates.generated`."""
         write = self.writer(model, tokenizer)
         return self.finished(generated(model, rows, questions, tokenizer, write, self.padded, arrange), tokenizer)
 
     def running(
         self, model: Network, tokenizer: PreTrainedTokenizerBase, arrange: ArrangeOwners | None = None
     ) -> RunningAnswers | None:
-        """See :meth:`workbench.methods.kind.Generates.running`; all answers of a batch are begun together."""
+        """See :meth:`Generates.running`; all answers of a batch are begun together."""
         return None
 
     def finished(self, rows: Sequence[AnswerRow], tokenizer: PreTrainedTokenizerBase) -> list[Answer]:
-        """See :meth:`workbench.methods.kind.Generates.finished`."""
+        """See :meth:`adapter_workbench.workbench.methods.kind.Generates.finished`."""
         likelihoods = [np.array(row.likelihoods[: len(row.tokens)], dtype=np.float32) for row in rows]
         require_scores(likelihoods)
         tokens = [np.array(row.tokens) for row in rows]
@@ -173,7 +173,7 @@ class AnswersInWords(ABC):
         return [answer.text for answer in answers]
 
     def written(self, answers: Sequence[Answer]) -> list[Written]:
-        """See :meth:`workbench.methods.kind.Generates.written`."""
+        """See :meth:`adapter_workbench.workbench.methods.kind.Generates.written`."""
         return [
             Written(
                 len(answer.question), len(answer.tokens), answer.complete, (*answer.question, *answer.tokens.tolist())

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from workbench.backbone.batching import in_batches, pad_rows
-from workbench.backbone.prompts import end_tokens
-from workbench.methods.answer_rows import rows_to_write
+from adapter_workbench.workbench.backbone.batching import in_batches, pad_rows
+from adapter_workbench.workbench.backbone.prompts import end_tokens
+from adapter_workbench.workbench.methods.answer_rows import rows_to_write
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
-    from workbench.methods.answer_rows import AnswerRow
-    from workbench.methods.kind import Arrange
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.methods.answer_rows import AnswerRow
+    from adapter_workbench.workbench.methods.kind import Arrange
 
 Ended = Callable[[Tensor], Tensor]  # new tokens so far (batch, new) → which answers need no more (batch,)
 Write = Callable[[dict[str, Tensor], int, Ended], tuple[Tensor, Tensor]]  # batch, limit, … → what generate returns

@@ -1,6 +1,6 @@
-"""The programs in adapters' READMEs, one for each kind: Jinja templates that :mod:`workbench.methods.card` fills."""
+"""The programs in adapters' READMEs, one for each kind: Jinja templates that :mod:`.card` fills."""
 
-from workbench.backbone.prompts import STOPPED
+from adapter_workbench.workbench.backbone.prompts import STOPPED
 
 BODY = """\
 import torch

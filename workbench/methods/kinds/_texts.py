@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from workbench.backbone.batching import in_batches, require_scores
-from workbench.backbone.long_pairs import shortened
-from workbench.backbone.tokenizing import text_side, tokenise
+from adapter_workbench.workbench.backbone.batching import in_batches, require_scores
+from adapter_workbench.workbench.backbone.long_pairs import shortened
+from adapter_workbench.workbench.backbone.tokenizing import text_side, tokenise
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.network import Network
 
 
 class ReadsTexts:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from workbench.backbone.answer_options import GIVEN, options_of
-from workbench.backbone.architecture import is_causal
-from workbench.backbone.batching import IGNORED, in_batches, pad_rows
-from workbench.backbone.generation import generate, language_model, virtual_tokens
-from workbench.backbone.output_layer import output_layer
-from workbench.backbone.prompts import Demonstrations, end_token, end_tokens, prompts
-from workbench.backbone.raw_texts import raw_prompts
-from workbench.errors import InputError
-from workbench.methods.answer_rows import ROOM, limits
-from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of, tokens_of
-from workbench.methods.kinds._generating import Ended, Write
-from workbench.methods.kinds._programs import CAUSAL_LM
-from workbench.methods.running_answers import RunningAnswers
+from adapter_workbench.workbench.backbone.answer_options import GIVEN, options_of
+from adapter_workbench.workbench.backbone.architecture import is_causal
+from adapter_workbench.workbench.backbone.batching import IGNORED, in_batches, pad_rows
+from adapter_workbench.workbench.backbone.generation import generate, language_model, virtual_tokens
+from adapter_workbench.workbench.backbone.output_layer import output_layer
+from adapter_workbench.workbench.backbone.prompts import Demonstrations, end_token, end_tokens, prompts
+from adapter_workbench.workbench.backbone.raw_texts import raw_prompts
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.answer_rows import ROOM, limits
+from adapter_workbench.workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of, tokens_of
+from adapter_workbench.workbench.methods.kinds._generating import Ended, Write
+from adapter_workbench.workbench.methods.kinds._programs import CAUSAL_LM
+from adapter_workbench.workbench.methods.running_answers import RunningAnswers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.running_answers import ArrangeOwners
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.running_answers import ArrangeOwners
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class CausalLM(AnswersInWords):
     def running(
         self, model: Network, tokenizer: PreTrainedTokenizerBase, arrange: ArrangeOwners | None = None
     ) -> RunningAnswers | None:
-        """See :meth:`workbench.methods.kind.Generates.running`; None where virtual tokens stand before the prompts."""
+        """See :meth:`Generates.running`; None where virtual tokens stand before the prompts."""
         learned = virtual_tokens(model) is not None
         return None if learned else RunningAnswers(model, language_model(model), tokenizer, arrange)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from torch import nn
 
-from workbench.backbone.architecture import state_width
-from workbench.measures.label_counts import counts_of_pairs
-from workbench.measures.softmax import log_softmax
-from workbench.methods.kinds._programs import CLASSIFICATION
-from workbench.methods.kinds._texts import ReadsTexts
+from adapter_workbench.workbench.backbone.architecture import state_width
+from adapter_workbench.workbench.measures.label_counts import counts_of_pairs
+from adapter_workbench.workbench.measures.softmax import log_softmax
+from adapter_workbench.workbench.methods.kinds._programs import CLASSIFICATION
+from adapter_workbench.workbench.methods.kinds._texts import ReadsTexts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from workbench.backbone.pretrained import Backbone
-    from workbench.measures.label_counts import LabelCounts
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.measures.label_counts import LabelCounts
 
 
 class Classification(ReadsTexts):

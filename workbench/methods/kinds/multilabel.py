@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-from workbench.backbone.architecture import state_width
-from workbench.measures.label_counts import LabelCounts
-from workbench.methods.kinds._programs import MULTILABEL
-from workbench.methods.kinds._texts import ReadsTexts
+from adapter_workbench.workbench.backbone.architecture import state_width
+from adapter_workbench.workbench.measures.label_counts import LabelCounts
+from adapter_workbench.workbench.methods.kinds._programs import MULTILABEL
+from adapter_workbench.workbench.methods.kinds._texts import ReadsTexts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 NO_LABEL = -1
 THRESHOLD = 0.5  # a label is given where its probability is above

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from workbench.backbone.architecture import state_width
-from workbench.methods.kinds._programs import REGRESSION
-from workbench.methods.kinds._texts import ReadsTexts
+from adapter_workbench.workbench.backbone.architecture import state_width
+from adapter_workbench.workbench.methods.kinds._programs import REGRESSION
+from adapter_workbench.workbench.methods.kinds._texts import ReadsTexts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 
 class Regression(ReadsTexts):

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone.answer_options import options_of
-from workbench.backbone.architecture import is_seq2seq
-from workbench.backbone.batching import IGNORED, in_batches, pad_rows
-from workbench.backbone.generation import decode
-from workbench.backbone.output_layer import output_layer
-from workbench.backbone.prompts import end_token, end_tokens
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError
-from workbench.methods.answer_rows import limits
-from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of
-from workbench.methods.kinds._generating import Ended, Write
-from workbench.methods.kinds._programs import SEQ2SEQ
+from adapter_workbench.workbench.backbone.answer_options import options_of
+from adapter_workbench.workbench.backbone.architecture import is_seq2seq
+from adapter_workbench.workbench.backbone.batching import IGNORED, in_batches, pad_rows
+from adapter_workbench.workbench.backbone.generation import decode
+from adapter_workbench.workbench.backbone.output_layer import output_layer
+from adapter_workbench.workbench.backbone.prompts import end_token, end_tokens
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.answer_rows import limits
+from adapter_workbench.workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of
+from adapter_workbench.workbench.methods.kinds._generating import Ended, Write
+from adapter_workbench.workbench.methods.kinds._programs import SEQ2SEQ
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 
 class Seq2Seq(AnswersInWords):

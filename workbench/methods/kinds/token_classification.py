@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
-from workbench.backbone.architecture import state_width
-from workbench.backbone.batching import IGNORED, in_batches, pad_rows, require_scores
-from workbench.backbone.tokenizing import tokenise
-from workbench.measures.label_counts import LabelCounts
-from workbench.measures.softmax import log_softmax
-from workbench.methods.kinds._programs import TOKEN_CLASSIFICATION
+from adapter_workbench.workbench.backbone.architecture import state_width
+from adapter_workbench.workbench.backbone.batching import IGNORED, in_batches, pad_rows, require_scores
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.measures.label_counts import LabelCounts
+from adapter_workbench.workbench.measures.softmax import log_softmax
+from adapter_workbench.workbench.methods.kinds._programs import TOKEN_CLASSIFICATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.backbone.network import Network
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.backbone.network import Network
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 OUTSIDE = "O"
 INSIDE = ("B-", "I-", "E-", "S-", "L-", "U-")  # of IOB1, IOB2, BIOES and BILOU

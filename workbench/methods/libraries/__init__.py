@@ -1,8 +1,8 @@
 """How each package puts weights on a backbone, saves them, loads them and takes them off again."""
 
-from workbench.machine.extras import require_installed
-from workbench.methods.library import Library
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.machine.extras import require_installed
+from adapter_workbench.workbench.methods.library import Library
+from adapter_workbench.workbench.settings.registry import Modules
 
 NEEDS = {"adapters": "adapters", "adapterfusion": "adapters"}  # library → the package of an extra that it works with
 

@@ -8,7 +8,7 @@ from copy import deepcopy
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from workbench.methods.libraries._peft_targets import name_usual_targets, targets_by_name
+from adapter_workbench.workbench.methods.libraries._peft_targets import name_usual_targets, targets_by_name
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

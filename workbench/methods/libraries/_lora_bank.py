@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.methods.libraries._lora_layout import START, Layouts
-from workbench.methods.libraries._lora_memory import LoraMemory
-from workbench.methods.libraries._peft_tensors import require_own_unchanged
-from workbench.methods.libraries._places import require_all
-from workbench.methods.library import UnmixableError
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from adapter_workbench.workbench.methods.libraries._lora_layout import START, Layouts
+from adapter_workbench.workbench.methods.libraries._lora_memory import LoraMemory
+from adapter_workbench.workbench.methods.libraries._peft_tensors import require_own_unchanged
+from adapter_workbench.workbench.methods.libraries._places import require_all
+from adapter_workbench.workbench.methods.library import UnmixableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.machine.device import Precision
-    from workbench.methods.libraries._lora_layout import Layout
-    from workbench.methods.libraries._lora_memory import Factors, Lora
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.libraries._lora_layout import Layout
+    from adapter_workbench.workbench.methods.libraries._lora_memory import Factors, Lora
 
 LONG_RUN = 8  # rows of one LoRA from which a product of its own is faster than a row's share of a batched one
 

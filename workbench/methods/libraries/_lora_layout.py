@@ -8,13 +8,13 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import CONFIG, read_config
-from workbench.backbone.architecture import skeleton
-from workbench.backbone.module_patterns import require_bounded_patterns
-from workbench.machine.quiet import without_advice
-from workbench.methods.libraries._described import BESIDE, as_json
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.libraries._packed_layers import asking_for_packed
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, read_config
+from adapter_workbench.workbench.backbone.architecture import skeleton
+from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
+from adapter_workbench.workbench.machine.quiet import without_advice
+from adapter_workbench.workbench.methods.libraries._described import BESIDE, as_json
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from workbench.machine.own_pages import empty_in_own_pages
-from workbench.methods.libraries._lora_layout import BIAS, HIGH, LOW, START
+from adapter_workbench.workbench.machine.own_pages import empty_in_own_pages
+from adapter_workbench.workbench.methods.libraries._lora_layout import BIAS, HIGH, LOW, START
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from workbench.methods.libraries._lora_layout import Layout
+    from adapter_workbench.workbench.methods.libraries._lora_layout import Layout
 
     Factors = Mapping[str, tuple[Tensor, Tensor, Tensor | None]]
     """Layer → A (rank, inputs), B (outputs, rank), and a bias (outputs,) where there is one."""

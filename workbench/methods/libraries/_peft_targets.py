@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.architecture import attention_matrices, skeleton
-from workbench.backbone.module_patterns import require_bounded_patterns
+from adapter_workbench.workbench.backbone.architecture import attention_matrices, skeleton
+from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS, read_config
-from workbench.backbone.model_folder import tensor_names
-from workbench.machine.quiet import without_advice
-from workbench.methods.libraries._places import require_all
+from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS, read_config
+from adapter_workbench.workbench.backbone.model_folder import tensor_names
+from adapter_workbench.workbench.machine.quiet import without_advice
+from adapter_workbench.workbench.methods.libraries._places import require_all
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

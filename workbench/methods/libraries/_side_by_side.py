@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import CONFIG
-from workbench.methods.libraries.peft import LIBRARY as PEFT
-from workbench.methods.libraries.peft import write
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG
+from adapter_workbench.workbench.methods.libraries.peft import LIBRARY as PEFT
+from adapter_workbench.workbench.methods.libraries.peft import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import load_file
 from torch import nn
 
-from workbench.adapters.adapter_folder import FUSION_WEIGHTS
-from workbench.methods.libraries._places import require_none_left
-from workbench.methods.libraries.adapters import load_whole, prepare, require_loaded
+from adapter_workbench.workbench.adapters.adapter_folder import FUSION_WEIGHTS
+from adapter_workbench.workbench.methods.libraries._places import require_none_left
+from adapter_workbench.workbench.methods.libraries.adapters import load_whole, prepare, require_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

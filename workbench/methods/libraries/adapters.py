@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, read_config
-from workbench.backbone.model_folder import tensor_names
-from workbench.methods.libraries._described import describe, differing
-from workbench.methods.libraries._places import require_apart, require_none_left
+from adapter_workbench.workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, read_config
+from adapter_workbench.workbench.backbone.model_folder import tensor_names
+from adapter_workbench.workbench.methods.libraries._described import describe, differing
+from adapter_workbench.workbench.methods.libraries._places import require_apart, require_none_left
 
 if TYPE_CHECKING:
     from torch import Tensor

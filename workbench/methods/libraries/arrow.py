@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.errors import InputError
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.libraries._packed_layers import asking_for_packed
-from workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
+from adapter_workbench.workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ def taken_off(body: Any, general: Sequence[str]) -> None:
 def _add_router(model: Any, config: ArrowSettings) -> nn.Module:
     from peft import ArrowConfig, LoraConfig
 
-    from workbench.methods.libraries._arrow_router import without_autocast  # imports peft
+    from adapter_workbench.workbench.methods.libraries._arrow_router import without_autocast  # imports peft
 
     names = list(model.peft_config)
     chosen = ArrowConfig(top_k=min(config.top_k, len(names)), router_temperature=config.temperature, rng_seed=SEED)

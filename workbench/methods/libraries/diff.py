@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from workbench.methods.libraries._places import require_none_left
+from adapter_workbench.workbench.methods.libraries._places import require_none_left
 
 FILE = "delta.safetensors"
 

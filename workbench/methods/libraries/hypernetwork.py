@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from workbench.methods.libraries.peft import LIBRARY as PEFT
-from workbench.methods.libraries.peft import write
+from adapter_workbench.workbench.methods.libraries.peft import LIBRARY as PEFT
+from adapter_workbench.workbench.methods.libraries.peft import write
 
 if TYPE_CHECKING:
     from peft import LoraConfig

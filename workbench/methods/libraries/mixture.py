@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file, save_file
 
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.libraries.plain import FILE
-from workbench.methods.library import DescribedLibrary
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.libraries.plain import FILE
+from adapter_workbench.workbench.methods.library import DescribedLibrary
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
-    from workbench.methods.library import Library
+    from adapter_workbench.workbench.methods.library import Library
 
 # Each package names its weights as if it were alone: plain needs the backbone as it came, adapters exchanges its layers
 # in place, and peft wraps whatever it finds.

@@ -12,21 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from workbench.adapters.adapter_folder import CONFIG, read_config
-from workbench.backbone.architecture import linear_layers
-from workbench.backbone.module_patterns import require_bounded_patterns
-from workbench.methods.libraries._described import describe, differing_in_peft
-from workbench.methods.libraries._packed_layers import asking_for_packed
-from workbench.methods.libraries._peft_targets import targets_beyond_peft, targets_by_name
-from workbench.methods.libraries._peft_tensors import own_replaced, put_back_own, require_own_unchanged, require_places
-from workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, read_config
+from adapter_workbench.workbench.backbone.architecture import linear_layers
+from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
+from adapter_workbench.workbench.methods.libraries._described import describe, differing_in_peft
+from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
+from adapter_workbench.workbench.methods.libraries._peft_targets import targets_beyond_peft, targets_by_name
+from adapter_workbench.workbench.methods.libraries._peft_tensors import (
+    own_replaced,
+    put_back_own,
+    require_own_unchanged,
+    require_places,
+)
+from adapter_workbench.workbench.settings.base import MethodSettings
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
-    from workbench.machine.device import Precision
-    from workbench.methods.libraries._lora_bank import LoraBank
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.libraries._lora_bank import LoraBank
 
 ALL_LINEAR = "all-linear"
 NO_CONV1D = {"BOFT", "C3A", "DELORA", "HRA", "LOHA", "LOKR", "MISS", "OFT", "ROAD", "SHIRA"}  # tuners of peft 0.21
@@ -230,13 +235,15 @@ class Peft:
 
     def bank(self, body: nn.Module, precision: Precision, most_bytes: int | None = None) -> LoraBank:
         """Return a place for plain LoRAs beside the body: no DoRA, and nothing trained beside them."""
-        from workbench.methods.libraries._lora_bank import LoraBank  # imports torch, and settings are read without it
+        from adapter_workbench.workbench.methods.libraries._lora_bank import (
+            LoraBank,  # imports torch, and settings are read without it
+        )
 
         return LoraBank(body, precision, most_bytes)
 
     def fits_bank(self, architecture: PretrainedConfig) -> Callable[[Path], bool]:
         """Return what tells of a stored adapter's folder whether it is a plain LoRA."""
-        from workbench.methods.libraries._lora_layout import Layouts
+        from adapter_workbench.workbench.methods.libraries._lora_layout import Layouts
 
         layouts = Layouts(architecture)
         return lambda folder: layouts.of(folder) is not None

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from workbench.backbone.architecture import UNREAD
-from workbench.backbone.model_folder import INDEX, WEIGHTS, weight_files
-from workbench.backbone.transformers_api import quietly
-from workbench.methods.libraries._places import require_apart, require_none_left
+from adapter_workbench.workbench.backbone.architecture import UNREAD
+from adapter_workbench.workbench.backbone.model_folder import INDEX, WEIGHTS, weight_files
+from adapter_workbench.workbench.backbone.transformers_api import quietly
+from adapter_workbench.workbench.methods.libraries._places import require_apart, require_none_left
 
 FILE = WEIGHTS
 

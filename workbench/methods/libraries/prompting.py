@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from torch import nn
 
-from workbench.files import checksummed
+from adapter_workbench.workbench.files import checksummed
 
 DEMONSTRATIONS = TypeAdapter(tuple[tuple[str, str], ...])
 FILE = "demonstrations.json"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from workbench.backbone.architecture import positions, skeleton
-from workbench.methods.libraries._peft_tensors import require_places
-from workbench.methods.libraries.peft import LIBRARY as PEFT
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Size
+from adapter_workbench.workbench.backbone.architecture import positions, skeleton
+from adapter_workbench.workbench.methods.libraries._peft_tensors import require_places
+from adapter_workbench.workbench.methods.libraries.peft import LIBRARY as PEFT
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -11,22 +11,20 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from workbench.backbone.architecture import state_width
-from workbench.backbone.prompt_embeddings import embedding
-from workbench.errors import InputError
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.libraries._places import require_all
-from workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
-from workbench.methods.libraries.peft import LIBRARY as PEFT
+from adapter_workbench.workbench.backbone.architecture import state_width
+from adapter_workbench.workbench.backbone.prompt_embeddings import embedding
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._places import require_all
+from adapter_workbench.workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
+from adapter_workbench.workbench.methods.libraries.peft import LIBRARY as PEFT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FILE = "retrieval.json"  # how LoRAs are chosen, for programs that open the folder without the workbench
 TASKS = "tasks.safetensors"
-QUESTION = (
-    "question"  # under this name :meth:`workbench.backbone.network.Network.states` says which tokens are a prompt's
-)
+QUESTION = "question"  # under this name :meth:`Network.states` says which tokens are a prompt's
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InputError
-from workbench.methods.libraries import LIBRARIES
-from workbench.methods.method import Method
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from workbench.settings.base import MethodSettings, Quantization
+    from adapter_workbench.workbench.settings.base import MethodSettings, Quantization
 
 
 class Methods(Modules[Method]):
@@ -26,7 +26,7 @@ class Methods(Modules[Method]):
         """
         if not isinstance(name, str) or "+" not in name:
             return super().get(name, where)
-        from workbench.methods.methods._mixture import mixture
+        from adapter_workbench.workbench.methods.methods._mixture import mixture
 
         return mixture(tuple((part, super(Methods, self).get(part, where)) for part in name.split("+")))
 

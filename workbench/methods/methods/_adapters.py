@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from workbench.machine.extras import absence
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Reduction
+from adapter_workbench.workbench.machine.extras import absence
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Reduction
 
 if TYPE_CHECKING:
     from adapters import AdapterConfig

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture
-from workbench.settings.bounds import Reduction, Size
+from adapter_workbench.workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture
+from adapter_workbench.workbench.settings.bounds import Reduction, Size
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

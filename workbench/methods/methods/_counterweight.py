@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone.bf16_matrices import shown_in_float32
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.method import FitHooks
+from adapter_workbench.workbench.backbone.bf16_matrices import shown_in_float32
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.method import FitHooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from workbench.methods.method import FitLength
+    from adapter_workbench.workbench.methods.method import FitLength
 
 OWN, START = "default", "start"
 

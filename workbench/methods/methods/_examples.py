@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone.batching import to_device_of
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.methods._counterweight import has_learned
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.methods._counterweight import has_learned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
     Prepare = Callable[[Any, TaskModel, Task, PreTrainedTokenizerBase, Budget, int], None]
     Hook = Callable[[Any, tuple[Tensor, ...], Tensor], None]

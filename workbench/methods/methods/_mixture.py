@@ -1,6 +1,6 @@
 """``a+b``: several methods on one backbone at the same time, under one learning rate.
 
-Their packages do the work side by side (:mod:`workbench.methods.libraries.mixture`); two methods of ``adapters``
+Their packages do the work side by side (:mod:`.mixture`); two methods of ``adapters``
 become one configuration of it, two of ``plain`` one choice of parameters.
 """
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, Field, create_model, model_validator
 
-from workbench.methods.libraries.mixture import ORDER, MixtureConfig
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings, Settings
+from adapter_workbench.workbench.methods.libraries.mixture import ORDER, MixtureConfig
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings, Settings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from pydantic import Field, model_validator
 
-from workbench.backbone.architecture import UNREAD
-from workbench.methods.libraries._peft_targets import targets_by_name
-from workbench.methods.libraries.peft import ALL_LINEAR, TargetedSettings, needs_targets
-from workbench.methods.method import FitHooks, Method
-from workbench.settings.bounds import Size, Weight, Whole
+from adapter_workbench.workbench.backbone.architecture import UNREAD
+from adapter_workbench.workbench.methods.libraries._peft_targets import targets_by_name
+from adapter_workbench.workbench.methods.libraries.peft import ALL_LINEAR, TargetedSettings, needs_targets
+from adapter_workbench.workbench.methods.method import FitHooks, Method
+from adapter_workbench.workbench.settings.bounds import Size, Weight, Whole
 
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
     from torch import Tensor
     from transformers import PretrainedConfig
 
-    from workbench.methods.method import FitLength
+    from adapter_workbench.workbench.methods.method import FitLength
 
 NAME = "default"
 

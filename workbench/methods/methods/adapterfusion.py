@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 
-from workbench.methods.libraries.adapterfusion import FusionConfig, value_matrices
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Dropout, Weight
+from adapter_workbench.workbench.methods.libraries.adapterfusion import FusionConfig, value_matrices
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Dropout, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.libraries.arrow import ArrowSettings
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Factor, Size
+from adapter_workbench.workbench.methods.libraries.arrow import ArrowSettings
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Factor, Size
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

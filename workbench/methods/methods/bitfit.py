@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone import architecture
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.backbone import architecture
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

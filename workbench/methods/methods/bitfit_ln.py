@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone import architecture
-from workbench.methods.method import Method
-from workbench.methods.methods.bitfit import objection
-from workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.backbone import architecture
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods.bitfit import objection
+from adapter_workbench.workbench.settings.base import MethodSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

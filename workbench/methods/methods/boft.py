@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from workbench.methods.method import Method
-from workbench.methods.methods.oft import unfit
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods.oft import unfit
 
 if TYPE_CHECKING:
     from peft import BOFTConfig

@@ -2,7 +2,7 @@
 
 With C the second moments of what W reads and W C = U S Vᵀ, it begins at s B₀ A₀ = U_r S_r V_rᵀ C⁻¹, the first r
 singular triplets. Since U_rᵀ W C = S_r V_rᵀ, that is U_r U_rᵀ W: no inverse is needed. The backbone stays as it is
-(:mod:`workbench.methods.methods._counterweight`): what is stored is one LoRA of twice the rank.
+(:mod:`adapter_workbench.workbench.methods.methods._counterweight`): what is stored is one LoRA of twice the rank.
 
 This is the paper's instruction-previewed mode. Its other mode takes the last triplets, of examples of what is to be
 kept; a fit has none of those.
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Method
-from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN, begin_at, drops, matrix, unfit, until_joined
-from workbench.methods.methods._examples import read_inputs, starting
-from workbench.settings.bounds import Count
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import lora
+from adapter_workbench.workbench.methods.methods._counterweight import OWN, begin_at, drops, matrix, unfit, until_joined
+from adapter_workbench.workbench.methods.methods._examples import read_inputs, starting
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 DAMPING = 0.01  # this share of the mean of C's diagonal is added to the diagonal
 

@@ -13,10 +13,10 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from workbench.backbone import architecture
-from workbench.methods.method import FitHooks, Method
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Density, Weight
+from adapter_workbench.workbench.backbone import architecture
+from adapter_workbench.workbench.methods.method import FitHooks, Method
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Density, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig
 
-    from workbench.methods.method import FitLength
+    from adapter_workbench.workbench.methods.method import FitLength
 
 LOW, HIGH = -1.5, 1.5  # what the concrete distribution is stretched to before it is clamped to [0, 1]
 OPEN = 5.0  # α at the beginning

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Method
-from workbench.methods.methods import lora
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import lora
 
 configure = partial(lora.configure, use_dora=True)
 

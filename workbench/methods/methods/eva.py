@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 
-from workbench.backbone.bf16_matrices import shown_in_float32
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Method
-from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN
-from workbench.methods.methods._examples import read_inputs, starting
-from workbench.settings.bounds import Count
+from adapter_workbench.workbench.backbone.bf16_matrices import shown_in_float32
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import lora
+from adapter_workbench.workbench.methods.methods._counterweight import OWN
+from adapter_workbench.workbench.methods.methods._examples import read_inputs, starting
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 PREFIX = "base_model.model."
 

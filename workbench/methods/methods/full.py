@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
 
 
 class Settings(MethodSettings):

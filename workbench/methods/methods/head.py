@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.kind import GENERATED
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

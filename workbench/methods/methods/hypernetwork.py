@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.libraries.hypernetwork import HypernetworkConfig
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Method
-from workbench.methods.methods import lora
-from workbench.settings.bounds import Size
+from adapter_workbench.workbench.methods.libraries.hypernetwork import HypernetworkConfig
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import lora
+from adapter_workbench.workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

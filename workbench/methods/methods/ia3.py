@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
 
 if TYPE_CHECKING:
     from peft import IA3Config

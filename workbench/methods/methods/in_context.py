@@ -5,18 +5,18 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from workbench.backbone.prompts import NEW_TOKENS
-from workbench.errors import InputError
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Count
+from adapter_workbench.workbench.backbone.prompts import NEW_TOKENS
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 
 class Settings(MethodSettings):

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import FitHooks, Method
-from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import FitHooks, Method
+from adapter_workbench.workbench.methods.methods import lora
+from adapter_workbench.workbench.methods.methods._counterweight import OWN
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.method import FitLength
+    from adapter_workbench.workbench.methods.method import FitLength
 
 
 class Settings(lora.Settings):

@@ -2,7 +2,7 @@
 
 With G = U S Vᵀ the gradient of W over examples, A begins at V's first ``rank`` directions and B at U's next ``rank``,
 both times ⁴√out ÷ √γ (the authors' program: direction ``ArB2r``, scale ``stable``). peft 0.21 multiplies B by S
-besides, and leaves A as it is. The backbone stays as it is (:mod:`workbench.methods.methods._counterweight`): what is
+besides, and leaves A as it is. The backbone stays as it is (:mod:`._counterweight`): what is
 stored is one LoRA of twice the rank.
 """
 
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Method
-from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import begin_at, drops, until_joined
-from workbench.methods.methods._examples import gradients, starting
-from workbench.settings.bounds import Count, Factor
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import lora
+from adapter_workbench.workbench.methods.methods._counterweight import begin_at, drops, until_joined
+from adapter_workbench.workbench.methods.methods._examples import gradients, starting
+from adapter_workbench.workbench.settings.bounds import Count, Factor
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.model import TaskModel
 
 
 class Settings(lora.Settings):

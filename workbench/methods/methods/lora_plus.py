@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import FitHooks, Method
-from workbench.methods.methods import lora
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import FitHooks, Method
+from adapter_workbench.workbench.methods.methods import lora
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.method import FitLength
+    from adapter_workbench.workbench.methods.method import FitLength
 
 
 class Settings(lora.Settings):

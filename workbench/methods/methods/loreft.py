@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from workbench.methods.method import Method
-from workbench.methods.methods._adapters import lacks_architecture
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Dropout, Size
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods._adapters import lacks_architecture
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Dropout, Size
 
 if TYPE_CHECKING:
     from adapters import LoReftConfig

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.method import Method
-from workbench.methods.methods import parallel, prefix
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import parallel, prefix
 
 if TYPE_CHECKING:
     from adapters import MAMConfig

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.methods.libraries.prompts import NAME, PromptSettings, embedding_width, objection
-from workbench.methods.method import FitHooks, Method
-from workbench.settings.bounds import Size
+from adapter_workbench.workbench.methods.libraries.prompts import NAME, PromptSettings, embedding_width, objection
+from adapter_workbench.workbench.methods.method import FitHooks, Method
+from adapter_workbench.workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from peft import PromptEncoderConfig
     from transformers import PretrainedConfig
 
-    from workbench.methods.method import FitLength
+    from adapter_workbench.workbench.methods.method import FitLength
 
 
 class Settings(PromptSettings):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.methods.method import Method
-from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, package_config
-from workbench.settings.bounds import Factor
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, package_config
+from adapter_workbench.workbench.settings.bounds import Factor
 
 
 class Settings(BottleneckSettings):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from workbench.backbone import architecture
-from workbench.methods.method import FitHooks, Method
-from workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.backbone import architecture
+from adapter_workbench.workbench.methods.method import FitHooks, Method
+from adapter_workbench.workbench.settings.base import MethodSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
-    from workbench.methods.method import FitLength
+    from adapter_workbench.workbench.methods.method import FitLength
 
 LAST = 2  # blocks, where the settings do not say
 RELATIVE = "rel_embeddings"  # DeBERTa's; what lies beside them is for them, or for the first block

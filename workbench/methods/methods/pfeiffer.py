@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.methods.method import Method
-from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, package_config
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, package_config
 
 METHOD = Method(
     title="Pfeiffer adapter",

@@ -1,6 +1,6 @@
 """PiSSA: a LoRA that begins at a matrix's principal part, W = (W − B₀ A₀) + B A with B₀ A₀ its first singular triplets.
 
-The backbone stays as it is (:mod:`workbench.methods.methods._counterweight`): what is stored is one LoRA of twice the
+The backbone stays as it is (:mod:`._counterweight`): what is stored is one LoRA of twice the
 rank.
 """
 
@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.methods.libraries._lora_layers import lora_layers
-from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import FitHooks, Method
-from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN, begin_at, drops, has_learned, matrix, unfit, until_joined
+from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries.peft import needs_targets
+from adapter_workbench.workbench.methods.method import FitHooks, Method
+from adapter_workbench.workbench.methods.methods import lora
+from adapter_workbench.workbench.methods.methods._counterweight import (
+    OWN,
+    begin_at,
+    drops,
+    has_learned,
+    matrix,
+    unfit,
+    until_joined,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.method import FitLength
+    from adapter_workbench.workbench.methods.method import FitLength
 
 
 class Settings(lora.Settings):

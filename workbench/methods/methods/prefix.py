@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.method import Method
-from workbench.methods.methods._adapters import lacks_architecture
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Size
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods._adapters import lacks_architecture
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from adapters import PrefixTuningConfig

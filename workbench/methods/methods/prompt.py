@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.libraries.prompts import PromptSettings, embedding_width, objection
-from workbench.methods.method import Method
+from adapter_workbench.workbench.methods.libraries.prompts import PromptSettings, embedding_width, objection
+from adapter_workbench.workbench.methods.method import Method
 
 if TYPE_CHECKING:
     from peft import PromptTuningConfig

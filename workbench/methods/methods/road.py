@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from workbench.methods.method import Method
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
+from adapter_workbench.workbench.methods.method import Method
 
 if TYPE_CHECKING:
     from peft import RoadConfig

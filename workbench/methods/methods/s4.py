@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from workbench.backbone.architecture import biases, blocks, is_bias
-from workbench.methods.libraries.mixture import MixtureConfig
-from workbench.methods.method import Method
-from workbench.methods.methods import prefix
-from workbench.methods.methods._adapters import BottleneckSettings
-from workbench.settings.bounds import Factor, Size
+from adapter_workbench.workbench.backbone.architecture import biases, blocks, is_bias
+from adapter_workbench.workbench.methods.libraries.mixture import MixtureConfig
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import prefix
+from adapter_workbench.workbench.methods.methods._adapters import BottleneckSettings
+from adapter_workbench.workbench.settings.bounds import Factor, Size
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

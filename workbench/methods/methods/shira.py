@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from workbench.methods.method import Method
-from workbench.settings.bounds import Seed, Size
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.bounds import Seed, Size
 
 if TYPE_CHECKING:
     from peft import ShiraConfig

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.libraries.retrieval import RetrievalSettings
-from workbench.methods.method import Method
-from workbench.settings.base import MethodSettings
-from workbench.settings.bounds import Factor, Size
+from adapter_workbench.workbench.methods.libraries.retrieval import RetrievalSettings
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.settings.base import MethodSettings
+from adapter_workbench.workbench.settings.bounds import Factor, Size
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

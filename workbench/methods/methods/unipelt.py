@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.method import Method
-from workbench.methods.methods import prefix
-from workbench.methods.methods._adapters import BottleneckSettings
-from workbench.settings.bounds import Factor, Size
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods import prefix
+from adapter_workbench.workbench.methods.methods._adapters import BottleneckSettings
+from adapter_workbench.workbench.settings.bounds import Factor, Size
 
 if TYPE_CHECKING:
     from adapters import UniPELTConfig

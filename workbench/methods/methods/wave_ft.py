@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from workbench.methods.method import Method
-from workbench.methods.methods.fourierft import unfit
-from workbench.settings.bounds import Factor, Seed, Whole
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
+from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.methods.fourierft import unfit
+from adapter_workbench.workbench.settings.bounds import Factor, Seed, Whole
 
 if TYPE_CHECKING:
     from peft import WaveFTConfig

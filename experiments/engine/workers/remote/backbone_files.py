@@ -8,17 +8,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from experiments.engine.workers.remote.incoming_files import IncomingFiles
-from workbench.backbone.model_folder import weight_files
-from workbench.files import atomic
-from workbench.files.cache import cache_folder, writing_cache
-from workbench.files.digest import digest, key
-from workbench.files.hub_files import MODEL_FILES
-from workbench.files.locks import hold
+from adapter_workbench.experiments.engine.workers.remote.incoming_files import IncomingFiles
+from adapter_workbench.workbench.backbone.model_folder import weight_files
+from adapter_workbench.workbench.files import atomic
+from adapter_workbench.workbench.files.cache import cache_folder, writing_cache
+from adapter_workbench.workbench.files.digest import digest, key
+from adapter_workbench.workbench.files.hub_files import MODEL_FILES
+from adapter_workbench.workbench.files.locks import hold
 
 if TYPE_CHECKING:
-    from experiments.engine.workers.remote.file_parts import Part
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.experiments.engine.workers.remote.file_parts import Part
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 FOLDER = "brought"  # in the cache
 

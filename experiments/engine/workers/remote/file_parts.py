@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from workbench.errors import WorkError
+from adapter_workbench.workbench.errors import WorkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

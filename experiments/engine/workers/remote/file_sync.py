@@ -5,24 +5,24 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Protocol
 
-from experiments.engine.workers.remote.file_parts import inside, parts
-from experiments.engine.workers.remote.incoming_files import IncomingFiles
-from experiments.engine.workers.remote.workspace_changes import NOT_SENT, SharedFiles
-from experiments.workspace.pace import Pace
-from workbench.files import atomic
+from adapter_workbench.experiments.engine.workers.remote.file_parts import inside, parts
+from adapter_workbench.experiments.engine.workers.remote.incoming_files import IncomingFiles
+from adapter_workbench.experiments.engine.workers.remote.workspace_changes import NOT_SENT, SharedFiles
+from adapter_workbench.experiments.workspace.pace import Pace
+from adapter_workbench.workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from experiments.engine.workers.remote.file_parts import Part
-    from experiments.engine.workers.remote.workspace_changes import Changes
+    from adapter_workbench.experiments.engine.workers.remote.file_parts import Part
+    from adapter_workbench.experiments.engine.workers.remote.workspace_changes import Changes
 
 TRIES = 3  # to fetch files that somebody deletes meanwhile
 
 
 class WorkspaceSource(Protocol):
-    """The workspace of the run, see :class:`experiments.engine.workers.remote.workspace_server.WorkspaceServer`."""
+    """The workspace of the run, see :class:`WorkspaceServer`."""
 
     def names(self, below: str) -> list[str]:
         """Return the names of all files at or below one."""

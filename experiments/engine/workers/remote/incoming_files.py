@@ -6,15 +6,15 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from experiments.engine.workers.remote.file_parts import inside
-from workbench.errors import IntegrityError
-from workbench.files import atomic
+from adapter_workbench.experiments.engine.workers.remote.file_parts import inside
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from experiments.engine.workers.remote.file_parts import Part
+    from adapter_workbench.experiments.engine.workers.remote.file_parts import Part
 
 
 class IncomingFiles:

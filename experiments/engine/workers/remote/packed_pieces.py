@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.piece import Piece
 
 
 @dataclass(frozen=True)

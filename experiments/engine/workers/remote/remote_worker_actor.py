@@ -9,20 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.workers.failure import Failure
-from experiments.engine.workers.process_folder import delete_abandoned, process_folder
-from experiments.engine.workers.progress_messages import ProgressBatch
-from experiments.engine.workers.remote.backbone_files import fetch_backbone
-from experiments.engine.workers.remote.file_sync import FileSync
-from experiments.engine.workers.remote.workspace_client import WorkspaceClient
-from experiments.engine.workers.worker_actor import WorkerActor
-from experiments.workspace import Workspace
-from experiments.workspace.access import Access
+from adapter_workbench.experiments.engine.workers.failure import Failure
+from adapter_workbench.experiments.engine.workers.process_folder import delete_abandoned, process_folder
+from adapter_workbench.experiments.engine.workers.progress_messages import ProgressBatch
+from adapter_workbench.experiments.engine.workers.remote.backbone_files import fetch_backbone
+from adapter_workbench.experiments.engine.workers.remote.file_sync import FileSync
+from adapter_workbench.experiments.engine.workers.remote.workspace_client import WorkspaceClient
+from adapter_workbench.experiments.engine.workers.worker_actor import WorkerActor
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.experiments.workspace.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from experiments.engine.workers.remote.packed_pieces import PackedPieces
+    from adapter_workbench.experiments.engine.workers.remote.packed_pieces import PackedPieces
 
 PREFIX = "workbench-remote-"  # of temporary folders
 PAUSE = 0.5  # seconds between two attempts to claim a piece

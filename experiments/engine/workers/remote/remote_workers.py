@@ -14,20 +14,20 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from experiments.engine.workers.failure import KEPT, last_line
-from experiments.engine.workers.process_folder import delete_abandoned
-from experiments.engine.workers.remote.packed_pieces import PackedPieces
-from experiments.engine.workers.remote.remote_worker_actor import PREFIX, RemoteWorkerActor
-from experiments.engine.workers.remote.workspace_client import WorkspaceClient
-from experiments.engine.workers.remote.workspace_server import WorkspaceServer
-from workbench.errors import WorkError
+from adapter_workbench.experiments.engine.workers.failure import KEPT, last_line
+from adapter_workbench.experiments.engine.workers.process_folder import delete_abandoned
+from adapter_workbench.experiments.engine.workers.remote.packed_pieces import PackedPieces
+from adapter_workbench.experiments.engine.workers.remote.remote_worker_actor import PREFIX, RemoteWorkerActor
+from adapter_workbench.experiments.engine.workers.remote.workspace_client import WorkspaceClient
+from adapter_workbench.experiments.engine.workers.remote.workspace_server import WorkspaceServer
+from adapter_workbench.workbench.errors import WorkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.piece import Piece
-    from experiments.engine.workers.worker_slot import WorkerSlot
-    from workbench.machine.listener import Listener
+    from adapter_workbench.experiments.engine.piece import Piece
+    from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot
+    from adapter_workbench.workbench.machine.listener import Listener
 
 AT_ONCE = 32  # calls that the workspace server answers at the same time
 PATIENCE = 20.0  # seconds for deleting the folders of processes on their machines
@@ -39,7 +39,7 @@ class RemoteWorkers:
     def __init__(self, pieces: Sequence[Piece], root: Path, listener: Listener, made_by: str | None = None) -> None:
         """Do ``pieces`` for the workspace in ``root``; ``listener`` hears which machines do not see it.
 
-        Adapters are ``made_by`` the run, see :mod:`experiments.workspace.origins`.
+        Adapters are ``made_by`` the run, see :mod:`adapter_workbench.experiments.workspace.origins`.
         """
         self._pieces, self._root, self._listener, self._made_by = pieces, root, listener, made_by
         self._run = secrets.token_hex(4)

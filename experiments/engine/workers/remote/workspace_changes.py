@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.engine.workers.remote.file_parts import names
-from experiments.engine.workers.remote.incoming_files import topmost_missing
+from adapter_workbench.experiments.engine.workers.remote.file_parts import names
+from adapter_workbench.experiments.engine.workers.remote.incoming_files import topmost_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,15 +11,15 @@ from ray.exceptions import RayTaskError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.engine.workers.remote.backbone_files import BackboneFiles
-    from experiments.engine.workers.remote.file_parts import Part
-    from experiments.engine.workers.remote.workspace_changes import Changes
+    from adapter_workbench.experiments.engine.workers.remote.backbone_files import BackboneFiles
+    from adapter_workbench.experiments.engine.workers.remote.file_parts import Part
+    from adapter_workbench.experiments.engine.workers.remote.workspace_changes import Changes
 
 AHEAD = 2  # messages that the server may send before they are taken
 
 
 class WorkspaceClient:
-    """A :class:`experiments.engine.workers.remote.workspace_server.WorkspaceServer` on any machine."""
+    """A :class:`WorkspaceServer` on any machine."""
 
     def __init__(self, actor: Any) -> None:
         """Call ``actor``."""

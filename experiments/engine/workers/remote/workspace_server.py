@@ -6,22 +6,22 @@ from contextlib import ExitStack
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from experiments.engine.workers.remote.backbone_files import backbone_files
-from experiments.engine.workers.remote.file_parts import inside, names, parts
-from experiments.engine.workers.remote.incoming_files import IncomingFiles
-from experiments.workspace import Workspace
-from workbench.errors import WorkError
-from workbench.files import atomic
-from workbench.files.locks import hold
+from adapter_workbench.experiments.engine.workers.remote.backbone_files import backbone_files
+from adapter_workbench.experiments.engine.workers.remote.file_parts import inside, names, parts
+from adapter_workbench.experiments.engine.workers.remote.incoming_files import IncomingFiles
+from adapter_workbench.experiments.workspace import Workspace
+from adapter_workbench.workbench.errors import WorkError
+from adapter_workbench.workbench.files import atomic
+from adapter_workbench.workbench.files.locks import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from experiments.engine.workers.remote.backbone_files import BackboneFiles
-    from experiments.engine.workers.remote.file_parts import Part
-    from experiments.engine.workers.remote.packed_pieces import PackedPieces
-    from experiments.engine.workers.remote.workspace_changes import Changes
+    from adapter_workbench.experiments.engine.workers.remote.backbone_files import BackboneFiles
+    from adapter_workbench.experiments.engine.workers.remote.file_parts import Part
+    from adapter_workbench.experiments.engine.workers.remote.packed_pieces import PackedPieces
+    from adapter_workbench.experiments.engine.workers.remote.workspace_changes import Changes
 
 
 class WorkspaceServer:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import UNKNOWN, plain, score, words
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import unit
+from adapter_workbench.experiments.reporting.cells import UNKNOWN, plain, score, words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import unit
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 def beginning_table(report: Report) -> Table | None:

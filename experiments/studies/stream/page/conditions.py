@@ -6,28 +6,28 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import decimals, quantity, words
-from experiments.reporting.equality import not_equal
-from experiments.reporting.presentation import Column, Definitions, Medium, Table
-from experiments.reporting.provenance_tags import rerun_block
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import DASH, baselines, settings, share, unit
-from experiments.studies.core.closing import checked
-from experiments.studies.core.data_sources import data_table, used
-from experiments.studies.core.quantity import shown_in
-from experiments.studies.core.tuning_table import tuning_table
-from experiments.studies.stream.page.tables import LABEL
-from experiments.studies.stream.plan.entry import TUNED_ON
-from experiments.studies.stream.results.quantities import STRATEGY
-from workbench.measures.forgetting import METRICS
+from adapter_workbench.experiments.reporting.cells import decimals, quantity, words
+from adapter_workbench.experiments.reporting.equality import not_equal
+from adapter_workbench.experiments.reporting.presentation import Column, Definitions, Medium, Table
+from adapter_workbench.experiments.reporting.provenance_tags import rerun_block
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import DASH, baselines, settings, share, unit
+from adapter_workbench.experiments.studies.core.closing import checked
+from adapter_workbench.experiments.studies.core.data_sources import data_table, used
+from adapter_workbench.experiments.studies.core.quantity import shown_in
+from adapter_workbench.experiments.studies.core.tuning_table import tuning_table
+from adapter_workbench.experiments.studies.stream.page.tables import LABEL
+from adapter_workbench.experiments.studies.stream.plan.entry import TUNED_ON
+from adapter_workbench.experiments.studies.stream.results.quantities import STRATEGY
+from adapter_workbench.workbench.measures.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block, Cell
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.reporting.presentation import Block, Cell
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 BEFORE = (
     (

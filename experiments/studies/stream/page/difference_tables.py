@@ -5,22 +5,22 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from experiments.reporting.cells import gap, over_examples, words
-from experiments.reporting.differences import basis, otherwise
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import plural
-from experiments.studies.core.compare import at_look
-from experiments.studies.stream.page.tables import LABEL
-from experiments.studies.stream.results.comparison import COMPARED
-from experiments.studies.stream.results.quantities import BETTER, MAIN
+from adapter_workbench.experiments.reporting.cells import gap, over_examples, words
+from adapter_workbench.experiments.reporting.differences import basis, otherwise
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import plural
+from adapter_workbench.experiments.studies.core.compare import at_look
+from adapter_workbench.experiments.studies.stream.page.tables import LABEL
+from adapter_workbench.experiments.studies.stream.results.comparison import COMPARED
+from adapter_workbench.experiments.studies.stream.results.quantities import BETTER, MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 
 class Compared(Protocol):

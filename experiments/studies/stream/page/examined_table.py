@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import quantity, words
-from experiments.reporting.presentation import Cell, Column, Medium, Sentences, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import bounds, number, probability, unit
-from experiments.studies.stream.results.examined import majority_of, text_losses
-from experiments.studies.stream.results.layers import changed_most
-from workbench.measures.verdicts import LEVEL
+from adapter_workbench.experiments.reporting.cells import quantity, words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Sentences, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import bounds, number, probability, unit
+from adapter_workbench.experiments.studies.stream.results.examined import majority_of, text_losses
+from adapter_workbench.experiments.studies.stream.results.layers import changed_most
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block
-    from experiments.studies.stream.results.examined import ExaminedChange
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.reporting.presentation import Block
+    from adapter_workbench.experiments.studies.stream.results.examined import ExaminedChange
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 TESTS = {
     False: "McNemar's test of answers that are right or wrong, else by the paired t-test over test examples",

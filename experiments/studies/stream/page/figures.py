@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import (
+from adapter_workbench.experiments.reporting.figures import (
     FAINT,
     STYLE,
     colour_scale,
@@ -24,7 +24,7 @@ from experiments.reporting.figures import (
     short,
     squares,
 )
-from experiments.reporting.wording import baselines, number, unit
+from adapter_workbench.experiments.reporting.wording import baselines, number, unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from experiments.reporting.wording import Unit
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.wording import Unit
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 MARKS = {"verified": "✓", "carried": "→"}
 

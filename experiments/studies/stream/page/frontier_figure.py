@@ -8,15 +8,15 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.reporting.figures import HALO, INK, STYLE, in_legend, look, short
-from experiments.reporting.wording import unit
-from experiments.studies.stream.page.figures import cross, learned_over_lost, lost_and_learned
+from adapter_workbench.experiments.reporting.figures import HALO, INK, STYLE, in_legend, look, short
+from adapter_workbench.experiments.reporting.wording import unit
+from adapter_workbench.experiments.studies.stream.page.figures import cross, learned_over_lost, lost_and_learned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from experiments.studies.stream.results.frontier import Frontier, Point
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.frontier import Frontier, Point
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 def frontier_figure(report: Report) -> Figure | None:

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.presentation import Figure
-from experiments.reporting.wording import baselines, number, unit
-from experiments.studies.stream.page.long_streams import is_long
-from experiments.studies.stream.page.sentences import frontier_sentences
-from experiments.studies.stream.results.probe_summaries import PANELS
+from adapter_workbench.experiments.reporting.presentation import Figure
+from adapter_workbench.experiments.reporting.wording import baselines, number, unit
+from adapter_workbench.experiments.studies.stream.page.long_streams import is_long
+from adapter_workbench.experiments.studies.stream.page.sentences import frontier_sentences
+from adapter_workbench.experiments.studies.stream.results.probe_summaries import PANELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure as Drawing
 
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _exhibit(report: Report, name: str) -> Exhibit:
 
 def draw(name: str, report: Report) -> Drawing | None:
     """Return a figure; None where the report has no data for it."""
-    from experiments.studies.stream.page import (  # matplotlib takes a while
+    from adapter_workbench.experiments.studies.stream.page import (  # matplotlib takes a while
         figures,
         frontier_figure,
         long_figures,

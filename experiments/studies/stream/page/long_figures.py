@@ -10,16 +10,16 @@ from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import FAINT, STYLE, in_legend, line, short
-from experiments.studies.stream.page.figures import finish_matrices, scale
+from adapter_workbench.experiments.reporting.figures import FAINT, STYLE, in_legend, line, short
+from adapter_workbench.experiments.studies.stream.page.figures import finish_matrices, scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from experiments.studies.stream.results.matrix import Grid
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.results.matrix import Grid
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 PANEL, SMALL_PANEL = 2.6, 1.6  # inches
 FEW = 9  # strategies whose images are of the larger kind

@@ -7,19 +7,19 @@ from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import quantity, words
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import begun, number, plural, unit
-from experiments.studies.core.report import LONG
-from experiments.studies.stream.page.tables import LABEL
+from adapter_workbench.experiments.reporting.cells import quantity, words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import begun, number, plural, unit
+from adapter_workbench.experiments.studies.core.report import LONG
+from adapter_workbench.experiments.studies.stream.page.tables import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.stream.results.matrix import Grid
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.results.matrix import Grid
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 WORST, NAMED = 5, 45  # tasks that are named: of a strategy, and of all together, one of each at least
 LINES = 150  # of all accuracy matrices together: more are not read line by line

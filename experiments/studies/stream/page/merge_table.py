@@ -5,16 +5,16 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import quantity, words
-from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import number, plural, some, unit
+from adapter_workbench.experiments.reporting.cells import quantity, words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Medium, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import number, plural, some, unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.studies.stream.results.merges import Merge
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.merges import Merge
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 NAMED = 4  # tasks of a LoRA
 SENTENCES = 6  # at most, about strategies that merge

@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.reporting.below_differences import below_differences
-from experiments.reporting.learned_nothing import warnings
-from experiments.reporting.presentation import Medium, Paragraph, Sentences
-from experiments.reporting.wording import plural
-from experiments.studies.stream.page import difference_tables, long_streams, merge_table, tables
-from experiments.studies.stream.page.beginning_table import beginning_table
-from experiments.studies.stream.page.conditions import conditions
-from experiments.studies.stream.page.examined_table import examined_blocks
-from experiments.studies.stream.page.gallery import figures
-from experiments.studies.stream.page.sentences import spurious_sentences
-from experiments.studies.stream.page.tracking import experiment_note, tracking
-from experiments.studies.stream.page.unlearned_sentences import is_all, sentences
+from adapter_workbench.experiments.reporting.below_differences import below_differences
+from adapter_workbench.experiments.reporting.learned_nothing import warnings
+from adapter_workbench.experiments.reporting.presentation import Medium, Paragraph, Sentences
+from adapter_workbench.experiments.reporting.wording import plural
+from adapter_workbench.experiments.studies.stream.page import difference_tables, long_streams, merge_table, tables
+from adapter_workbench.experiments.studies.stream.page.beginning_table import beginning_table
+from adapter_workbench.experiments.studies.stream.page.conditions import conditions
+from adapter_workbench.experiments.studies.stream.page.examined_table import examined_blocks
+from adapter_workbench.experiments.studies.stream.page.gallery import figures
+from adapter_workbench.experiments.studies.stream.page.sentences import spurious_sentences
+from adapter_workbench.experiments.studies.stream.page.tracking import experiment_note, tracking
+from adapter_workbench.experiments.studies.stream.page.unlearned_sentences import is_all, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block, Presentation
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.reporting.presentation import Block, Presentation
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 REMEDIES = "more epochs, another learning rate (`tune` in the recipe tries some), more examples"
 

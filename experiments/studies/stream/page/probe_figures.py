@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import FAINT, STYLE, line, short
-from experiments.studies.stream.results.probe_summaries import PANELS, profiles
+from adapter_workbench.experiments.reporting.figures import FAINT, STYLE, line, short
+from adapter_workbench.experiments.studies.stream.results.probe_summaries import PANELS, profiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
 
-    from experiments.studies.stream.results.report import Report
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 
 def probes_by_layer(report: Report) -> Figure | None:

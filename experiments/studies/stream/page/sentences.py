@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.wording import number, unit
-from experiments.studies.stream.results.probe_summaries import spurious
+from adapter_workbench.experiments.reporting.wording import number, unit
+from adapter_workbench.experiments.studies.stream.results.probe_summaries import spurious
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.frontier import Frontier
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.frontier import Frontier
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 def frontier_sentences(report: Report) -> list[str]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures import STYLE, half_width, in_words, look, marks
-from experiments.reporting.wording import megabytes, unit
-from experiments.studies.stream.results.quantities import STORED
+from adapter_workbench.experiments.reporting.figures import STYLE, half_width, in_words, look, marks
+from adapter_workbench.experiments.reporting.wording import megabytes, unit
+from adapter_workbench.experiments.studies.stream.results.quantities import STORED
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.report import Report
 
 
 DECADE = 10  # from which ratio of sizes on the axis is logarithmic

@@ -5,20 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import plain, quantity, words
-from experiments.reporting.presentation import Cell, Column, Grid, Medium, Paragraph, Table
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import count, number, unit
-from experiments.strategies import STRATEGIES
-from experiments.studies.core.quantity import shown_in
-from experiments.studies.stream.results.probe_summaries import summaries
-from experiments.studies.stream.results.quantities import COST, FIRST, STRATEGY
-from experiments.studies.stream.work.stage_outcome import STATUSES
+from adapter_workbench.experiments.reporting.cells import plain, quantity, words
+from adapter_workbench.experiments.reporting.presentation import Cell, Column, Grid, Medium, Paragraph, Table
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import count, number, unit
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies.core.quantity import shown_in
+from adapter_workbench.experiments.studies.stream.results.probe_summaries import summaries
+from adapter_workbench.experiments.studies.stream.results.quantities import COST, FIRST, STRATEGY
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import STATUSES
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.matrix import Grid as Scores
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.results.matrix import Grid as Scores
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 PAGE = Medium.PAGE
 STRATEGY_COLUMN = Column("strategy")

@@ -8,31 +8,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.adapter_run import tracked_data, tracked_model
-from experiments.reporting.cells import quantity as shown
-from experiments.reporting.cells import words
-from experiments.reporting.mlflow_run import FRACTIONS, markdown
-from experiments.reporting.presentation import Column, Medium, Tracking
-from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import baselines, number, unit
-from experiments.studies.core.quantity import means, points
-from experiments.studies.core.track import began, in_short, parent, shared_tags
-from experiments.studies.stream.page.tables import scores
-from experiments.studies.stream.results.quantities import METRIC, STAGE
-from workbench.measures.markdown import escape
-from workbench.mlflow.mlflow_names import metric_name
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord
-from workbench.mlflow.view import View
+from adapter_workbench.experiments.reporting.adapter_run import tracked_data, tracked_model
+from adapter_workbench.experiments.reporting.cells import quantity as shown
+from adapter_workbench.experiments.reporting.cells import words
+from adapter_workbench.experiments.reporting.mlflow_run import FRACTIONS, markdown
+from adapter_workbench.experiments.reporting.presentation import Column, Medium, Tracking
+from adapter_workbench.experiments.reporting.shown import Shown, table
+from adapter_workbench.experiments.reporting.wording import baselines, number, unit
+from adapter_workbench.experiments.studies.core.quantity import means, points
+from adapter_workbench.experiments.studies.core.track import began, in_short, parent, shared_tags
+from adapter_workbench.experiments.studies.stream.page.tables import scores
+from adapter_workbench.experiments.studies.stream.results.quantities import METRIC, STAGE
+from adapter_workbench.workbench.measures.markdown import escape
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
+from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from adapter_workbench.workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.adapter_run import Point
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.replication_report import ReplicationReport
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from workbench.mlflow.models import TrackedModel
+    from adapter_workbench.experiments.reporting.adapter_run import Point
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.workbench.mlflow.models import TrackedModel
 
 WHOLE = "full"  # the method whose adapter is a whole model
 SHOWN = ("average_accuracy", "learning_accuracy", "forgetting")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.learned_nothing import NOTHING
-from experiments.reporting.wording import plural
+from adapter_workbench.experiments.reporting.learned_nothing import NOTHING
+from adapter_workbench.experiments.reporting.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from experiments.studies.stream.results.unlearned import Unlearned
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.results.unlearned import Unlearned
 
 SHOWN = 3  # tasks that a sentence names
 

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from experiments.engine.entries import EntryForm, collisions
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES
-from experiments.studies.core.against import ComparedWith
-from experiments.studies.core.tune import learning_rates
-from experiments.studies.stream.plan.entry import FORGET_NOTHING, GIVEN, PlannedEntry
-from experiments.studies.stream.plan.given import METHOD, is_given
-from experiments.studies.stream.plan.recipe import Recipe
-from workbench.errors import InputError, Problem, collect_problems, suggest
-from workbench.methods.methods import METHODS, trained_method
-from workbench.training.default_rates import default_rate
+from adapter_workbench.experiments.engine.entries import EntryForm, collisions
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.studies.core.against import ComparedWith
+from adapter_workbench.experiments.studies.core.tune import learning_rates
+from adapter_workbench.experiments.studies.stream.plan.entry import FORGET_NOTHING, GIVEN, PlannedEntry
+from adapter_workbench.experiments.studies.stream.plan.given import METHOD, is_given
+from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
+from adapter_workbench.workbench.errors import InputError, Problem, collect_problems, suggest
+from adapter_workbench.workbench.methods.methods import METHODS, trained_method
+from adapter_workbench.workbench.training.default_rates import default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from transformers import PretrainedConfig
 
-    from experiments.engine.entries import ParsedEntry
-    from experiments.scenarios import Scenario
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.engine.entries import ParsedEntry
+    from adapter_workbench.experiments.scenarios import Scenario
+    from adapter_workbench.workbench.settings.base import Document
 
 ENTRIES = "strategies"
 TRIED = "tried"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.settings.base import MethodSettings, Settings
+    from adapter_workbench.workbench.settings.base import MethodSettings, Settings
 
 TUNED_ON = 3  # how many tasks, the first of the stream, learning rates are tried on; `work.tuning` says why
 GIVEN = "given"  # the strategy whose stages are checkpoints that exist already

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.strategies._checkpoints import distinct_names
-from experiments.studies.stream.plan.entry import GIVEN
-from workbench.backbone.architecture import is_causal, positions
-from workbench.backbone.names import config_of
-from workbench.errors import InputError
-from workbench.settings.base import Document
-from workbench.settings.bounds import LONGEST_NAME
+from adapter_workbench.experiments.strategies._checkpoints import distinct_names
+from adapter_workbench.experiments.studies.stream.plan.entry import GIVEN
+from adapter_workbench.workbench.backbone.architecture import is_causal, positions
+from adapter_workbench.workbench.backbone.names import config_of
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.base import Document
+from adapter_workbench.workbench.settings.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,13 +53,13 @@ def examination(
 
     Args:
         base: the model that the checkpoints began as: a name, hub id or folder.
-        checkpoints: in their order; see :func:`experiments.strategies._checkpoints.read_checkpoints`.
+        checkpoints: in their order; see :func:`adapter_workbench.experiments.strategies._checkpoints.read_checkpoints`.
         tasks: their names; a small set from packages if empty, another one for language models.
         probes: their names; None: those that suit the model.
         rows: test rows of each task, and training rows that a head is fitted on.
         name: of the experiment.
         assignments: settings of the recipe, as ``budget.max_length=64``.
-        labels: how classifications are answered, see :class:`experiments.strategies._ways.AnswerSettings`.
+        labels: how classifications are answered, see :class:`AnswerSettings`.
         shots: solved examples before every question to a language model.
         harness: tasks of EleutherAI's harness; where they are named, and ``tasks`` is empty, there are no others.
         head_labels: task → its labels in the order of the outputs of the checkpoints' heads, where those do not name
@@ -67,7 +67,7 @@ def examination(
 
     Raises:
         InputError: no checkpoint, or the same one twice.
-        UnknownNameError, AssetError, UnsafeConfigError: as :func:`workbench.backbone.names.config_of`.
+        UnknownNameError, AssetError, UnsafeConfigError: as :func:`config_of`.
     """
     if not checkpoints:
         raise InputError("there is no checkpoint to examine", hint="workbench examine BASE CHECKPOINT…")

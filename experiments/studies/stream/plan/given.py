@@ -5,26 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.strategies._checkpoints import BODY, GivenStage, read_checkpoints
-from experiments.strategies._ways import FITTABLE, require_room, require_speaking, way_of
-from experiments.studies.stream.plan.entry import GIVEN
-from experiments.studies.stream.plan.given_labels import require_heads, require_labels, require_one_order
-from workbench.adapters.adapter_folder import CONFIG, read_config
-from workbench.backbone.architecture import is_causal
-from workbench.backbone.tokenizing import tokenise
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
-from workbench.methods.sampling import test_rows
+from adapter_workbench.experiments.strategies._checkpoints import BODY, GivenStage, read_checkpoints
+from adapter_workbench.experiments.strategies._ways import FITTABLE, require_room, require_speaking, way_of
+from adapter_workbench.experiments.studies.stream.plan.entry import GIVEN
+from adapter_workbench.experiments.studies.stream.plan.given_labels import (
+    require_heads,
+    require_labels,
+    require_one_order,
+)
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, read_config
+from adapter_workbench.workbench.backbone.architecture import is_causal
+from adapter_workbench.workbench.backbone.tokenizing import tokenise
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.methods.sampling import test_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.strategies._checkpoints import Checkpoint, Labels
-    from experiments.strategies._ways import AnswerSettings, Way
-    from experiments.studies.stream.plan.entry import PlannedEntry
-    from experiments.studies.stream.plan.recipe import Recipe
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.strategies._checkpoints import Checkpoint, Labels
+    from adapter_workbench.experiments.strategies._ways import AnswerSettings, Way
+    from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
+    from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document
 
 METHOD = "full"  # of an entry of checkpoints that names none: it says how states are read that were learned here
 Given = dict[tuple[str, int], tuple[GivenStage, ...]]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.answers.label_order import different, listed
-from workbench.errors import InputError, UnknownNameError
+from adapter_workbench.experiments.answers.label_order import different, listed
+from adapter_workbench.workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.strategies._checkpoints import Checkpoint, Labels
-    from experiments.strategies._ways import Way
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies._checkpoints import Checkpoint, Labels
+    from adapter_workbench.experiments.strategies._ways import Way
+    from adapter_workbench.workbench.methods.task import Task
 
 
 def require_labels(labels: Mapping[str, Labels], tasks: Sequence[Task], where: str) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.answering.harness.questions import KIND, harness_tasks
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.answering.harness.questions import KIND, harness_tasks
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.studies.stream.plan.recipe import Recipe
-    from workbench.answering.harness.questions import HarnessTask
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
+    from adapter_workbench.workbench.answering.harness.questions import HarnessTask
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document
 
 KEY = "lm-eval"
 

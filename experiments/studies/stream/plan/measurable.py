@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
-from workbench.machine.extras import require_installed
-from workbench.methods.sampling import stratified_sample
-from workbench.probes import NEEDS, PROBES, Adjustable
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.machine.extras import require_installed
+from adapter_workbench.workbench.methods.sampling import stratified_sample
+from adapter_workbench.workbench.probes import NEEDS, PROBES, Adjustable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.studies.stream.plan.recipe import Recipe
-    from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
-    from workbench.probes import ProbeRequest
-    from workbench.settings.base import Document, Settings
+    from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.probes import ProbeRequest
+    from adapter_workbench.workbench.settings.base import Document, Settings
 
 TEXT_PROBE = "general-loss"  # the one that reads general text
 SETTINGS = "probe_settings"

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.studies.stream.plan.recipe import PER_SEED
-from workbench.errors import Problem
+from adapter_workbench.experiments.studies.stream.plan.recipe import PER_SEED
+from adapter_workbench.workbench.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.studies.stream.plan.recipe import Recipe
-    from workbench.methods.task import Task
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Document
 
 
 def orders_of_a_seed(recipe: Recipe) -> int:

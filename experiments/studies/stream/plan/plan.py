@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.draft import drafted
-from experiments.engine.feasibility import open_feasible
-from experiments.engine.forecast import forecast_of
-from experiments.engine.recipes import require_affordable
-from experiments.reporting.added_seeds import tuning_seed
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Revised
-from experiments.studies.core.against import uncompared
-from experiments.studies.core.record import shared_facts
-from experiments.studies.core.shared_texts import shared_texts
-from experiments.studies.core.widening import OUTWARD, candidates
-from experiments.studies.stream.plan.entries import (
+from adapter_workbench.experiments.engine.draft import drafted
+from adapter_workbench.experiments.engine.feasibility import open_feasible
+from adapter_workbench.experiments.engine.forecast import forecast_of
+from adapter_workbench.experiments.engine.recipes import require_affordable
+from adapter_workbench.experiments.reporting.added_seeds import tuning_seed
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, Revised
+from adapter_workbench.experiments.studies.core.against import uncompared
+from adapter_workbench.experiments.studies.core.record import shared_facts
+from adapter_workbench.experiments.studies.core.shared_texts import shared_texts
+from adapter_workbench.experiments.studies.core.widening import OUTWARD, candidates
+from adapter_workbench.experiments.studies.stream.plan.entries import (
     FORM,
     at_default_rates,
     at_other_rates,
@@ -27,50 +27,50 @@ from experiments.studies.stream.plan.entries import (
     tried_rates,
     untried,
 )
-from experiments.studies.stream.plan.entry import TUNED_ON, Tried
-from experiments.studies.stream.plan.given import given_stages, is_given, ungiven, ways_of
-from experiments.studies.stream.plan.harness import all_kinds, harness_columns, without_columns
-from experiments.studies.stream.plan.measurable import (
+from adapter_workbench.experiments.studies.stream.plan.entry import TUNED_ON, Tried
+from adapter_workbench.experiments.studies.stream.plan.given import given_stages, is_given, ungiven, ways_of
+from adapter_workbench.experiments.studies.stream.plan.harness import all_kinds, harness_columns, without_columns
+from adapter_workbench.experiments.studies.stream.plan.measurable import (
     asked_of_probes,
     general_text,
     named_probes,
     require_measurable,
 )
-from experiments.studies.stream.plan.orders import misordered, ordered, orders_of_a_seed
-from experiments.studies.stream.plan.planned_stages import all_stages, stream_of
-from experiments.studies.stream.plan.recipe import PER_SEED, Recipe
-from experiments.studies.stream.plan.replications import replications
-from experiments.studies.stream.plan.schedule import resolved
-from experiments.studies.stream.plan.virtual_tokens import virtual_tokens
-from experiments.workspace.evaluating import majority_score
-from tasks.loading import registry
-from tasks.loading.overlap import overlapping
-from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
-from workbench.files.digest import key
-from workbench.machine import processes
-from workbench.machine.device import resolve_precision
-from workbench.machine.package_versions import versions
-from workbench.methods.adaptation import Adaptation
-from workbench.methods.methods import METHODS
-from workbench.methods.sampling import test_rows
-from workbench.settings.registry import named_code
-from workbench.training import Lesson
+from adapter_workbench.experiments.studies.stream.plan.orders import misordered, ordered, orders_of_a_seed
+from adapter_workbench.experiments.studies.stream.plan.planned_stages import all_stages, stream_of
+from adapter_workbench.experiments.studies.stream.plan.recipe import PER_SEED, Recipe
+from adapter_workbench.experiments.studies.stream.plan.replications import replications
+from adapter_workbench.experiments.studies.stream.plan.schedule import resolved
+from adapter_workbench.experiments.studies.stream.plan.virtual_tokens import virtual_tokens
+from adapter_workbench.experiments.workspace.evaluating import majority_score
+from adapter_workbench.tasks.loading import registry
+from adapter_workbench.tasks.loading.overlap import overlapping
+from adapter_workbench.workbench.backbone.pretrained import Backbone
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.machine.device import resolve_precision
+from adapter_workbench.workbench.machine.package_versions import versions
+from adapter_workbench.workbench.methods.adaptation import Adaptation
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.sampling import test_rows
+from adapter_workbench.workbench.settings.registry import named_code
+from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.engine.piece import Forecast
-    from experiments.studies.core.widening import Candidate
-    from experiments.studies.stream.plan.entry import PlannedEntry
-    from experiments.studies.stream.plan.given import Given
-    from experiments.studies.stream.plan.planned_stages import PlannedStage, Stream
-    from tasks.task_file.spec import TaskSpec
-    from workbench.machine.device import Precision
-    from workbench.methods.task import Task
-    from workbench.probes import ProbeRequest
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.engine.piece import Forecast
+    from adapter_workbench.experiments.studies.core.widening import Candidate
+    from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
+    from adapter_workbench.experiments.studies.stream.plan.given import Given
+    from adapter_workbench.experiments.studies.stream.plan.planned_stages import PlannedStage, Stream
+    from adapter_workbench.tasks.task_file.spec import TaskSpec
+    from adapter_workbench.workbench.machine.device import Precision
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.probes import ProbeRequest
+    from adapter_workbench.workbench.settings.base import Document
 
 FROZEN = "head"  # the method that leaves the body as it is
 FORMAT = 2  # raised when the meaning of stored stages changes

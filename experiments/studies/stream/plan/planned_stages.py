@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.strategies import STRATEGIES
-from workbench.files.digest import key
+from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from experiments.strategies._checkpoints import GivenStage
-    from experiments.studies.stream.plan.entry import PlannedEntry
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies._checkpoints import GivenStage
+    from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
+    from adapter_workbench.workbench.methods.task import Task
 
 Stream = tuple[str, float, int, int]
 

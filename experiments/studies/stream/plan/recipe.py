@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
-from workbench.answering.harness.task_files import LONGEST_PATH
-from workbench.settings.base import unique
-from workbench.settings.bounds import Count, LearningRate, Share
+from adapter_workbench.experiments.engine.recipes import ExperimentRecipe, Labelled, Names
+from adapter_workbench.workbench.answering.harness.task_files import LONGEST_PATH
+from adapter_workbench.workbench.settings.base import unique
+from adapter_workbench.workbench.settings.bounds import Count, LearningRate, Share
 
 Orders = Annotated[int, Field(ge=1, le=1000)]
 PER_SEED: Literal["per-seed"] = "per-seed"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.plan.recipe import Recipe
-    from workbench.methods.task import Task
-    from workbench.settings.base import Budget
+    from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
+    from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
 
 AUTO = "auto"
 SHARE = 0.15  # of a stream's passes that may go to tests

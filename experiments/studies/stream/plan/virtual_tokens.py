@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.strategies import STRATEGIES, TakesPositions
-from workbench.errors import Problem, SettingsError, collect_problems
+from adapter_workbench.experiments.strategies import STRATEGIES, TakesPositions
+from adapter_workbench.workbench.errors import Problem, SettingsError, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.plan.entry import PlannedEntry
-    from workbench.settings.base import Document
+    from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
+    from adapter_workbench.workbench.settings.base import Document
 
 
 def virtual_tokens(document: Document, entries: Sequence[PlannedEntry], tasks: int) -> int:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.plan.entry import Entry
-from experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+from adapter_workbench.experiments.studies.stream.results.record import Record
 
 
 def single_task_baseline(record: Record, entry: Entry) -> str | None:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.replications import over_replications
+from adapter_workbench.experiments.reporting.replications import over_replications
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from experiments.studies.stream.results.replication_report import ReplicationReport
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.workbench.measures.statistics import Interval
 
     Curve = Sequence[float]
     Curves = Mapping[str, Curve]

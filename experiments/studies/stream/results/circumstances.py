@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.core.tune import first_rate
+from adapter_workbench.experiments.studies.core.tune import first_rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.studies.stream.plan.entry import Entry
-from experiments.studies.stream.plan.entry import GIVEN
-from experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+from adapter_workbench.experiments.studies.stream.plan.entry import GIVEN
+from adapter_workbench.experiments.studies.stream.results.record import Record
 
 
 def circumstances(record: Record) -> dict[str, dict[str, Any]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.replications import over_replications
-from experiments.reporting.wording import plural
+from adapter_workbench.experiments.reporting.replications import over_replications
+from adapter_workbench.experiments.reporting.wording import plural
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 
 def paired_in(ours: StrategyReport) -> int:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.power import timed
-from experiments.reporting.replications import paired
-from experiments.studies.core.shared_texts import across_tasks
-from workbench.measures.granularity import score_step
+from adapter_workbench.experiments.reporting.power import timed
+from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.studies.core.shared_texts import across_tasks
+from adapter_workbench.workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.examples import OverExamples
-    from experiments.studies.stream.results.final_outcomes import FinalOutcomes, ReplicationPair
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.examples import OverExamples
+    from adapter_workbench.experiments.studies.stream.results.final_outcomes import FinalOutcomes, ReplicationPair
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
 
 COMPARED = ("average_accuracy", "learning_accuracy", "forgetting")
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import EQUAL, bare_gap, equal_in_words, test_in_words
-from experiments.reporting.wording import adjusted_in_words, number, plural, probability, unit
-from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words
-from experiments.studies.stream.results.verdict import compared_with, headline
+from adapter_workbench.experiments.reporting.differences import EQUAL, bare_gap, equal_in_words, test_in_words
+from adapter_workbench.experiments.reporting.wording import adjusted_in_words, number, plural, probability, unit
+from adapter_workbench.experiments.studies.stream.results.compared import compared, paired_in, planned_in_words
+from adapter_workbench.experiments.studies.stream.results.verdict import compared_with, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 WORDS = {  # metric → what it is called here, and the words for a negative and a positive difference
     "forgetting": ("Forgotten", "less", "more"),

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.reporting.examples import ExamplePair, paired_outcomes, scores_by_example
-from experiments.reporting.replications import seed_means
-from workbench.measures.declared_tests import paired
-from workbench.measures.granularity import least_spread, score_step
-from workbench.measures.paired_scores import Reading, chance_of_none, drop, reading
-from workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
-from workbench.measures.statistics import Interval, holm, mean_of
+from adapter_workbench.experiments.reporting.examples import ExamplePair, paired_outcomes, scores_by_example
+from adapter_workbench.experiments.reporting.replications import seed_means
+from adapter_workbench.workbench.measures.declared_tests import paired
+from adapter_workbench.workbench.measures.granularity import least_spread, score_step
+from adapter_workbench.workbench.measures.paired_scores import Reading, chance_of_none, drop, reading
+from adapter_workbench.workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
+from adapter_workbench.workbench.measures.statistics import Interval, holm, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.reporting.examples import PairedOutcomes
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.replication_report import ReplicationReport
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from workbench.measures.statistics import Array
+    from adapter_workbench.experiments.reporting.examples import PairedOutcomes
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.workbench.measures.statistics import Array
 
 REFIT, TEXT_PROBE = "head-refit", "general-loss"
 HIDDEN_SHARE = 0.5  # of a loss; from here on most of it is the head's, and the features still have it
@@ -33,7 +33,7 @@ class ExaminedChange:
     """What became of one task between the first checkpoint and the last, mean over seeds.
 
     Attributes:
-        way: how it was answered (:data:`experiments.strategies._ways.Way`).
+        way: how it was answered (:data:`adapter_workbench.experiments.strategies._ways.Way`).
         first: score at the first checkpoint.
         best: the highest score of any checkpoint before the last.
         last: score at the last one.
@@ -155,13 +155,13 @@ def change_over(
 ) -> tuple[Interval, float | None]:
     """Return the mean gain with its 95 % interval, and the p of none.
 
-    One seed is tested over test examples, as :func:`workbench.measures.paired_scores.drop` and ``chance_of_none`` say:
+    One seed is tested over test examples, as :func:`drop` and ``chance_of_none`` say:
     this is of that checkpoint alone. Several are tested over seeds, with the variance of the examples added.
 
     Args:
         gains: last − first, one a seed; at least one.
         outcomes: the scores of the first and of the last checkpoint by example; None where they are not known.
-        floor: the least standard deviation of a gain (:func:`workbench.measures.granularity.least_spread`).
+        floor: the least standard deviation of a gain (:func:`least_spread`).
     """
     estimate = paired(gains, floor)
     if estimate is None:

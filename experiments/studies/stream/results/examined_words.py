@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.wording import number, plural, some
-from experiments.studies.stream.results.examined import examined
+from adapter_workbench.experiments.reporting.wording import number, plural, some
+from adapter_workbench.experiments.studies.stream.results.examined import examined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.results.examined import ExaminedChange
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.results.examined import ExaminedChange
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 NAMED = 4
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.studies.core.facts import Facts, PlannedComparison, grid, unlike
-from experiments.studies.stream.plan.entry import GIVEN
-from experiments.studies.stream.results.comparison import COMPARED
+from adapter_workbench.experiments.studies.core.facts import Facts, PlannedComparison, grid, unlike
+from adapter_workbench.experiments.studies.stream.plan.entry import GIVEN
+from adapter_workbench.experiments.studies.stream.results.comparison import COMPARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.facts import Document
+    from adapter_workbench.experiments.studies.core.facts import Document
 
 NAMES = ("strategy", "method")
 FROZEN_HEADS = [(strategy, "head") for strategy in ("isolated", "sequential")]  # strategy and method

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from experiments.reporting.examples import ExamplePair, over_examples_of_each, scores_by_example
+from adapter_workbench.experiments.reporting.examples import ExamplePair, over_examples_of_each, scores_by_example
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
-    from experiments.reporting.examples import OverExamples
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.reporting.examples import OverExamples
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
 
 ReplicationPair: TypeAlias = "tuple[ReplicationReport, ReplicationReport]"
 

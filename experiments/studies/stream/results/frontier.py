@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.measures.statistics import interval
+from adapter_workbench.workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.studies.stream.results.replication_report import ReplicationReport
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from experiments.studies.stream.work.tuning import Tuning
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.work.tuning import Tuning
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")  # in the order of the JSON document
 

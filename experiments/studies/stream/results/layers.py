@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from experiments.studies.stream.results.probe_summaries import mean
+from adapter_workbench.experiments.studies.stream.results.probe_summaries import mean
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 CKA = "cka"
 OF_TASK = re.compile(r".*/layer-(\d+)")

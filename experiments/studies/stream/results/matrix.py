@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from experiments.studies.stream.work.stage_outcome import CellStatus
-from workbench.measures.statistics import interval
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import CellStatus
+from adapter_workbench.workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.studies.stream.work.stage_outcome import StageOutcome
-    from workbench.measures.statistics import Array
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
+    from adapter_workbench.workbench.measures.statistics import Array
 
 Grid: TypeAlias = tuple[tuple[float | None, ...], ...]
 Statuses: TypeAlias = tuple[tuple[CellStatus | None, ...], ...]

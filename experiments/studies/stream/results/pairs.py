@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.declared_test import DeclaredTest
-from experiments.reporting.families import in_family
-from experiments.studies.core.against import controls
-from experiments.studies.stream.results.comparison import by_metric, compare
+from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
+from adapter_workbench.experiments.reporting.families import in_family
+from adapter_workbench.experiments.studies.core.against import controls
+from adapter_workbench.experiments.studies.stream.results.comparison import by_metric, compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.stream.results.final_outcomes import FinalOutcomes
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.stream.results.final_outcomes import FinalOutcomes
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
 
 
 @dataclass(frozen=True)

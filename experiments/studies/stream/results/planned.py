@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.plain_verdicts import ENDED, ComparisonInWords, MetricWords, Named
+from adapter_workbench.experiments.reporting.plain_verdicts import ENDED, ComparisonInWords, MetricWords, Named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 FORGOT = MetricWords("forgetting", "forgot", "forgets", "more", "less", "less", within="in forgetting")
 LEARNED = MetricWords(

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.results.replication_report import ReplicationReport
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 LAYER = re.compile(r"layer-(\d+)(?:/|$)")
 OF_WEIGHTS = {"general-loss", "intruder", "lm-eval", "weight-drift"}  # whose modules would bring torch into a report

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import score, written
-from experiments.reporting.presentation import Column, Medium
-from experiments.reporting.wording import seconds, share
-from experiments.studies.core import fit_quantities as fit
-from experiments.studies.core.quantity import Quantity, Value, total
-from experiments.studies.core.reference import Declared
-from workbench.measures.forgetting import METRICS
+from adapter_workbench.experiments.reporting.cells import score, written
+from adapter_workbench.experiments.reporting.presentation import Column, Medium
+from adapter_workbench.experiments.reporting.wording import seconds, share
+from adapter_workbench.experiments.studies.core import fit_quantities as fit
+from adapter_workbench.experiments.studies.core.quantity import Quantity, Value, total
+from adapter_workbench.experiments.studies.core.reference import Declared
+from adapter_workbench.workbench.measures.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from experiments.studies.stream.work.stage_outcome import Cost, StageOutcome
-    from workbench.measures.forgetting import Metric
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cost, StageOutcome
+    from adapter_workbench.workbench.measures.forgetting import Metric
 
 # what low forgetting may hide stands beside it: how well tasks were learned at all
 MAIN = {

@@ -6,18 +6,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.strategies import adapter_ids
-from experiments.strategies._groups import groups_in
-from experiments.studies.stream.work.stage_folders import StageFolders
-from workbench.errors import IntegrityError, UnknownNameError
+from adapter_workbench.experiments.strategies import adapter_ids
+from adapter_workbench.experiments.strategies._groups import groups_in
+from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders
+from adapter_workbench.workbench.errors import IntegrityError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from experiments.studies.stream.work.stage_outcome import StageOutcome
-    from experiments.workspace import RecordDocument, Workspace
-    from workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 
     ChosenStage = tuple[Mapping[str, Any], str]
 

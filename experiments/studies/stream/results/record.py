@@ -9,22 +9,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.reporting.wording import replicated
-from experiments.studies.core import record as core
-from experiments.studies.stream.plan.entry import Entry
-from experiments.studies.stream.plan.replications import replications
-from experiments.studies.stream.results.reading import chosen_stages, outcomes_of, own_adapters, shared_adapters
-from experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
-from experiments.studies.stream.work.stage_outcome import StageOutcome
-from experiments.studies.stream.work.tuning import Tuning, require_attempts, tuning_so_far
-from experiments.workspace.documents import form_of
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.methods.kind import GENERATED
+from adapter_workbench.experiments.reporting.wording import replicated
+from adapter_workbench.experiments.studies.core import record as core
+from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+from adapter_workbench.experiments.studies.stream.plan.replications import replications
+from adapter_workbench.experiments.studies.stream.results.reading import (
+    chosen_stages,
+    outcomes_of,
+    own_adapters,
+    shared_adapters,
+)
+from adapter_workbench.experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
+from adapter_workbench.experiments.studies.stream.work.tuning import Tuning, require_attempts, tuning_so_far
+from adapter_workbench.experiments.workspace.documents import form_of
+from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 
 BEFORE = "before"
@@ -52,7 +57,7 @@ class Record(core.Record):
         learned: from where a task counts: ``in-order``, or ``before`` any stage, as of checkpoints.
         checkpoints: label → names of the checkpoints that an entry's stages are, from stage 0 on; empty names where
             there is none.
-        ways: label → task → how it is answered by checkpoints (:data:`experiments.strategies._ways.Way`).
+        ways: label → task → how it is answered by checkpoints (:data:`Way`).
         stages: coordinates and key of each stage, as far as its learning rate is chosen.
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.measures.forgetting import forgetting_by_task
-from workbench.measures.statistics import finite
+from adapter_workbench.workbench.measures.forgetting import forgetting_by_task
+from adapter_workbench.workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.studies.stream.results.matrix import Grid, Statuses
-    from experiments.studies.stream.work.stage_outcome import StageOutcome
+    from adapter_workbench.experiments.studies.stream.results.matrix import Grid, Statuses
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
 
 
 @dataclass(frozen=True)

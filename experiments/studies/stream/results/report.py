@@ -7,32 +7,32 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import StudyReport
-from experiments.studies.stream.results.beginnings import beginnings
-from experiments.studies.stream.results.circumstances import circumstances
-from experiments.studies.stream.results.comparison import COMPARED
-from experiments.studies.stream.results.examined import examined
-from experiments.studies.stream.results.facts import facts
-from experiments.studies.stream.results.merges import merges
-from experiments.studies.stream.results.pairs import declared_pairs
-from experiments.studies.stream.results.planned import planned
-from experiments.studies.stream.results.quantities import STRATEGY
-from workbench.measures.forgetting import METRICS
+from adapter_workbench.experiments.studies.core.quantity import as_json
+from adapter_workbench.experiments.studies.core.report import StudyReport
+from adapter_workbench.experiments.studies.stream.results.beginnings import beginnings
+from adapter_workbench.experiments.studies.stream.results.circumstances import circumstances
+from adapter_workbench.experiments.studies.stream.results.comparison import COMPARED
+from adapter_workbench.experiments.studies.stream.results.examined import examined
+from adapter_workbench.experiments.studies.stream.results.facts import facts
+from adapter_workbench.experiments.studies.stream.results.merges import merges
+from adapter_workbench.experiments.studies.stream.results.pairs import declared_pairs
+from adapter_workbench.experiments.studies.stream.results.planned import planned
+from adapter_workbench.experiments.studies.stream.results.quantities import STRATEGY
+from adapter_workbench.workbench.measures.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.plain_verdicts import ComparisonInWords
-    from experiments.studies.core.planned import Families
-    from experiments.studies.stream.results.beginnings import Beginning
-    from experiments.studies.stream.results.examined import ExaminedChange
-    from experiments.studies.stream.results.frontier import Frontier
-    from experiments.studies.stream.results.merges import Merge
-    from experiments.studies.stream.results.pairs import Pair
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.reporting.plain_verdicts import ComparisonInWords
+    from adapter_workbench.experiments.studies.core.planned import Families
+    from adapter_workbench.experiments.studies.stream.results.beginnings import Beginning
+    from adapter_workbench.experiments.studies.stream.results.examined import ExaminedChange
+    from adapter_workbench.experiments.studies.stream.results.frontier import Frontier
+    from adapter_workbench.experiments.studies.stream.results.merges import Merge
+    from adapter_workbench.experiments.studies.stream.results.pairs import Pair
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 
 @dataclass(frozen=True)

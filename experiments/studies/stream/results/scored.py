@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.scored import MetricScores, ProblemScores, of_no_examples, split_key
-from experiments.studies.stream.results import summary
-from experiments.studies.stream.results.comparison import COMPARED, step_of
-from experiments.studies.stream.results.final_outcomes import FinalOutcomes
-from experiments.studies.stream.results.quantities import BETTER
+from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, of_no_examples, split_key
+from adapter_workbench.experiments.studies.stream.results import summary
+from adapter_workbench.experiments.studies.stream.results.comparison import COMPARED, step_of
+from adapter_workbench.experiments.studies.stream.results.final_outcomes import FinalOutcomes
+from adapter_workbench.experiments.studies.stream.results.quantities import BETTER
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.reporting.scored import Replication, Scores
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.report import Report
-    from experiments.studies.stream.results.strategy_report import StrategyReport
-    from experiments.workspace import RecordDocument, Workspace
+    from adapter_workbench.experiments.reporting.scored import Replication, Scores
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.report import Report
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 OVER_EXAMPLES = "average_accuracy"  # the one metric that is a mean over test examples
 

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.replications import over_replications
-from experiments.studies.stream.results.matrix import mean_grid, shared_statuses
-from experiments.studies.stream.results.unlearned import just_learned
-from experiments.studies.stream.work.stage_outcome import STATUSES
-from workbench.measures.forgetting import METRICS
-from workbench.measures.statistics import interval
+from adapter_workbench.experiments.reporting.replications import over_replications
+from adapter_workbench.experiments.studies.stream.results.matrix import mean_grid, shared_statuses
+from adapter_workbench.experiments.studies.stream.results.unlearned import just_learned
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import STATUSES
+from adapter_workbench.workbench.measures.forgetting import METRICS
+from adapter_workbench.workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from experiments.reporting.differences import Difference
-    from experiments.studies.stream.plan.entry import Entry
-    from experiments.studies.stream.results.matrix import Grid, Statuses
-    from experiments.studies.stream.results.replication_report import ReplicationReport
-    from experiments.studies.stream.results.unlearned import Unlearned
-    from workbench.measures.statistics import Interval
+    from adapter_workbench.experiments.reporting.differences import Difference
+    from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+    from adapter_workbench.experiments.studies.stream.results.matrix import Grid, Statuses
+    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.studies.stream.results.unlearned import Unlearned
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.studies.core.planned import planned_family
-from experiments.studies.core.report import reported
-from experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
-from experiments.studies.stream.results.comparison import by_metric, compare
-from experiments.studies.stream.results.evidence import evidence
-from experiments.studies.stream.results.final_outcomes import FinalOutcomes
-from experiments.studies.stream.results.frontier import frontiers
-from experiments.studies.stream.results.matrix import accuracy_matrix, grid
-from experiments.studies.stream.results.pairs import declared_pairs, other_pairs
-from experiments.studies.stream.results.record import Record
-from experiments.studies.stream.results.replication_report import ReplicationReport
-from experiments.studies.stream.results.report import Report
-from experiments.studies.stream.results.strategy_report import StrategyReport
-from experiments.studies.stream.results.unlearned import constant_scores, unlearned
-from experiments.studies.stream.results.verdict import verdict
-from workbench.measures.forgetting import Stream, metrics
+from adapter_workbench.experiments.studies.core.planned import planned_family
+from adapter_workbench.experiments.studies.core.report import reported
+from adapter_workbench.experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
+from adapter_workbench.experiments.studies.stream.results.comparison import by_metric, compare
+from adapter_workbench.experiments.studies.stream.results.evidence import evidence
+from adapter_workbench.experiments.studies.stream.results.final_outcomes import FinalOutcomes
+from adapter_workbench.experiments.studies.stream.results.frontier import frontiers
+from adapter_workbench.experiments.studies.stream.results.matrix import accuracy_matrix, grid
+from adapter_workbench.experiments.studies.stream.results.pairs import declared_pairs, other_pairs
+from adapter_workbench.experiments.studies.stream.results.record import Record
+from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+from adapter_workbench.experiments.studies.stream.results.report import Report
+from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+from adapter_workbench.experiments.studies.stream.results.unlearned import constant_scores, unlearned
+from adapter_workbench.experiments.studies.stream.results.verdict import verdict
+from adapter_workbench.workbench.measures.forgetting import Stream, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.studies.stream.plan.entry import Entry
-    from experiments.studies.stream.work.stage_outcome import StageOutcome
-    from workbench.measures.statistics import Array
+    from adapter_workbench.experiments.studies.stream.plan.entry import Entry
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
+    from adapter_workbench.workbench.measures.statistics import Array
 
     Outcomes = Mapping[tuple[str, int, int], list[StageOutcome]]
     Matrices = Mapping[tuple[str, int, int], Array]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.reporting.learned_nothing import learned_nothing_in
+from adapter_workbench.experiments.reporting.learned_nothing import learned_nothing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.studies.stream.work.stage_outcome import Cell, StageOutcome
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cell, StageOutcome
+    from adapter_workbench.experiments.workspace import Workspace
 
 JOINT = "joint"  # learns all tasks in one stage
 DOUBTFUL = (

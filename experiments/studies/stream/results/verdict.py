@@ -6,17 +6,22 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.plain_verdicts import ENDED, sentences
-from experiments.reporting.wording import number, unit
-from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words, positions
-from experiments.studies.stream.results.examined_words import examined_in_words
-from experiments.studies.stream.results.planned import FORGOT, planned
+from adapter_workbench.experiments.reporting.plain_verdicts import ENDED, sentences
+from adapter_workbench.experiments.reporting.wording import number, unit
+from adapter_workbench.experiments.studies.stream.results.compared import (
+    compared,
+    paired_in,
+    planned_in_words,
+    positions,
+)
+from adapter_workbench.experiments.studies.stream.results.examined_words import examined_in_words
+from adapter_workbench.experiments.studies.stream.results.planned import FORGOT, planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.results.record import Record
-    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.experiments.studies.stream.results.record import Record
+    from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
 FORGETTING = "forgetting"
 

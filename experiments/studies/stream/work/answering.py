@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from experiments.strategies import STRATEGIES, AnswersSome
-from experiments.workspace.evaluating import evaluation_key
+from adapter_workbench.experiments.strategies import STRATEGIES, AnswersSome
+from adapter_workbench.experiments.workspace.evaluating import evaluation_key
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.work.learning import Learning
-    from workbench.answering.evaluation import Evaluation
-    from workbench.methods.model import TaskModel
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.studies.stream.work.learning import Learning
+    from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True)

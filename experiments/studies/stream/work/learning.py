@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State, adapter_ids
-from experiments.studies.stream.work.stage_folders import StageFolders, save_fit
-from experiments.workspace.damage import is_sound
-from workbench.errors import IntegrityError
-from workbench.files import atomic, checksummed
+from adapter_workbench.experiments.scenarios import SCENARIOS
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State, adapter_ids
+from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders, save_fit
+from adapter_workbench.experiments.workspace.damage import is_sound
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import atomic, checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.strategies import Strategy
-    from experiments.studies.stream.plan.plan import Plan
-    from experiments.studies.stream.plan.planned_stages import PlannedStage
-    from experiments.workspace import Workspace
-    from workbench.machine.listener import Listener
-    from workbench.methods.task import Task
+    from adapter_workbench.experiments.strategies import Strategy
+    from adapter_workbench.experiments.studies.stream.plan.plan import Plan
+    from adapter_workbench.experiments.studies.stream.plan.planned_stages import PlannedStage
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.machine.listener import Listener
+    from adapter_workbench.workbench.methods.task import Task
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.piece import Effort
-from experiments.engine.timed_steps import TimedSteps, step_shape
-from experiments.studies.stream.work.learning import Learning
-from experiments.studies.stream.work.stage_folders import StageFolders
-from experiments.studies.stream.work.stage_runner import StageRunner, outcome_file
-from experiments.studies.stream.work.tuning import tuning, tuning_so_far
-from workbench.files.digest import key
+from adapter_workbench.experiments.engine.piece import Effort
+from adapter_workbench.experiments.engine.timed_steps import TimedSteps, step_shape
+from adapter_workbench.experiments.studies.stream.work.learning import Learning
+from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders
+from adapter_workbench.experiments.studies.stream.work.stage_runner import StageRunner, outcome_file
+from adapter_workbench.experiments.studies.stream.work.tuning import tuning, tuning_so_far
+from adapter_workbench.workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.engine.piece import Piece, Site
-    from experiments.studies.stream.plan.entry import PlannedEntry
-    from experiments.studies.stream.plan.plan import Plan
-    from experiments.studies.stream.plan.planned_stages import PlannedStage
-    from experiments.studies.stream.work.tuning import Tuning
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.engine.piece import Piece, Site
+    from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
+    from adapter_workbench.experiments.studies.stream.plan.plan import Plan
+    from adapter_workbench.experiments.studies.stream.plan.planned_stages import PlannedStage
+    from adapter_workbench.experiments.studies.stream.work.tuning import Tuning
+    from adapter_workbench.experiments.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from experiments.studies.stream.plan.measurable import DRAW
-from experiments.workspace.example_scores import read_outcomes
-from workbench.answering.hidden_states import HiddenStates
-from workbench.errors import IntegrityError, reason
-from workbench.files import atomic, checksummed
-from workbench.files.digest import key
-from workbench.machine.stopwatch import Stopwatch
-from workbench.methods.sampling import stratified_sample
-from workbench.probes import PROBES, ProbeContext
+from adapter_workbench.experiments.studies.stream.plan.measurable import DRAW
+from adapter_workbench.experiments.workspace.example_scores import read_outcomes
+from adapter_workbench.workbench.answering.hidden_states import HiddenStates
+from adapter_workbench.workbench.errors import IntegrityError, reason
+from adapter_workbench.workbench.files import atomic, checksummed
+from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.machine.stopwatch import Stopwatch
+from adapter_workbench.workbench.methods.sampling import stratified_sample
+from adapter_workbench.workbench.probes import PROBES, ProbeContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.studies.stream.plan.recipe import Recipe
-    from experiments.studies.stream.work.answering import Answering
-    from experiments.workspace import Workspace
-    from workbench.backbone.pretrained import Backbone
-    from workbench.probes import ProbeRequest
+    from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
+    from adapter_workbench.experiments.studies.stream.work.answering import Answering
+    from adapter_workbench.experiments.workspace import Workspace
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.probes import ProbeRequest
 
 HIDDEN, VALUES = "hidden.safetensors", "values.json"  # in folders that are called as their keys
 

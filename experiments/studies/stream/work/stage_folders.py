@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from experiments.studies.stream.work.stage_outcome import StageOutcome
-from workbench.adapters.fit_record import FitRecord
-from workbench.errors import IntegrityError
-from workbench.files import checksummed
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
+from adapter_workbench.workbench.errors import IntegrityError
+from adapter_workbench.workbench.files import checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.workspace import Workspace
 
 OUTCOME = TypeAdapter(StageOutcome)
 FIT = TypeAdapter(FitRecord)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from experiments.studies.stream.work.answering import Answering
-from experiments.studies.stream.work.probes import Probing
-from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
-from tasks.reading.mapped import release_pages
-from workbench.files.digest import key, size
-from workbench.methods.kinds import KINDS
-from workbench.probes import PROBES
+from adapter_workbench.experiments.studies.stream.work.answering import Answering
+from adapter_workbench.experiments.studies.stream.work.probes import Probing
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
+from adapter_workbench.tasks.reading.mapped import release_pages
+from adapter_workbench.workbench.files.digest import key, size
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.probes import PROBES
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.plan.plan import Plan
-    from experiments.studies.stream.plan.planned_stages import PlannedStage
-    from experiments.studies.stream.work.learning import Learning
-    from experiments.studies.stream.work.stage_outcome import CellStatus
+    from adapter_workbench.experiments.studies.stream.plan.plan import Plan
+    from adapter_workbench.experiments.studies.stream.plan.planned_stages import PlannedStage
+    from adapter_workbench.experiments.studies.stream.work.learning import Learning
+    from adapter_workbench.experiments.studies.stream.work.stage_outcome import CellStatus
 
 
 def outcome_file(plan: Plan, planned: PlannedStage) -> str:

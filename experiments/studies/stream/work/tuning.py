@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose, over_tasks
-from experiments.studies.core.widening import is_enclosed
-from workbench.errors import TrainingError
+from adapter_workbench.experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose, over_tasks
+from adapter_workbench.experiments.studies.core.widening import is_enclosed
+from adapter_workbench.workbench.errors import TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.studies.stream.plan.entry import Tried
-    from experiments.workspace import Workspace
+    from adapter_workbench.experiments.studies.stream.plan.entry import Tried
+    from adapter_workbench.experiments.workspace import Workspace
 
 
 @dataclass(frozen=True)

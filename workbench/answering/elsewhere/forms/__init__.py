@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.answering.elsewhere.form import Form
-from workbench.answering.elsewhere.misnamed import nothing_here
-from workbench.answering.elsewhere.weight_files import require_plain
-from workbench.errors import InputError
-from workbench.settings.registry import Modules
+from adapter_workbench.workbench.answering.elsewhere.form import Form
+from adapter_workbench.workbench.answering.elsewhere.misnamed import nothing_here
+from adapter_workbench.workbench.answering.elsewhere.weight_files import require_plain
+from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.adapters.manifest import Manifest
-    from workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.adapters.manifest import Manifest
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
 
 FORMS = Modules[Form]("form of folder", __name__, "FORM", Form)
 

@@ -8,26 +8,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, FUSION_CONFIG, read_config
-from workbench.answering.elsewhere import adapters_config, adapters_head
-from workbench.answering.elsewhere.adapters_config import SavedAdapter
-from workbench.answering.elsewhere.adapters_head import HeadConfig
-from workbench.answering.elsewhere.form import Sender
-from workbench.answering.elsewhere.weight_files import weights_in
-from workbench.backbone.config import read_mapping
-from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.model_folder import tensor_names
-from workbench.errors import InputError, opening
-from workbench.methods.kind import GENERATED
-from workbench.methods.libraries import LIBRARIES
+from adapter_workbench.workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, FUSION_CONFIG, read_config
+from adapter_workbench.workbench.answering.elsewhere import adapters_config, adapters_head
+from adapter_workbench.workbench.answering.elsewhere.adapters_config import SavedAdapter
+from adapter_workbench.workbench.answering.elsewhere.adapters_head import HeadConfig
+from adapter_workbench.workbench.answering.elsewhere.form import Sender
+from adapter_workbench.workbench.answering.elsewhere.weight_files import weights_in
+from adapter_workbench.workbench.backbone.config import read_mapping
+from adapter_workbench.workbench.backbone.finite_weights import require_finite
+from adapter_workbench.workbench.backbone.model_folder import tensor_names
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.libraries import LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 SETUP = "adapter_setup.json"
 PICKLED = "pytorch_adapter.bin"
@@ -67,7 +67,7 @@ class AdaptersFolder:
         return any((folder / name).is_file() for name in (FUSION_CONFIG, SETUP))
 
     def read(self, folder: Path) -> SentFolder:
-        """Return what the configs say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        """Return what the configs say; raises as :meth:`Form.read`."""
         if not (folder / CONFIG).is_file():
             raise InputError("several composed adapters cannot be imported at once", where=str(folder), hint=COMPOSED)
         path, document = folder / CONFIG, read_config(folder)
@@ -85,9 +85,9 @@ class AdaptersFolder:
     def write_back(
         self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
     ) -> None:
-        """Write adapter and head as they came; raises as :meth:`workbench.answering.elsewhere.form.Form.write_back`."""
-        from workbench.answering.elsewhere.original import give_back, require_kept
-        from workbench.answering.elsewhere.original_card import class_options, write_card
+        """Write adapter and head as they came; raises as :meth:`Form.write_back`."""
+        from adapter_workbench.workbench.answering.elsewhere.original import give_back, require_kept
+        from adapter_workbench.workbench.answering.elsewhere.original_card import class_options, write_card
 
         require_kept(stored)
         give_back(stored.folder, FILES, folder)
@@ -160,7 +160,7 @@ class SentByAdapters:
         """Return the rows of the head's last layer; None for a language model's."""
         if kind in GENERATED:
             return None
-        from workbench.answering.elsewhere.sender_class import output_name
+        from adapter_workbench.workbench.answering.elsewhere.sender_class import output_name
 
         assert self.head is not None  # there is no kind without one
         rows = adapters_head.rows(self.head, self.folder, lambda: output_name(backbone, kind))
@@ -174,8 +174,8 @@ class SentByAdapters:
         where = str(self.folder)
         adapters_config.require_known_keys(self.saved.document, self.saved.config, str(self.folder / CONFIG))
         self._require_alike(backbone)
-        from workbench.answering.elsewhere.adapters_program import read_alone
-        from workbench.answering.elsewhere.adapters_sender import sender_of
+        from adapter_workbench.workbench.answering.elsewhere.adapters_program import read_alone
+        from adapter_workbench.workbench.answering.elsewhere.adapters_sender import sender_of
 
         with opening("the adapter", where), read_alone(self.folder) as folder:
             return sender_of(self.saved, folder, backbone, kind, outputs)

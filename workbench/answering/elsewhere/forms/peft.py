@@ -8,28 +8,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
-from workbench.answering.elsewhere import peft_config
-from workbench.answering.elsewhere.form import CLOSE, Sender
-from workbench.answering.elsewhere.label_names import config_beside, labels_of
-from workbench.answering.elsewhere.model_class import TEXTS, stated_kinds
-from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
-from workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
-from workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
-from workbench.answering.elsewhere.weight_files import weights_in
-from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
-from workbench.backbone.module_patterns import require_bounded_patterns
-from workbench.backbone.tokenizer_files import tokenizer_files
-from workbench.errors import InputError, opening
-from workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
+from adapter_workbench.workbench.answering.elsewhere import peft_config
+from adapter_workbench.workbench.answering.elsewhere.form import CLOSE, Sender
+from adapter_workbench.workbench.answering.elsewhere.label_names import config_beside, labels_of
+from adapter_workbench.workbench.answering.elsewhere.model_class import TEXTS, stated_kinds
+from adapter_workbench.workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
+from adapter_workbench.workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
+from adapter_workbench.workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
+from adapter_workbench.workbench.answering.elsewhere.weight_files import weights_in
+from adapter_workbench.workbench.backbone.finite_weights import require_finite
+from adapter_workbench.workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
+from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
+from adapter_workbench.workbench.backbone.tokenizer_files import tokenizer_files
+from adapter_workbench.workbench.errors import InputError, opening
+from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 FILES = (CONFIG, PEFT_WEIGHTS)
 USAGE = """\
@@ -67,7 +67,7 @@ class PeftFolder:
         return (folder / CONFIG).is_file() and "peft_type" in read_config(folder)
 
     def read(self, folder: Path) -> SentFolder:
-        """Return what config and weights say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        """Return what config and weights say; raises as :meth:`Form.read`."""
         path = folder / CONFIG
         config = read_config(folder)
         method = peft_config.method_of(config, str(path))
@@ -83,10 +83,10 @@ class PeftFolder:
     def write_back(
         self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
     ) -> None:
-        """Write the files as they came; raises as :meth:`workbench.answering.elsewhere.form.Form.write_back`."""
-        from workbench.answering.elsewhere.original import give_back, require_kept
-        from workbench.answering.elsewhere.original_card import class_options, write_card
-        from workbench.answering.elsewhere.sender_class import CLASSES
+        """Write the files as they came; raises as :meth:`Form.write_back`."""
+        from adapter_workbench.workbench.answering.elsewhere.original import give_back, require_kept
+        from adapter_workbench.workbench.answering.elsewhere.original_card import class_options, write_card
+        from adapter_workbench.workbench.answering.elsewhere.sender_class import CLASSES
 
         require_kept(stored)
         give_back(stored.folder, FILES, folder)
@@ -160,8 +160,8 @@ class SentByPeft:
         """
         if kind in GENERATED:
             return None
-        from workbench.answering.elsewhere.sender_class import output_name
-        from workbench.backbone.stored_tensors import stored_in
+        from adapter_workbench.workbench.answering.elsewhere.sender_class import output_name
+        from adapter_workbench.workbench.backbone.stored_tensors import stored_in
 
         name = output_name(backbone, kind)
         of_base = {} if name in self.tensors else stored_in(backbone.folder) or {}
@@ -170,18 +170,23 @@ class SentByPeft:
 
     def open_sender(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers with the adapter on it, as peft opens it."""
-        from workbench.answering.elsewhere.beside_tokenizer import require_same_words
-        from workbench.answering.elsewhere.peft_body import NORMS, body_of, norms_of
-        from workbench.answering.elsewhere.peft_head import head_of, poolers
-        from workbench.answering.elsewhere.peft_modules import (
+        from adapter_workbench.workbench.answering.elsewhere.beside_tokenizer import require_same_words
+        from adapter_workbench.workbench.answering.elsewhere.peft_body import NORMS, body_of, norms_of
+        from adapter_workbench.workbench.answering.elsewhere.peft_head import head_of, poolers
+        from adapter_workbench.workbench.answering.elsewhere.peft_modules import (
             require_named,
             require_own_output,
             trained_modules,
             trained_poolers,
         )
-        from workbench.answering.elsewhere.peft_program import open_program, require_modules
-        from workbench.answering.elsewhere.peft_sizes import require_justified
-        from workbench.answering.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
+        from adapter_workbench.workbench.answering.elsewhere.peft_program import open_program, require_modules
+        from adapter_workbench.workbench.answering.elsewhere.peft_sizes import require_justified
+        from adapter_workbench.workbench.answering.elsewhere.sender_class import (
+            base_prefix,
+            head_modules,
+            own_class,
+            require_known,
+        )
 
         where = str(self.folder / CONFIG)
         require_same_words(self.folder, backbone)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.answering.elsewhere.forms.transformers import checked_config, model_of
-from workbench.answering.elsewhere.setfit_head import OF_TRANSFORMER
-from workbench.answering.elsewhere.setfit_head import WEIGHTS as HEAD
-from workbench.answering.elsewhere.weight_files import require_plain
-from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.config import read_json
-from workbench.backbone.model_folder import CONFIG, MODULES, sentence_modules, transformer_in
-from workbench.backbone.names import ANOTHER_POOLING, stated_pooling
-from workbench.backbone.tokenizer_files import SETTINGS
-from workbench.errors import InputError
+from adapter_workbench.workbench.answering.elsewhere.forms.transformers import checked_config, model_of
+from adapter_workbench.workbench.answering.elsewhere.setfit_head import OF_TRANSFORMER
+from adapter_workbench.workbench.answering.elsewhere.setfit_head import WEIGHTS as HEAD
+from adapter_workbench.workbench.answering.elsewhere.weight_files import require_plain
+from adapter_workbench.workbench.answering.elsewhere.whole_model import SentModel
+from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.backbone.model_folder import CONFIG, MODULES, sentence_modules, transformer_in
+from adapter_workbench.workbench.backbone.names import ANOTHER_POOLING, stated_pooling
+from adapter_workbench.workbench.backbone.tokenizer_files import SETTINGS
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 TRANSFORMER, POOLING, NORMALIZE = "Transformer", "Pooling", "Normalize"
 OF_MODEL = "config_sentence_transformers.json"
@@ -43,14 +43,14 @@ class SentenceTransformersFolder:
         return (folder / MODULES).is_file() and not (folder / HEAD).is_file()
 
     def read(self, folder: Path) -> SentFolder:
-        """Return what config and modules say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        """Return what config and modules say; raises as :meth:`Form.read`."""
         return sentence_model(folder)
 
     def write_back(
         self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
     ) -> None:
-        """Write the model as it came; raises as :meth:`workbench.answering.elsewhere.form.Form.write_back`."""
-        from workbench.answering.elsewhere.written_back import write_model
+        """Write the model as it came; raises as :meth:`Form.write_back`."""
+        from adapter_workbench.workbench.answering.elsewhere.written_back import write_model
 
         write_model(stored, backbone, folder, front_matter, USAGE)
 

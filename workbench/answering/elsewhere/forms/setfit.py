@@ -1,6 +1,6 @@
 """SetFit: a model of sentence-transformers, and a head on its vectors, ``model_head.safetensors``.
 
-SetFit itself saves that head as a pickle; :mod:`workbench.answering.elsewhere.setfit_head` says how it becomes one.
+SetFit itself saves that head as a pickle; :mod:`.setfit_head` says how it becomes one.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.answering.elsewhere.forms.sentence_transformers import NORMALIZE, sentence_model
-from workbench.answering.elsewhere.setfit_head import PICKLED, WEIGHTS, read_head
-from workbench.backbone.model_folder import MODULES, sentence_modules
-from workbench.errors import InputError
+from adapter_workbench.workbench.answering.elsewhere.forms.sentence_transformers import NORMALIZE, sentence_model
+from adapter_workbench.workbench.answering.elsewhere.setfit_head import PICKLED, WEIGHTS, read_head
+from adapter_workbench.workbench.backbone.model_folder import MODULES, sentence_modules
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 PROGRAM = "setfit"
 
@@ -32,7 +32,7 @@ class SetFitFolder:
         return all((folder / name).is_file() for name in (MODULES, WEIGHTS))
 
     def read(self, folder: Path) -> SentFolder:
-        """Return what config, modules and head say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        """Return what config, modules and head say; raises as :meth:`Form.read`."""
         model = sentence_model(folder)
         if model.pooling is None:
             raise InputError(

@@ -5,22 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter_folder import CONFIG as ADAPTER_CONFIG
-from workbench.answering.elsewhere.label_names import labels_of
-from workbench.answering.elsewhere.model_class import kinds_of
-from workbench.answering.elsewhere.model_files import require_weights
-from workbench.answering.elsewhere.tensor_types import require_floats
-from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.config import read_json
-from workbench.backbone.model_folder import CONFIG, MODULES, check_folder, transformer_in, weight_files
-from workbench.errors import InputError
+from adapter_workbench.workbench.adapters.adapter_folder import CONFIG as ADAPTER_CONFIG
+from adapter_workbench.workbench.answering.elsewhere.label_names import labels_of
+from adapter_workbench.workbench.answering.elsewhere.model_class import kinds_of
+from adapter_workbench.workbench.answering.elsewhere.model_files import require_weights
+from adapter_workbench.workbench.answering.elsewhere.tensor_types import require_floats
+from adapter_workbench.workbench.answering.elsewhere.whole_model import SentModel
+from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.backbone.model_folder import (
+    CONFIG,
+    MODULES,
+    check_folder,
+    transformer_in,
+    weight_files,
+)
+from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import SentFolder
-    from workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
 
 MOST_LABELS = 100_000
 USAGE = """\
@@ -40,14 +46,14 @@ class TransformersFolder:
         return (folder / CONFIG).is_file() and not any(path.is_file() for path in others)
 
     def read(self, folder: Path) -> SentFolder:
-        """Return what config and headers say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        """Return what config and headers say; raises as :meth:`Form.read`."""
         return model_of(folder)
 
     def write_back(
         self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
     ) -> None:
-        """Write the model as it came; raises as :meth:`workbench.answering.elsewhere.form.Form.write_back`."""
-        from workbench.answering.elsewhere.written_back import write_model
+        """Write the model as it came; raises as :meth:`Form.write_back`."""
+        from adapter_workbench.workbench.answering.elsewhere.written_back import write_model
 
         write_model(stored, backbone, folder, front_matter, USAGE)
 

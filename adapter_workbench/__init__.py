@@ -1,0 +1,40 @@
+"""What programs import of the Adapter Workbench: ``Workbench`` and ``ForgettingCallback``. All else may change.
+
+The four packages lie beside this folder in a checkout, as links, and in it once it is installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from adapter_workbench._platform import refusal
+
+if TYPE_CHECKING:
+    from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.watching.callback import ForgettingCallback
+
+__all__ = ["ForgettingCallback", "Workbench"]
+_MODULES = {  # torch and transformers come with some of them, and only then
+    "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
+    "Workbench": "adapter_workbench.experiments.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return one of the two.
+
+    Raises:
+        AttributeError: there is no such name.
+        ImportError: this is Windows.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if why := refusal():
+        raise ImportError(why)
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the names for completion."""
+    return [*globals(), *__all__]
