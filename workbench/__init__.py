@@ -2,8 +2,6 @@
 
 import logging
 
-from adapter_workbench.workbench.machine import earlier_names
-
 # Messages of other packages that mean nothing here, silenced where they come from:
 _NOISE = {
     "bitsandbytes.backends.cpu.ops": logging.ERROR,  # recommends a package that runs code from the hub
@@ -13,5 +11,3 @@ _NOISE = {
 }
 for _name, _level in _NOISE.items():
     logging.getLogger(_name).setLevel(_level)
-
-earlier_names.keep()

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.workbench.files.digest import key
-from adapter_workbench.workbench.machine.earlier_names import renamed
 from adapter_workbench.workbench.settings.plugins import code_behind
 
 if TYPE_CHECKING:
@@ -37,12 +36,6 @@ class DocumentPiece:
     result: Callable[[Site], Any]
     needs: tuple[str, ...] = ()
     alone: bool = False
-
-    if not TYPE_CHECKING:  # for mypy, every attribute would be there
-
-        def __getattr__(self, name):
-            """Return what had another name before."""
-            return getattr(self, renamed(f"{__name__}.DocumentPiece", name))
 
     def __post_init__(self) -> None:
         """Add the code of another distribution to the key: if it changes, the piece is done again."""

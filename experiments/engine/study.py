@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from adapter_workbench.experiments.workspace import find_workspace
-from adapter_workbench.workbench.machine.earlier_names import of_room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,10 +187,3 @@ class Study:
 
     def _named(self, module: str, name: str) -> Any:
         return getattr(import_module(self.module(module)), name)
-
-
-if not TYPE_CHECKING:  # for mypy, every attribute would be there
-
-    def __getattr__(name):
-        """Return what is in :mod:`.piece` now."""
-        return of_room(__name__, name)

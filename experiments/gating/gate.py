@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from adapter_workbench.experiments.reporting.wording import plural
 from adapter_workbench.workbench.errors import GateError, InputError
-from adapter_workbench.workbench.machine import earlier_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +42,6 @@ class Check:
     note: str = ""
     accepted: bool = False
     listed: bool = False
-
-    if not TYPE_CHECKING:  # for mypy, every attribute would be there
-
-        def __getattr__(self, name):
-            """Return what had another name before."""
-            return getattr(self, earlier_names.renamed(f"{__name__}.Check", name))
 
     @property
     def holds(self) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.reporting.presentation import Definitions
-from adapter_workbench.workbench.machine import earlier_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +22,3 @@ def provenance_tags(provenance: Mapping[str, str]) -> dict[str, str]:
     if "command" in tags:
         tags |= {"mlflow.source.name": tags["command"], "mlflow.source.type": "LOCAL"}
     return tags
-
-
-def __getattr__(name: str) -> Any:
-    return globals()[earlier_names.renamed(__name__, name)]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 from adapter_workbench.workbench.answering.evaluation import Evaluation, evaluate, evaluate_split
 from adapter_workbench.workbench.files.digest import key
-from adapter_workbench.workbench.machine.earlier_names import renamed
 from adapter_workbench.workbench.methods.kinds import KINDS
 from adapter_workbench.workbench.methods.sampling import test_rows
 from adapter_workbench.workbench.methods.stored_model import backbone_of, open_for, pooling_of
@@ -137,10 +136,3 @@ def known_evaluation_key(workspace: Workspace, adapter: StoredAdapter) -> str | 
     if measured is not None and measured.identity == manifest.identity and measured.test:
         return measured.test
     return evaluation_key(adapter.identity, manifest.task, manifest.budget) if manifest.task.fingerprint else None
-
-
-if not TYPE_CHECKING:  # for mypy, every attribute would be there
-
-    def __getattr__(name):
-        """Return what had another name before."""
-        return globals()[renamed(__name__, name)]

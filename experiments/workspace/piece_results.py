@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from adapter_workbench.workbench.machine.earlier_names import renamed
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -55,10 +53,3 @@ class PieceResults(Generic[T]):
                     yield piece.coordinates, value
                 elif record.finished and not workspace.access.mends:
                     documents.require(piece.key)
-
-
-if not TYPE_CHECKING:  # for mypy, every attribute would be there
-
-    def __getattr__(name):
-        """Return what had another name before."""
-        return globals()[renamed(__name__, name)]

@@ -17,7 +17,6 @@ from adapter_workbench.experiments.workspace.access import Access
 from adapter_workbench.experiments.workspace.damage import needed_by
 from adapter_workbench.workbench.errors import InputError, IntegrityError, UnknownNameError
 from adapter_workbench.workbench.files import checksummed
-from adapter_workbench.workbench.machine.earlier_names import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +40,6 @@ class PieceReference:
 
     key: str
     coordinates: Annotated[Mapping[str, Any], Field(alias="place")]  # in record.json
-
-    if not TYPE_CHECKING:  # for mypy, every attribute would be there
-
-        def __getattr__(self, name):
-            """Return what had another name before."""
-            return getattr(self, renamed(f"{__name__}.PieceReference", name))
 
 
 @dataclass(frozen=True)

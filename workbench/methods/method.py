@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.workbench.machine.earlier_names import renamed
 from adapter_workbench.workbench.settings.revisions import last_revision
 
 if TYPE_CHECKING:
@@ -133,8 +132,3 @@ class Method:
         for name, parameter in body.named_parameters():
             if parameter.requires_grad and self.keeps(name):
                 parameter.requires_grad_(False)
-
-
-def __getattr__(name: str) -> Any:
-    """Return what had another name before."""
-    return globals()[renamed(__name__, name)]
