@@ -1,16 +1,8 @@
 """C3A: the update is made of circulant blocks, each a circular convolution with one learned kernel."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, divides, on_matrices
 from adapter_workbench.workbench.settings.bounds import Size
-
-if TYPE_CHECKING:
-    from peft import C3AConfig
-    from transformers import PretrainedConfig
 
 
 class Settings(TargetedSettings):
@@ -25,31 +17,11 @@ class Settings(TargetedSettings):
     block_size: Size = 32
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> C3AConfig:
-    """Return the peft configuration."""
-    from peft import C3AConfig, TaskType
-
-    return C3AConfig(
-        task_type=TaskType.FEATURE_EXTRACTION,
-        block_size=settings.block_size,
-        init_weights=True,
-        target_modules=settings.modules_of(config),
-    )
-
-
-def unfit(settings: Settings, rows: int, columns: int) -> str | None:
-    """Return why a matrix does not fall into blocks."""
-    if rows % settings.block_size or columns % settings.block_size:
-        return f"block_size {settings.block_size} does not divide a matrix of {rows} × {columns}"
-    return None
-
-
-METHOD = Method(
-    title="C3A",
-    paper="Chen et al. 2024, arXiv:2407.19342",
-    library="peft",
-    settings=Settings,
-    configure=configure,
-    objection=needs_targets(configure, unfit),
+METHOD = on_matrices(
+    "C3A",
+    "Chen et al. 2024, arXiv:2407.19342",
+    Settings,
+    configured_by("C3AConfig", Settings, init_weights=True),
+    divides("block_size", "rows", "columns"),
     fails_on=("nf4", "int8"),
 )

@@ -1,16 +1,8 @@
 """DeLoRA: a LoRA of normalised rank-one parts, whose length is one learned number; it bounds how far W is moved."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, on_matrices
 from adapter_workbench.workbench.settings.bounds import Size, Whole
-
-if TYPE_CHECKING:
-    from peft import DeloraConfig
-    from transformers import PretrainedConfig
 
 
 class Settings(TargetedSettings):
@@ -21,25 +13,11 @@ class Settings(TargetedSettings):
     delora_lambda: Whole = 15
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> DeloraConfig:
-    """Return the peft configuration."""
-    from peft import DeloraConfig, TaskType
-
-    return DeloraConfig(
-        task_type=TaskType.FEATURE_EXTRACTION,
-        r=settings.rank,
-        delora_lambda=settings.delora_lambda,
-        target_modules=settings.modules_of(config),
-    )
-
-
-METHOD = Method(
-    title="DeLoRA",
-    paper="Bini et al. 2025, arXiv:2503.18225",
-    library="peft",
-    settings=Settings,
+METHOD = on_matrices(
+    "DeLoRA",
+    "Bini et al. 2025, arXiv:2503.18225",
+    Settings,
+    configured_by("DeloraConfig", Settings),
     reads_weights=True,  # the norms of their columns
-    configure=configure,
-    objection=needs_targets(configure),
     fails_on=("nf4", "int8"),
 )

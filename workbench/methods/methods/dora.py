@@ -1,21 +1,13 @@
 """DoRA: direction and length of a weight's columns are learned separately, m · (W + B A) / ‖W + B A‖."""
 
-from __future__ import annotations
-
-from functools import partial
-
-from adapter_workbench.workbench.methods.libraries.peft import needs_targets
-from adapter_workbench.workbench.methods.method import Method
 from adapter_workbench.workbench.methods.methods import lora
+from adapter_workbench.workbench.methods.methods._peft import configured_by, on_matrices
 
-configure = partial(lora.configure, use_dora=True)
-
-METHOD = Method(
-    title="DoRA",
-    paper="Liu et al. 2024, arXiv:2402.09353, eq. 5",
-    library="peft",
-    settings=lora.Settings,
+METHOD = on_matrices(
+    "DoRA",
+    "Liu et al. 2024, arXiv:2402.09353, eq. 5",
+    lora.Settings,
+    configured_by("LoraConfig", lora.Settings, lora.FIELDS, use_dora=True),
+    embeddings=True,
     reads_weights=True,  # the norms of their columns
-    configure=configure,
-    objection=needs_targets(configure, embeddings=True),
 )

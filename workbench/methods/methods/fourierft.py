@@ -1,16 +1,10 @@
 """FourierFT: a few entries of the update's two-dimensional spectrum, drawn at random, are trained."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING
-
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, on_matrices
 from adapter_workbench.workbench.settings.bounds import Factor, Seed, Whole
-
-if TYPE_CHECKING:
-    from peft import FourierFTConfig
-    from transformers import PretrainedConfig
 
 
 class Settings(TargetedSettings):
@@ -27,32 +21,17 @@ class Settings(TargetedSettings):
     random_loc_seed: Seed = 777
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> FourierFTConfig:
-    """Return the peft configuration."""
-    from peft import FourierFTConfig, TaskType
-
-    return FourierFTConfig(
-        task_type=TaskType.FEATURE_EXTRACTION,
-        n_frequency=settings.n_frequency,
-        scaling=settings.scaling,
-        random_loc_seed=settings.random_loc_seed,
-        init_weights=True,
-        target_modules=settings.modules_of(config),
-    )
-
-
-def unfit(settings: Settings, rows: int, columns: int) -> str | None:
+def unfit(settings: Any, rows: int, columns: int) -> str | None:
     """Return why a matrix is too small."""
     if settings.n_frequency > rows * columns:
         return f"n_frequency {settings.n_frequency} is more than a matrix of {rows} × {columns} has"
     return None
 
 
-METHOD = Method(
-    title="FourierFT",
-    paper="Gao et al. 2024, arXiv:2405.03003",
-    library="peft",
-    settings=Settings,
-    configure=configure,
-    objection=needs_targets(configure, unfit),
+METHOD = on_matrices(
+    "FourierFT",
+    "Gao et al. 2024, arXiv:2405.03003",
+    Settings,
+    configured_by("FourierFTConfig", Settings, init_weights=True),
+    unfit,
 )

@@ -1,17 +1,9 @@
 """HRA: weights are turned by a chain of reflections, W (I − 2 u₁u₁ᵀ) … (I − 2 uᵣuᵣᵀ), with learned unit vectors uᵢ."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
-
-if TYPE_CHECKING:
-    from peft import HRAConfig
-    from transformers import PretrainedConfig
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, on_matrices
 
 
 class Settings(TargetedSettings):
@@ -24,19 +16,10 @@ class Settings(TargetedSettings):
     rank: int = Field(8, ge=2, le=4096, multiple_of=2)
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> HRAConfig:
-    """Return the peft configuration."""
-    from peft import HRAConfig, TaskType
-
-    return HRAConfig(task_type=TaskType.FEATURE_EXTRACTION, r=settings.rank, target_modules=settings.modules_of(config))
-
-
-METHOD = Method(
-    title="HRA",
-    paper="Yuan et al. 2024, arXiv:2405.17484",
-    library="peft",
-    settings=Settings,
-    configure=configure,
-    objection=needs_targets(configure),
+METHOD = on_matrices(
+    "HRA",
+    "Yuan et al. 2024, arXiv:2405.17484",
+    Settings,
+    configured_by("HRAConfig", Settings),
     fails_on=("nf4", "int8"),
 )

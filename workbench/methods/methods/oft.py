@@ -1,17 +1,12 @@
-"""OFT: weights are rotated, W R, by a block-diagonal orthogonal R; angles between neurons do not change."""
+"""OFT: weights are rotated, W R, by a block-diagonal orthogonal R; angles between neurons do not change.
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+R is the Cayley transform of what is learned, as a Neumann series.
+"""
 
 from pydantic import Field
 
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
-
-if TYPE_CHECKING:
-    from peft import OFTConfig
-    from transformers import PretrainedConfig
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, divides, on_matrices
 
 
 class Settings(TargetedSettings):
@@ -21,29 +16,11 @@ class Settings(TargetedSettings):
     block_size: int = Field(32, ge=2, le=65_536)
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> OFTConfig:
-    """Return the peft configuration; R is the Cayley transform of what is learned, as a Neumann series."""
-    from peft import OFTConfig, TaskType
-
-    return OFTConfig(
-        task_type=TaskType.FEATURE_EXTRACTION,
-        oft_block_size=settings.block_size,
-        target_modules=settings.modules_of(config),
-    )
-
-
-def unfit(settings: Settings, rows: int, columns: int) -> str | None:
-    """Return why a matrix cannot be rotated in blocks."""
-    if columns % settings.block_size:
-        return f"block_size {settings.block_size} does not divide a matrix of {columns} columns"
-    return None
-
-
-METHOD = Method(
-    title="OFT",
-    paper="Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025 (OFTv2), arXiv:2506.19847, eq. 2 and sec. 3.3",
-    library="peft",
-    settings=Settings,
-    configure=configure,
-    objection=needs_targets(configure, unfit, embeddings=True),
+METHOD = on_matrices(
+    "OFT",
+    "Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025 (OFTv2), arXiv:2506.19847, eq. 2 and sec. 3.3",
+    Settings,
+    configured_by("OFTConfig", Settings, {"block_size": "oft_block_size"}),
+    divides("block_size", "columns"),
+    embeddings=True,
 )

@@ -1,16 +1,8 @@
 """RandLoRA: a sum of low-rank products of frozen random matrices, each scaled by two learned diagonals: full rank."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, on_matrices
 from adapter_workbench.workbench.settings.bounds import Size, Whole
-
-if TYPE_CHECKING:
-    from peft import RandLoraConfig
-    from transformers import PretrainedConfig
 
 
 class Settings(TargetedSettings):
@@ -25,23 +17,9 @@ class Settings(TargetedSettings):
     alpha: Whole = 640
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> RandLoraConfig:
-    """Return the peft configuration."""
-    from peft import RandLoraConfig, TaskType
-
-    return RandLoraConfig(
-        task_type=TaskType.FEATURE_EXTRACTION,
-        r=settings.rank,
-        randlora_alpha=settings.alpha,
-        target_modules=settings.modules_of(config),
-    )
-
-
-METHOD = Method(
-    title="RandLoRA",
-    paper="Albert et al. 2025, arXiv:2502.00987",
-    library="peft",
-    settings=Settings,
-    configure=configure,
-    objection=needs_targets(configure),
+METHOD = on_matrices(
+    "RandLoRA",
+    "Albert et al. 2025, arXiv:2502.00987",
+    Settings,
+    configured_by("RandLoraConfig", Settings, {"alpha": "randlora_alpha"}),
 )

@@ -1,17 +1,11 @@
 """RoAd: what a matrix puts out is rotated and scaled in pairs, an angle and a length for each two numbers."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
-
-if TYPE_CHECKING:
-    from peft import RoadConfig
-    from transformers import PretrainedConfig
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, divides, on_matrices
 
 
 class Settings(TargetedSettings):
@@ -26,30 +20,10 @@ class Settings(TargetedSettings):
     group_size: int = Field(32, ge=2, le=65_536, multiple_of=2)
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> RoadConfig:
-    """Return the peft configuration."""
-    from peft import RoadConfig, TaskType
-
-    return RoadConfig(
-        task_type=TaskType.FEATURE_EXTRACTION,
-        variant=settings.variant,
-        group_size=settings.group_size,
-        target_modules=settings.modules_of(config),
-    )
-
-
-def unfit(settings: Settings, rows: int, columns: int) -> str | None:
-    """Return why a matrix's outputs fall into no groups."""
-    if rows % settings.group_size:
-        return f"group_size {settings.group_size} does not divide a matrix of {rows} rows"
-    return None
-
-
-METHOD = Method(
-    title="RoAd",
-    paper="Liao and Monz 2024, arXiv:2409.00119",
-    library="peft",
-    settings=Settings,
-    configure=configure,
-    objection=needs_targets(configure, unfit),
+METHOD = on_matrices(
+    "RoAd",
+    "Liao and Monz 2024, arXiv:2409.00119",
+    Settings,
+    configured_by("RoadConfig", Settings),
+    divides("group_size", "rows"),
 )

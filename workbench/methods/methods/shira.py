@@ -1,16 +1,8 @@
 """SHiRA: a few entries of each matrix, drawn at random, are trained; the update is sparse and of high rank."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, on_matrices
 from adapter_workbench.workbench.settings.bounds import Seed, Size
-
-if TYPE_CHECKING:
-    from peft import ShiraConfig
-    from transformers import PretrainedConfig
 
 
 class Settings(TargetedSettings):
@@ -21,18 +13,6 @@ class Settings(TargetedSettings):
     mask_seed: Seed = 0
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> ShiraConfig:
-    """Return the peft configuration."""
-    from peft import ShiraConfig, TaskType
-
-    return ShiraConfig(
-        task_type=TaskType.FEATURE_EXTRACTION,
-        r=settings.rank,
-        random_seed=settings.mask_seed,
-        target_modules=settings.modules_of(config),
-    )
-
-
 def unfit(settings: Settings, rows: int, columns: int) -> str | None:
     """Return why a matrix is too small."""
     if settings.rank * (rows + columns) > rows * columns:
@@ -40,12 +20,11 @@ def unfit(settings: Settings, rows: int, columns: int) -> str | None:
     return None
 
 
-METHOD = Method(
-    title="SHiRA",
-    paper="Bhardwaj et al. 2024, arXiv:2406.13175, sec. 3",
-    library="peft",
-    settings=Settings,
-    configure=configure,
-    objection=needs_targets(configure, unfit),
+METHOD = on_matrices(
+    "SHiRA",
+    "Bhardwaj et al. 2024, arXiv:2406.13175, sec. 3",
+    Settings,
+    configured_by("ShiraConfig", Settings, {"mask_seed": "random_seed"}),
+    unfit,
     adds_to_weights=True,  # a sparse one
 )

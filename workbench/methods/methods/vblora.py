@@ -1,18 +1,12 @@
 """VB-LoRA: pieces of all LoRA factors are mixtures of the `topk` best vectors of one bank that all layers share."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import model_validator
 
-from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from adapter_workbench.workbench.methods.method import Method
+from adapter_workbench.workbench.methods.libraries.peft import TargetedSettings
+from adapter_workbench.workbench.methods.methods._peft import configured_by, divides, on_matrices
 from adapter_workbench.workbench.settings.bounds import Size
-
-if TYPE_CHECKING:
-    from peft import VBLoRAConfig
-    from transformers import PretrainedConfig
 
 
 class Settings(TargetedSettings):
@@ -35,33 +29,11 @@ class Settings(TargetedSettings):
         return self
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> VBLoRAConfig:
-    """Return the peft configuration; of T5, of which peft would adapt all matrices, those of queries and values."""
-    from peft import TaskType, VBLoRAConfig
-
-    usual = ["q", "v"] if config.model_type == "t5" else None
-    return VBLoRAConfig(
-        task_type=TaskType.FEATURE_EXTRACTION,
-        r=settings.rank,
-        num_vectors=settings.num_vectors,
-        vector_length=settings.vector_length,
-        topk=settings.topk,
-        target_modules=settings.modules_of(config, "VBLORA") or usual,
-    )
-
-
-def unfit(settings: Settings, rows: int, columns: int) -> str | None:
-    """Return why a matrix does not fall into pieces."""
-    if rows % settings.vector_length or columns % settings.vector_length:
-        return f"vector_length {settings.vector_length} does not divide a matrix of {rows} × {columns}"
-    return None
-
-
-METHOD = Method(
-    title="VB-LoRA",
-    paper="Li et al. 2024, arXiv:2405.15179",
-    library="peft",
-    settings=Settings,
-    configure=configure,
-    objection=needs_targets(configure, unfit),
+METHOD = on_matrices(
+    "VB-LoRA",
+    "Li et al. 2024, arXiv:2405.15179",
+    Settings,
+    # of T5, of which peft would adapt all matrices, those of queries and values
+    configured_by("VBLoRAConfig", Settings, tuner="VBLORA", usual={"t5": ["q", "v"]}),
+    divides("vector_length", "rows", "columns"),
 )
