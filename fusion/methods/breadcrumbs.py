@@ -7,15 +7,13 @@ from the top and kept below. The result is dense, and is cut here to the rank of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
-from adapter_workbench.fusion.updates.dense import Rule, densely
-from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update
-from adapter_workbench.fusion.updates.pruning import band, trim_tails_, weighted_total
+from adapter_workbench.fusion.updates.pruning import weighted_total
+from adapter_workbench.fusion.updates.sparsified import between_quantiles, sparsified
 from adapter_workbench.workbench.settings.bounds import Scale
 
 
@@ -33,17 +31,7 @@ class Settings(MergeSettings):
         return self
 
 
-def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return α Σ wᵢ (mᵢ ⊙ ΔWᵢ)."""
-    shares = [settings.scale * weight for weight in weights]
-
-    def rule(pairs: tuple[LowRank, ...]) -> Rule:
-        bands = [band(pair, settings.lower, settings.upper) for pair in pairs]
-        return lambda deltas: weighted_total(
-            (trim_tails_(delta, *kept) for delta, kept in zip(deltas, bands, strict=True)), shares
-        )
-
-    return densely(updates, settings.rank, seed, rule)
+merge = sparsified(between_quantiles, weighted_total)
 
 
 COMPOSITION = Composition(

@@ -7,16 +7,11 @@ program searches both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
-from adapter_workbench.fusion.updates.dense import densely
-from adapter_workbench.fusion.updates.lowrank import Merged, Update
-from adapter_workbench.fusion.updates.pruning import drop_, weighted_total
+from adapter_workbench.fusion.updates.pruning import weighted_total
+from adapter_workbench.fusion.updates.sparsified import at_random, sparsified
 from adapter_workbench.workbench.settings.bounds import Scale
 
 
@@ -27,15 +22,7 @@ class Settings(MergeSettings):
     scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
-def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return λ Σ wᵢ (mᵢ ⊙ ΔWᵢ) / (1 − p), the masks drawn from ``seed``: by module, block of rows, source."""
-    generator = torch.Generator().manual_seed(seed)
-    shares = [settings.scale * weight for weight in weights]
-
-    def rule(deltas: Iterator[Tensor]) -> Tensor:
-        return weighted_total((drop_(delta, settings.drop, generator) for delta in deltas), shares)
-
-    return densely(updates, settings.rank, seed, lambda pairs: rule)
+merge = sparsified(at_random, weighted_total)
 
 
 COMPOSITION = Composition(

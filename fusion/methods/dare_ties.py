@@ -7,30 +7,13 @@ included. The result is dense, and is cut here to the rank of a source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from statistics import fmean
-
-import torch
-from torch import Tensor
 
 from adapter_workbench.fusion.methods.dare import Settings
 from adapter_workbench.fusion.target.composition import Composition, arithmetic
-from adapter_workbench.fusion.updates.dense import densely
-from adapter_workbench.fusion.updates.lowrank import Merged, Update
-from adapter_workbench.fusion.updates.pruning import drop_, elect
+from adapter_workbench.fusion.updates.sparsified import at_random, election, sparsified
 
-
-def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return λ times the disjoint mean of wᵢ (mᵢ ⊙ ΔWᵢ) / (1 − p); masks as for dare."""
-    generator = torch.Generator().manual_seed(seed)
-    shares = [settings.scale * weight for weight in weights]
-
-    def rule(deltas: Iterator[Tensor]) -> Tensor:
-        return elect(
-            drop_(delta, settings.drop, generator).mul_(share) for delta, share in zip(deltas, shares, strict=True)
-        )
-
-    return densely(updates, settings.rank, seed, lambda pairs: rule)
+merge = sparsified(at_random, election)
 
 
 COMPOSITION = Composition(

@@ -10,18 +10,13 @@ a source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Self
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
-from adapter_workbench.fusion.updates.dense import densely
-from adapter_workbench.fusion.updates.lowrank import Merged, Update
-from adapter_workbench.fusion.updates.pruning import drop_by_rank_, elect
+from adapter_workbench.fusion.updates.sparsified import at_random_by_rank, election, sparsified
 from adapter_workbench.workbench.settings.bounds import Scale
 
 
@@ -39,18 +34,7 @@ class Settings(MergeSettings):
         return self
 
 
-def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return λ times the disjoint mean of wᵢ MagPrune(ΔWᵢ); masks drawn as for dare."""
-    generator = torch.Generator().manual_seed(seed)
-    shares = [settings.scale * weight for weight in weights]
-
-    def rule(deltas: Iterator[Tensor]) -> Tensor:
-        return elect(
-            drop_by_rank_(delta, settings.drop, settings.window, generator).mul_(share)
-            for delta, share in zip(deltas, shares, strict=True)
-        )
-
-    return densely(updates, settings.rank, seed, lambda pairs: rule)
+merge = sparsified(at_random_by_rank, election)
 
 
 COMPOSITION = Composition(

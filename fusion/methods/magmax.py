@@ -8,15 +8,10 @@ it is that of the first. The result is dense, and is cut to the rank of a source
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
-from adapter_workbench.fusion.updates.dense import Rule, densely
-from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update
+from adapter_workbench.fusion.updates.sparsified import everything, largest, sparsified
 from adapter_workbench.workbench.settings.bounds import Scale
 
 
@@ -26,20 +21,7 @@ class Settings(MergeSettings):
     scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
-def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return λ τ, where τₚ is the wᵢ ΔWᵢₚ of the largest magnitude; of equal ones, the first."""
-    shares = [settings.scale * weight for weight in weights]
-
-    def largest(deltas: Iterator[Tensor]) -> Tensor:
-        first, *others = (weight * delta for weight, delta in zip(shares, deltas, strict=True))
-        for other in others:
-            first = torch.where(other.abs() > first.abs(), other, first)
-        return first
-
-    def rule(pairs: tuple[LowRank, ...]) -> Rule:
-        return largest
-
-    return densely(updates, settings.rank, seed, rule)
+merge = sparsified(everything, largest)
 
 
 COMPOSITION = Composition(

@@ -7,14 +7,11 @@ rank of a source.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
 from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
-from adapter_workbench.fusion.updates.dense import Rule, densely
-from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update
-from adapter_workbench.fusion.updates.pruning import floor, trim_, weighted_total
+from adapter_workbench.fusion.updates.pruning import weighted_total
+from adapter_workbench.fusion.updates.sparsified import largest_of_a_module, sparsified
 from adapter_workbench.workbench.settings.bounds import Density, Scale
 
 
@@ -25,17 +22,7 @@ class Settings(MergeSettings):
     scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
-def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return λ Σ wᵢ (mᵢ ⊙ ΔWᵢ)."""
-    shares = [settings.scale * weight for weight in weights]
-
-    def rule(pairs: tuple[LowRank, ...]) -> Rule:
-        floors = [floor(pair, settings.density) for pair in pairs]
-        return lambda deltas: weighted_total(
-            (trim_(delta, least) for delta, least in zip(deltas, floors, strict=True)), shares
-        )
-
-    return densely(updates, settings.rank, seed, rule)
+merge = sparsified(largest_of_a_module, weighted_total)
 
 
 COMPOSITION = Composition(

@@ -10,15 +10,17 @@ sign.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
+from torch import Generator
 
 from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
-from adapter_workbench.fusion.updates.dense import Rule, densely
-from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update
-from adapter_workbench.fusion.updates.pruning import floor, floor_across, trimmed_election
+from adapter_workbench.fusion.updates.lowrank import Update
+from adapter_workbench.fusion.updates.pruning import floor_across, trim_
+from adapter_workbench.fusion.updates.sparsified import election, largest_of_a_module, sparsified
 from adapter_workbench.workbench.settings.bounds import Density, Scale
 
 
@@ -30,16 +32,15 @@ class Settings(MergeSettings):
     scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
-def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return λ times the disjoint mean of wᵢ ΔWᵢ, trimmed; the weights count in the election."""
-    shares = [settings.scale * weight for weight in weights]
-    across = [floor_across(update, settings.density) for update in updates] if settings.scope == "global" else None
+def largest_entries(settings: Settings, updates: Sequence[Update], generator: Generator) -> Any:
+    """Keep the share ``density`` of largest entries of each update, or of each of its modules."""
+    if settings.scope == "module":
+        return largest_of_a_module(settings, updates, generator)
+    cuts = [partial(trim_, least=floor_across(update, settings.density)) for update in updates]
+    return lambda pairs: cuts
 
-    def rule(pairs: tuple[LowRank, ...]) -> Rule:
-        floors = across or [floor(pair, settings.density) for pair in pairs]
-        return lambda deltas: trimmed_election(deltas, floors, shares)
 
-    return densely(updates, settings.rank, seed, rule)
+merge = sparsified(largest_entries, election)
 
 
 COMPOSITION = Composition(
