@@ -28,9 +28,23 @@ from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.machine.extras import installed_version
 from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.settings.base import Budget
+from tests.modules import FOLDERS, PACKAGE
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS, write_bert, write_llama, write_t5
 
 Call = Callable[..., tuple[int, str, str]]
+
+
+class ShortNames:
+    """Finds no package of this project by a name that an installation has not: the checkout is on the path here."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Raise ModuleNotFoundError for one."""
+        if name in FOLDERS:
+            raise ModuleNotFoundError(f"{name} is a part of {PACKAGE}", name=name)
+
+
+sys.meta_path.insert(0, ShortNames)
 NOT_INSTALLED = "the package adapters is not installed"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 NAMES = (
     "pip", "mlflow", "torch", "numpy", "uvicorn", "flask", "fastapi", "alembic", "sqlalchemy", "json", "random",
-    "secrets", "tarfile", "multiprocessing", "pickle", "signal", "struct", "experiments", "workbench",
+    "secrets", "tarfile", "multiprocessing", "pickle", "signal", "struct", "adapter_workbench",
 )  # fmt: skip
 
 

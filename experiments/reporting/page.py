@@ -75,7 +75,7 @@ def _width(table: Table, index: int) -> int:
 def environment() -> Environment:
     """Return the templates of this package; names from users are escaped, and a name that is not there is an error."""
     templates = Environment(
-        loader=PackageLoader("experiments", "reporting"),
+        loader=PackageLoader("adapter_workbench.experiments", "reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

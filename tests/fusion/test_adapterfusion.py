@@ -233,7 +233,7 @@ for name in sys.argv[1:]:
     space = {}
     exec(compile(open(f"{name}.py", encoding="utf-8").read(), f"{name}.py", "exec"), space)
     numpy.save(f"{name}.npy", space["logits"].numpy())
-assert not {"workbench", "fusion", "peft"} & {name.partition(".")[0] for name in sys.modules}
+assert not {"adapter_workbench", "peft"} & {name.partition(".")[0] for name in sys.modules}
 """
 
 

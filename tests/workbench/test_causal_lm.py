@@ -489,7 +489,7 @@ for job in jobs:
     space = {name: job[name] for name in ("backbone", "folder", "texts")}
     exec(compile(job["program"], "README.md", "exec"), space)
     told.append(space["answers"])
-print("TOLD", json.dumps([told, sorted(name for name in sys.modules if name == "workbench")]))
+print("TOLD", json.dumps([told, sorted(name for name in sys.modules if name == "adapter_workbench")]))
 """
 
 

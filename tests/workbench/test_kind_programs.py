@@ -48,7 +48,7 @@ RUNNER = """
 import json, sys
 for job in json.load(open(sys.argv[1], encoding="utf-8")):
     exec(compile(job["program"], "README.md", "exec"), {name: job[name] for name in ("backbone", "folder", "texts")})
-assert "workbench" not in sys.modules
+assert "adapter_workbench" not in sys.modules
 """
 
 

@@ -189,7 +189,7 @@ def test_the_readme_s_program_names_the_labels(elsewhere: Elsewhere) -> None:
 
 def test_the_readme_s_program_imports_its_own_library_only(processes: dict[str, Elsewhere]) -> None:
     for group, own, foreign in (("peft and plain", "peft", "adapters"), ("adapters", "adapters", "peft")):
-        assert "workbench" not in processes[group].modules
+        assert "adapter_workbench" not in processes[group].modules
         assert foreign not in processes[group].modules
         assert own in processes[group].modules
 

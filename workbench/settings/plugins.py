@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 PREFIX = "adapter_workbench."  # of the entry-point groups; a registry's own name follows
-OWN = frozenset({"workbench", "tasks", "fusion", "experiments"})
+OWN = "adapter_workbench"  # the package of the entries that are no plugins
 HINT = "Correct or uninstall that package; `workbench doctor` lists what installed packages add."
 MODULES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)  # what the names of modules end with
 DIGITS = 16  # of a digest: nobody makes two packages that agree in so many
@@ -120,7 +120,7 @@ def imported_code() -> list[str]:
 def code_behind(module: str) -> str:
     """Return the code of the distribution whose entries lie in the package of ``module``; empty where it adds none."""
     top = module.partition(".")[0]
-    if top in OWN:
+    if top == OWN:
         return ""
     return next((Plugin(point, "").code for point in _all_points() if top in _tops(point)), "")
 

@@ -20,7 +20,7 @@ from adapter_workbench.workbench.errors import WorkError
 CHILD = (
     "import sys; sys.path += sys.argv[1:]; from adapter_workbench.workbench.backbone.confined.child import main; main()"
 )
-PACKAGES = ("workbench", "jinja2", "markupsafe", "tokenizers")  # what the child imports besides Python's own modules
+PACKAGES = ("adapter_workbench", "jinja2", "markupsafe", "tokenizers")  # what the child imports besides Python's own
 ALONE = {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
 FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}  # then it is started once more
 
