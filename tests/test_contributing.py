@@ -19,6 +19,8 @@ from tests.streams import write_tasks
 
 CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK_OF_ANY_LANGUAGE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+MOST_WORDS = 2500
 NAME = re.compile(r"# ([\w/]+\.py)\n")
 BUDGET = {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32", "train_examples": 16}
 
@@ -88,6 +90,15 @@ def test_every_example_names_its_file_and_imports_public_modules_alone(site: Pat
     assert len(added) == len({path.partition("/")[0] for path in examples()})
     for plugin in added:
         assert plugin.load()
+
+
+def test_the_guide_is_short_and_the_files_that_it_leads_to_exist() -> None:
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    assert len(BLOCK_OF_ANY_LANGUAGE.sub("", text).split()) <= MOST_WORDS
+    table = text[text.index("## Where things live") : text.index("## Tests")]
+    paths = re.findall(r"`([\w/.-]+/[\w/.-]+)`", table)
+    assert paths
+    assert [path for path in paths if not (CONTRIBUTING.parent / path).exists()] == []
 
 
 def test_strategy_probe_scenario_and_repair_run(bench: Workbench, bert: Path, tmp_path: Path) -> None:
