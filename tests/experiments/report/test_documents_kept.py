@@ -1,4 +1,4 @@
-"""What scripts read of a report stays: keys and values of its JSON document, its tables' columns, its points in MLflow.
+"""What scripts and people read of a report stays: its JSON document, its tables, its points in MLflow, each view.
 
 ``documents/STUDY.json`` holds what the experiments of ``finished.py`` came to before quantities were declared.
 ``python -m tests.experiments.report.test_documents_kept`` writes them anew, where something was added on purpose.
@@ -6,14 +6,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from rich.console import Console
 
 from adapter_workbench.experiments.reporting.csv_tables import csv_tables
+from adapter_workbench.experiments.reporting.latex import latex
+from adapter_workbench.experiments.reporting.page import page
+from adapter_workbench.experiments.reporting.terminal import show
 from adapter_workbench.experiments.studies import STUDIES, present
 from adapter_workbench.experiments.studies.core.reference import declared_by, metrics, path
 from tests.experiments.report.finished import FINISHED
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.reporting.presentation import Cell, Column, Presentation, Table
 
 DOCUMENTS = Path(__file__).with_name("documents")
+DRESS = re.compile(r"<(style|script)\b.*?</\1>", re.S)
 DIGITS = 10  # that are kept of a number: sums of times may be added up in another order
 
 
@@ -76,9 +82,23 @@ def frozen(study: str) -> dict[str, Any]:
         "tables": {name: _table(table.columns, table.rows) for name, table in _tables(shown).items()},
         "csv": {name: content.decode().partition("\n")[0] for name, content in csv_tables(shown).items()},
         "mlflow": {part.name: _points(part.metrics) for part in (run, *run.children)},
+        "views": {view: text.splitlines() for view, text in _views(shown).items()},
     }
     rounded: dict[str, Any] = json.loads(json.dumps(kept), parse_float=lambda text: float(f"{float(text):.{DIGITS}g}"))
     return rounded
+
+
+def _views(shown: Presentation) -> dict[str, str]:
+    """Return what people see: 100 columns of a terminal, the page without pictures and style, and all files."""
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    show(shown, console)
+    files = {f"csv {name}": content.decode() for name, content in csv_tables(shown).items()}
+    return {
+        "terminal": cast("io.StringIO", console.file).getvalue(),
+        "page": DRESS.sub("", page(shown, {})),
+        "latex": latex(shown),
+        **files,
+    }
 
 
 def _tables(shown: Presentation) -> dict[str, Table]:
