@@ -133,6 +133,7 @@ def install() -> None:
     torch.inference_mode = torch.no_grad  # type: ignore[assignment, misc]  # which tensors of this kind cannot be in
     torch.__future__.set_swap_module_params_on_conversion(True)  # a moved parameter stays the object that it is
     torch.utils.swap_tensors = swapped
+    torch.accelerator.empty_cache = lambda: None  # accelerate 1.16 asks it of torch: there is no allocator here
     os.environ["ACCELERATE_TORCH_DEVICE"] = NAME
 
 
