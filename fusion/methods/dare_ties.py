@@ -11,7 +11,8 @@ from statistics import fmean
 
 from adapter_workbench.fusion.methods.dare import Settings
 from adapter_workbench.fusion.target.composition import Composition, arithmetic
-from adapter_workbench.fusion.updates.sparsified import at_random, election, sparsified
+from adapter_workbench.fusion.updates.pruning import election
+from adapter_workbench.fusion.updates.sparsified import at_random, sparsified
 
 merge = sparsified(at_random, election)
 

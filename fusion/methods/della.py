@@ -16,7 +16,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
-from adapter_workbench.fusion.updates.sparsified import at_random_by_rank, election, sparsified
+from adapter_workbench.fusion.updates.pruning import election
+from adapter_workbench.fusion.updates.sparsified import at_random_by_rank, sparsified
 from adapter_workbench.workbench.settings.bounds import Scale
 
 

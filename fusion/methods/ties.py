@@ -19,8 +19,8 @@ from torch import Generator
 
 from adapter_workbench.fusion.target.composition import Composition, MergeSettings, arithmetic
 from adapter_workbench.fusion.updates.lowrank import Update
-from adapter_workbench.fusion.updates.pruning import floor_across, trim_
-from adapter_workbench.fusion.updates.sparsified import election, largest_of_a_module, sparsified
+from adapter_workbench.fusion.updates.pruning import election, floor_across, trim_
+from adapter_workbench.fusion.updates.sparsified import largest_of_a_module, sparsified
 from adapter_workbench.workbench.settings.bounds import Density, Scale
 
 

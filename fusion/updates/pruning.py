@@ -6,7 +6,7 @@ Masks are numbers, 0 or 1, that are multiplied with: on a CPU that takes a tenth
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,13 +123,17 @@ def total(pairs: Sequence[LowRank], weights: Sequence[float]) -> Tensor:
 
 
 def elected(pairs: Sequence[LowRank], weights: Sequence[float], floors: Sequence[float]) -> Tensor:
-    """Return the :func:`trimmed_election` of all bᵢ aᵢ, (out, in)."""
-    return blockwise(pairs, lambda deltas: trimmed_election(deltas, floors, weights))
+    """Return the :func:`election` of all bᵢ aᵢ, each trimmed to its floor, (out, in)."""
+
+    def rule(deltas: Iterator[Tensor]) -> Tensor:
+        return election((trim_(delta, least) for delta, least in zip(deltas, floors, strict=True)), weights)
+
+    return blockwise(pairs, rule)
 
 
-def trimmed_election(deltas: Iterable[Tensor], floors: Sequence[float], weights: Sequence[float]) -> Tensor:
-    """Return :func:`elect` of the ``deltas``, each trimmed to its floor and multiplied by its weight in place."""
-    return elect(trim_(delta, least).mul_(weight) for delta, least, weight in zip(deltas, floors, weights, strict=True))
+def election(deltas: Iterable[Tensor], weights: Sequence[float]) -> Tensor:
+    """Return :func:`elect` of the wᵢ Δᵢ, multiplied in place."""
+    return elect(delta.mul_(weight) for delta, weight in zip(deltas, weights, strict=True))
 
 
 def weighted_total(deltas: Iterable[Tensor], weights: Sequence[float]) -> Tensor:

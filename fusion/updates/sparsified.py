@@ -24,7 +24,7 @@ from torch import Generator, Tensor
 
 from adapter_workbench.fusion.updates.dense import Rule, densely
 from adapter_workbench.fusion.updates.lowrank import LowRank, Merged, Update
-from adapter_workbench.fusion.updates.pruning import band, drop_, drop_by_rank_, elect, floor, trim_, trim_tails_
+from adapter_workbench.fusion.updates.pruning import band, drop_, drop_by_rank_, floor, trim_, trim_tails_
 
 Cut = Callable[[Tensor], Tensor]  # some rows of one source's ΔW, changed in place
 Prune = Callable[[Any, Sequence[Update], Generator], Callable[[tuple[LowRank, ...]], Sequence[Cut]]]
@@ -87,11 +87,6 @@ def at_random_by_rank(settings: Any, updates: Sequence[Update], generator: Gener
     """Drop small entries more often: ``drop`` ± ``window`` / 2 (:func:`.drop_by_rank_`); drawn as :func:`at_random`."""
     cut = partial(drop_by_rank_, rate=settings.drop, window=settings.window, generator=generator)
     return lambda pairs: [cut] * len(pairs)
-
-
-def election(deltas: Iterable[Tensor], weights: Sequence[float]) -> Tensor:
-    """Return the mean of the wᵢ Δᵢ that have the sign of their sum (:func:`.elect`)."""
-    return elect(delta.mul_(weight) for delta, weight in zip(deltas, weights, strict=True))
 
 
 def largest(deltas: Iterable[Tensor], weights: Sequence[float]) -> Tensor:
