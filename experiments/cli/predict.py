@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,7 @@ from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.answers.known_labels import KnownLabels
-    from adapter_workbench.experiments.answers.predicting import Ask
+    from adapter_workbench.experiments.answers.predicting import Ask, Predictor
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.terminal.asking import AnswerFile
     from adapter_workbench.fusion.routing.rejection import Rejection
@@ -146,7 +147,9 @@ def predict(
         rows, known = _for_router(route, file, texts, named)
         new_columns = {**ROUTED, **NEAREST} if rejected else ROUTED
     else:
-        rows, known, new_columns = _for_adapter(workbench, (adapter, backbone, alone), file, texts, named)
+        rows, known, new_columns = _for_adapter(
+            workbench, partial(workbench.predictor, adapter, backbone, alone), file, texts, named
+        )
     if out is not None and ending != DOCUMENT:
         _write(AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets), known, router, as_json)
         return
@@ -171,25 +174,22 @@ def _for_router(ask: Ask, file: Path | None, texts: list[str] | None, named: Nam
 
 def _for_adapter(
     workbench: Workbench,
-    asked: tuple[str, str | None, bool],
+    predictor_of: Callable[[], Predictor],
     file: Path | None,
     texts: list[str] | None,
     named: NamedColumns,
 ) -> tuple[Rows, KnownLabels, Mapping[str, str]]:
-    """Return the rows to answer for, what answers them with one adapter, and the columns of its answers.
-
-    ``asked``: the adapter, its backbone, and whether each text is computed alone.
-    """
+    """Return the rows to answer for, what answers them with one adapter, and the columns of its answers."""
     from adapter_workbench.experiments.answers.known_labels import KnownLabels, label_column
     from adapter_workbench.experiments.terminal.asking import texts_of
     from adapter_workbench.tasks.reading.text_files import require_readable
 
     if file is None:
         rows, text_of = texts_of(None, texts, named)  # mistakes in them are said before those in the adapter's name
-        predictor = workbench.predictor(*asked)
+        predictor = predictor_of()
         return rows, KnownLabels(text_of, predictor, predictor.task, None, None), predictor.answer_columns
     require_readable(file)
-    predictor = workbench.predictor(*asked)
+    predictor = predictor_of()
     name = predictor.task.name
     task_file, known = workbench.task_file(name), workbench.known_dialect(name)
     rows, text_of = texts_of(file, texts, named, task_file, name, known)
