@@ -27,9 +27,5 @@ def file_of(module: str) -> Path | None:
 
 def house() -> list[Path]:
     """Return the files of what is installed."""
-    folders = [ROOT / name for name in (*FOLDERS, PACKAGE)]
-    return [file for folder in folders for file in sorted(folder.rglob("*.py")) if not _is_linked(file)]
-
-
-def _is_linked(file: Path) -> bool:
-    return file.parts[len(ROOT.parts)] == PACKAGE and file.parent.name != PACKAGE
+    parts = [file for name in FOLDERS for file in sorted((ROOT / name).rglob("*.py"))]
+    return [*parts, *sorted((ROOT / PACKAGE).glob("*.py"))]
