@@ -22,7 +22,7 @@ help:
 	@echo "make test-changed the tests of what has changed since SINCE=main: of a registry's entry, only its own cases"
 	@echo "make test-latest  the tests of models, compositions and screens with the newest transformers, without the package adapters"
 	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
-	@echo "make neighbours   other programs read, write and ask what is here, each in an environment of its own; writes docs/neighbours.md"
+	@echo "make neighbours   other programs read, write and ask what is here, each in an environment of its own; writes docs/evidence/neighbours.md"
 	@echo "make lint         style, types and import directions alone"
 	@echo "make docs         install with the documentation's tools, then build the site into build/site"
 	@echo "make bench        measure which learning rate single-task validation picks for each method"

@@ -1,7 +1,7 @@
 """Cases that a prediction of composing's gain is fitted on and tested on: a target with K examples and one seed.
 
 They are read from files of ``workbench report NAME --json --full`` about comparisons of compositions. What a case is
-made of is registered in ``docs/composing/predicting.md``.
+made of is registered in ``docs/evidence/predicting.md``.
 """
 
 from __future__ import annotations

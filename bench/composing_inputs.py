@@ -1,6 +1,6 @@
 """What is known before adapters are composed: validation scores on the K examples, and how the sources' weights lie.
 
-Every input that a prediction of composing's gain is made from has its formula here, as ``docs/composing/predicting.md``
+Every input that a prediction of composing's gain is made from has its formula here, as ``docs/evidence/predicting.md``
 registers it. v is a score on the K validation examples, in [0, 1].
 """
 

@@ -1,6 +1,6 @@
 """How good a prediction of composing's gain is on cases that it was not fitted on, and whether that is good enough.
 
-The scores, the intervals, the baselines and the rule are registered in ``docs/composing/predicting.md``.
+The scores, the intervals, the baselines and the rule are registered in ``docs/evidence/predicting.md``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How likely composing gains, from what is known before; ``docs/composing/predicting.md`` registers the model."""
+"""How likely composing gains, from what is known before; ``docs/evidence/predicting.md`` registers the model."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 
 Reads files that ``workbench report NAME --json --full`` wrote about comparisons of compositions, or the cases that
 ``bench.store_composing_cases`` made of them, fits the model of
-``docs/composing/predicting.md`` on the cases of some, tests it on those of the others, and says whether the rule that
+``docs/evidence/predicting.md`` on the cases of some, tests it on those of the others, and says whether the rule that
 is registered there is met. An experiment that is not finished is left out.
 """
 

@@ -27,7 +27,7 @@ def test_a_changed_entry_needs_its_own_cases_and_the_file_named_after_it() -> No
         ("experiments/history/runs.py", {"test_history.py"}),
         ("tests/test_fuzz.py", {"test_fuzz.py"}),
         ("tests/closed_forms.py", {"test_contracts.py"}),  # a helper: the files that import it
-        ("docs/fusion.md", {"test_documents.py", "test_numbers.py"}),
+        ("docs/explanations/fusion.md", {"test_documents.py", "test_numbers.py"}),
         ("Makefile", {"test_makefile.py"}),
         ("tests/test_that_was_removed.py", set()),
     ],

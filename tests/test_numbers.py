@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ HOOK = ROOT / "docs" / "hooks" / "numbers.py"
 SOURCES = ROOT / "docs" / "numbers"
 DOCUMENTS = HOOK.parents[1]
 PAGES = {"README": ROOT / "README.md"} | {
-    path.relative_to(DOCUMENTS).with_suffix("").as_posix().replace("/", "-"): path for path in DOCUMENTS.rglob("*.md")
+    path.relative_to(DOCUMENTS).with_suffix("").as_posix(): path for path in DOCUMENTS.rglob("*.md")
 }
 CLAIMS = """STATED = ["at most 12.5 %"]
 
@@ -81,7 +80,7 @@ def test_what_a_referee_refuted_is_said_on_no_page(claim: str) -> None:
 
 
 def test_every_source_has_a_page() -> None:
-    beside = {path.stem for path in SOURCES.glob("*.py")} - set(PAGES)
+    beside = {path.relative_to(SOURCES).with_suffix("").as_posix() for path in SOURCES.rglob("*.py")} - set(PAGES)
     assert all(name.startswith("measured") for name in beside)
 
 
@@ -136,10 +135,10 @@ def test_a_page_with_numbers_needs_a_source(hook: ModuleType, tmp_path: Path) ->
 
 
 def test_a_build_stops_where_a_page_says_something_else(hook: ModuleType) -> None:
-    file = SimpleNamespace(src_uri="learning-rates.md", generated_by=None)
-    text = PAGES["learning-rates"].read_text(encoding="utf-8")
+    file = SimpleNamespace(src_uri="evidence/learning-rates.md", generated_by=None)
+    text = PAGES["evidence/learning-rates"].read_text(encoding="utf-8")
     assert hook.on_page_markdown(text, SimpleNamespace(file=file)) == text
-    with pytest.raises(hook.PluginError, match=r"learning-rates\.md: \d+ numbers or pieces"):
+    with pytest.raises(hook.PluginError, match=r"evidence/learning-rates\.md: \d+ numbers or pieces"):
         hook.on_page_markdown(text.replace("93.1", "94.1"), SimpleNamespace(file=file))
 
 
@@ -150,9 +149,8 @@ def test_a_build_stops_where_readme_says_something_else(hook: ModuleType, tmp_pa
         hook.on_pre_build(SimpleNamespace(config_file_path=str(tmp_path / "mkdocs.yml")))
 
 
-def test_fewer_data_make_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SOURCES))
-    program = importlib.import_module("reproduced")
+def test_fewer_data_make_no_agreement(hook: ModuleType) -> None:
+    program = hook.load(SOURCES / "evidence" / "reproduced.py")
 
     def ours(*values: float) -> dict[str, Any]:
         over = interval(values)
@@ -185,6 +183,6 @@ def test_fewer_data_make_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_an_outcome_is_what_was_registered(hook: ModuleType, name: str, readings: dict[str, str], outcome: str) -> None:
-    hook.load(SOURCES / "composing.py")
+    hook.load(SOURCES / "explanations" / "composing.py")
     hypothesis = next(each for each in sys.modules["measured_designs"].HYPOTHESES if each.name == name)
     assert hypothesis.outcome(readings) == outcome

@@ -13,7 +13,7 @@ from tests.conftest import environment
 
 pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[1]
-README, STREAM = ROOT / "README.md", ROOT / "docs" / "a-first-stream.md"
+README, STREAM = ROOT / "README.md", ROOT / "docs" / "tutorials" / "a-first-stream.md"
 TICKETS = {
     "shipping": ["My parcel {} arrived", "The courier {} came", "Tracking {} moved for a week", "The box {} delivered"],
     "billing": ["I {} charged twice", "The invoice {} correct", "My card {} billed again", "The refund {} booked"],

@@ -10,7 +10,7 @@ from adapter_workbench.experiments.repairs import REPAIRS
 from adapter_workbench.experiments.strategies import STRATEGIES
 from adapter_workbench.fusion.methods import COMPOSITIONS
 
-PAGE = Path(__file__).parents[1] / "docs" / "reproduced.md"
+PAGE = Path(__file__).parents[1] / "docs" / "evidence" / "reproduced.md"
 OURS = {"isolated", "joint", "sequential", "ewc", "adapterfusion"}  # in tables
 OURS |= {"stacked", "head-on-frozen"}  # controls
 OURS |= {"given"}  # trained elsewhere, by whatever
@@ -20,4 +20,4 @@ OURS |= {"given"}  # trained elsewhere, by whatever
 def test_every_entry_is_on_the_page(registry: object) -> None:
     text = PAGE.read_text(encoding="utf-8")
     missing = [name for name in registry.names() if name not in OURS and f"`{name}`" not in text]  # type: ignore[attr-defined]
-    assert not missing, f"docs/reproduced.md says nothing of {', '.join(missing)}"
+    assert not missing, f"docs/evidence/reproduced.md says nothing of {', '.join(missing)}"

@@ -8,7 +8,7 @@ import pytest
 
 from tests import transcripts
 
-PAGE = Path(__file__).parents[1] / "docs" / "adapters-from-elsewhere.md"
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "adapters-from-elsewhere.md"
 
 
 @pytest.mark.acceptance

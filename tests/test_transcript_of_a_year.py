@@ -8,7 +8,7 @@ import pytest
 
 from tests import transcripts
 
-PAGE = Path(__file__).parents[1] / "docs" / "a-year-of-a-task.md"
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "a-year-of-a-task.md"
 
 
 @pytest.mark.acceptance

@@ -54,10 +54,10 @@ def stop(page: str, wrong: list[str]) -> None:
 
 def problems(text: str, name: str, folder: Path = SOURCES) -> list[str]:
     """Return what a page called ``name`` says that its files do not, one line each; nothing where it has no numbers."""
-    path = folder / f"{name.replace('/', '-')}.py"
+    path = folder / f"{name}.py"
     rest = flat(PROGRAM.sub(" ", text))
     if not path.exists():
-        return [f"{number}: there is no {path.name} in docs/numbers" for number in measured(rest)]
+        return [f"{number}: there is no {name}.py in docs/numbers" for number in measured(rest)]
     source = load(path)
     given, stated = [flat(piece) for piece in source.pieces()], [flat(piece) for piece in source.STATED]
     page = flat(text)

@@ -59,7 +59,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 @event_priority(-100)  # after numbers.py has read what people wrote
 def on_page_markdown(markdown: str, page: Page, **about: Any) -> str:
     """Return the page on task files with the tables of their keys; other pages as they are."""
-    if page.file.src_uri != "task-files.md":
+    if page.file.src_uri != "how-to/task-files.md":
         return markdown
     if markdown.count(KEYS) != 1:
         raise PluginError(f"task-files.md: expected one line {KEYS}")

@@ -10,7 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-RECIPE = re.compile(r"\]\(\.\./experiments/recipes/([\w.-]+)\.yaml\)")
+RECIPE = re.compile(r"\]\(\.\./((?:\.\./)*)experiments/recipes/([\w.-]+)\.yaml\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -24,4 +24,4 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **about: Any) -> str:
     """Return the page with its links to shipped recipes leading to the reference."""
-    return RECIPE.sub(r"](reference/recipes.md#\1)", markdown)
+    return RECIPE.sub(r"](\1reference/recipes.md#\2)", markdown)

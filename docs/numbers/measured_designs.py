@@ -1,4 +1,4 @@
-"""What came of the designs that docs/composing/preregistered.md registers: each hypothesis beside its contrasts."""
+"""What came of the designs that docs/evidence/preregistered.md registers: each hypothesis beside its contrasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of docs/composing.md that are of an encoder."""
+"""The numbers of docs/explanations/composing.md that are of an encoder."""
 
 from __future__ import annotations
 

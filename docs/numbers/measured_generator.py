@@ -1,4 +1,4 @@
-"""The numbers of docs/composing.md that are of a language model."""
+"""The numbers of docs/explanations/composing.md that are of a language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of docs/composing.md that are of design (d): the same question about groups that no source has seen."""
+"""The numbers of docs/explanations/composing.md that are of design (d): groups that no source has seen."""
 
 from __future__ import annotations
 

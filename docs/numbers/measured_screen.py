@@ -1,4 +1,4 @@
-"""The numbers of docs/composing.md that are of the screen before design (d)."""
+"""The numbers of docs/explanations/composing.md that are of the screen before design (d)."""
 
 from __future__ import annotations
 

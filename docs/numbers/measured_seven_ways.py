@@ -1,4 +1,4 @@
-"""The numbers of seven ways to learn the tasks of the first look, in README and in docs/strategies.md."""
+"""The numbers of seven ways to learn the tasks of the first look, in README and in docs/explanations/strategies.md."""
 
 from __future__ import annotations
 

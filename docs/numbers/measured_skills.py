@@ -1,4 +1,4 @@
-"""The numbers of docs/composing.md that are of design (b): three skills and three answer conventions."""
+"""The numbers of docs/explanations/composing.md that are of design (b): three skills and three answer conventions."""
 
 from __future__ import annotations
 

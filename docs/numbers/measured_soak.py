@@ -1,4 +1,4 @@
-"""What docs/serving.md says of many adapters over time: bottlenecks, first answers, and an hour of load."""
+"""What docs/how-to/serving.md says of many adapters over time: bottlenecks, first answers, and an hour of load."""
 
 from __future__ import annotations
 

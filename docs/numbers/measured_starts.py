@@ -1,4 +1,4 @@
-"""The numbers of docs/composing.md that are of design (a): where a language model's LoRA should begin."""
+"""The numbers of docs/explanations/composing.md that are of design (a): where a language model's LoRA should begin."""
 
 from __future__ import annotations
 

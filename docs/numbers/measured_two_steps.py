@@ -1,4 +1,4 @@
-"""The numbers of docs/composing.md that are of design (c): two steps, the middle written out, and not."""
+"""The numbers of docs/explanations/composing.md that are of design (c): two steps, the middle written out, and not."""
 
 from __future__ import annotations
 

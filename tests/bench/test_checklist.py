@@ -21,7 +21,7 @@ from tests.experiments.report.finished import FINISHED
 if TYPE_CHECKING:
     from adapter_workbench.experiments.studies.core.checklist import Answer, Checked
 
-PAGE = Path(__file__).parents[2] / "docs" / "for-readers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanations" / "for-readers.md"
 REPORTS: dict[str, Checked] = dict(checklist.stored())
 PLANS: dict[str, tuple[Answer, ...]] = dict(plans())
 

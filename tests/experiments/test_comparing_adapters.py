@@ -114,7 +114,11 @@ def test_scores_are_those_of_what_both_adapters_predict(bench: Workbench, ids: t
     assert code == 0, err
     document = json.loads(out)
     assert {*document} == KEYS
-    page = (Path(__file__).parents[2] / "docs/update-report.md").read_text(encoding="utf-8").partition("## JSON")[2]
+    page = (
+        (Path(__file__).parents[2] / "docs/explanations/update-report.md")
+        .read_text(encoding="utf-8")
+        .partition("## JSON")[2]
+    )
     assert [key for key in keys_in(document) if f"`{key}`" not in page] == [], "the page says what each key has"
     assert document["versions"] == {"champion": "nouns@1", "candidate": "nouns@2"}
     task = registry.load(registry.find("nouns", bench.task_folders))

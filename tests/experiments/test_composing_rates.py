@@ -47,7 +47,7 @@ def values(name: str, backbone: Path, folder: Path, lora: dict[str, Any], **chan
 def test_a_language_model_gets_its_own_rates_and_what_is_trained_that_of_its_control(
     llama: Path, tmp_path: Path
 ) -> None:
-    """2e-3 for LoRA and 2e-4 for full fine-tuning below 300 M parameters (docs/learning-rates.md)."""
+    """2e-3 for LoRA and 2e-4 for full fine-tuning below 300 M parameters (docs/evidence/learning-rates.md)."""
     found = rates(llama, tmp_path, {})
     assert {found[label] for label in ("source animals", "source halves", *TRAINED)} == {2e-3}
     assert found["full fine-tuning"] == 2e-4

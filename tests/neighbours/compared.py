@@ -1,4 +1,4 @@
-"""What was compared with a neighbour, kept where `make neighbours` finds it: each row of docs/neighbours.md."""
+"""What was compared with a neighbour, kept for `make neighbours`: each row of docs/evidence/neighbours.md."""
 
 from __future__ import annotations
 

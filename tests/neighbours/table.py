@@ -1,4 +1,4 @@
-"""``python -m tests.neighbours.table``: write what ran into docs/results/neighbours.json and docs/neighbours.md."""
+"""``python -m tests.neighbours.table``: write what ran into docs/results and docs/evidence/neighbours.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.neighbours.compared import Compared, kept
 from tests.neighbours.environments import ROOT
 
 RESULTS = ROOT / "docs" / "results" / "neighbours.json"
-PAGE = ROOT / "docs" / "neighbours.md"
+PAGE = ROOT / "docs" / "evidence" / "neighbours.md"
 BEGIN, END = "<!-- what ran -->\n", "<!-- /what ran -->\n"
 COLUMNS = "| program | version | direction | compared | cases | largest difference |\n"
 HEAD = COLUMNS + "| --- | --- | --- | --- | ---: | ---: |\n"

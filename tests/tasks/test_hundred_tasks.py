@@ -17,7 +17,7 @@ from adapter_workbench.workbench.methods.task import SPLITS, Task
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "experiments" / "recipes" / "hundred-tasks.yaml"
-PAGE = ROOT / "docs" / "hundred-tasks.md"
+PAGE = ROOT / "docs" / "evidence" / "hundred-tasks.md"
 NAMES = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))["tasks"]
 
 

@@ -1,8 +1,8 @@
 """The learning rate of a method where nobody gives one: its card's, made to fit what the backbone is, and how large.
 
-The rates on the cards were chosen by single-task validation on a small encoder (docs/learning-rates.md). Backbones that
-generate text, which is to say causal language models and encoder-decoders, bear less, and less the larger they are. Of
-a card's rate they get:
+The rates on the cards were chosen by single-task validation on a small encoder (docs/evidence/learning-rates.md).
+Backbones that generate text, which is to say causal language models and encoder-decoders, bear less, and less the
+larger they are. Of a card's rate they get:
 
 parameters      added weights    own weights
 under 300 M     2/5              1               what the recipes ``reasoning-3`` and ``flan-t5`` have

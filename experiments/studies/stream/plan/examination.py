@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 LABEL, SUFFIX = "given", "-examined"
-ROWS = 800  # of each task, to test on, and to fit a head on: docs/examine-errors.md says what they find
+ROWS = 800  # of each task, to test on, and to fit a head on: docs/evidence/examine-errors.md says what they find
 HELD = 100  # rows that choose how strongly a head is regularised
 OF_ENCODERS = ("bbc-news", "election-tweets", "questions-coarse", "sentiment-movies", "reuters-r8")
 OF_LANGUAGE_MODELS = (  # on each of these a model of 135 M parameters is better than by chance, untrained
