@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from adapter_workbench.fusion.diagnosis.chance import Chance, against_chance
 from adapter_workbench.fusion.diagnosis.interference import module_sums
 from adapter_workbench.fusion.updates.lowrank import aligned, spectrum, stack
 from adapter_workbench.workbench.errors import InputError
@@ -25,6 +24,7 @@ from adapter_workbench.workbench.measures.statistics import finite
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from adapter_workbench.fusion.diagnosis.interference import Sums
@@ -135,6 +135,38 @@ def diagnose(
     pairs = {name: _pairs(values) for name, values in _statistics(sums).items()}
     together = against_chance((sums.together / sums.nuclear.sum()).numpy())
     return Diagnostics(_facts(names, updates, modules), pairs, together, permutations, seed)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A value, and what shuffled neurons give.
+
+    Attributes:
+        value: as the updates are; None where it is not defined.
+        mean: over the permutations.
+        low: their 2.5 % quantile.
+        high: their 97.5 % quantile.
+        p: two-sided, min(1, 2 (1 + k) ÷ (1 + N)) for the k of N permutations that lie at least as far on the value's
+            side (Phipson & Smyth 2010); not corrected for the number of pairs.
+    """
+
+    value: float | None
+    mean: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+def against_chance(draws: NDArray[np.floating[Any]]) -> Chance:
+    """Return the first of ``draws`` (N + 1,) compared with the others, its values under permutations."""
+    value, others = float(draws[0]), draws[1:]
+    if not np.isfinite(draws).all() or not len(others):
+        return Chance(finite(value), None, None, None, None)
+    low, high = np.quantile(others, [0.025, 0.975])
+    slack = 1e-12 * max(1.0, abs(value))  # equal values differ by rounding
+    beyond = min((others >= value - slack).sum(), (others <= value + slack).sum())
+    p = min(1.0, 2 * (1 + float(beyond)) / (1 + len(others)))
+    return Chance(value, float(others.mean()), float(low), float(high), p)
 
 
 def _statistics(sums: Sums) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from adapter_workbench.tasks.drafting.guess import Guess
 from adapter_workbench.tasks.reading.formats import lines_of
 from adapter_workbench.tasks.reading.raw_values import raw
 from adapter_workbench.tasks.rows.column_traits import is_blank
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys
 from adapter_workbench.tasks.rows.label_sets import FALSE, SEPARATOR, is_list, labels_of, tags_of
 from adapter_workbench.tasks.rows.odd_texts import OddTexts, odd_texts
 from adapter_workbench.workbench.methods.kinds import KINDS

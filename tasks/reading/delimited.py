@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BLOCK = 50_000  # rows that stand in memory as Python strings at once
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass
@@ -88,6 +91,14 @@ def column_names(header: Sequence[str], where: str) -> tuple[str, ...]:
         message = f"several columns are called {', '.join(map(repr, twice[:5]))}"
         raise DataError(message, where=where, hint="Rename them. If the file has no header, set header: false.")
     return tuple(names)
+
+
+def literal(text: str) -> str:
+    """Return a text with an apostrophe before what a spreadsheet would take for a formula; numbers stay numbers.
+
+    What counts as the beginning of a formula: OWASP, CSV Injection.
+    """
+    return f"'{text}" if text.startswith(FORMULAS) and not NUMBER.fullmatch(text) else text
 
 
 def _rows(lines: Lines, dialect: Dialect) -> Iterator[list[str]]:

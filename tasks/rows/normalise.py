@@ -11,7 +11,7 @@ from adapter_workbench.tasks.reading.raw_values import raw, restore_whole_number
 from adapter_workbench.tasks.rows import label_sets
 from adapter_workbench.tasks.rows.answers import free_answers
 from adapter_workbench.tasks.rows.column_traits import is_blank
-from adapter_workbench.tasks.rows.duplicates import without_duplicates
+from adapter_workbench.tasks.rows.cutting import without_duplicates
 from adapter_workbench.tasks.rows.labels import raw_labels
 from adapter_workbench.tasks.rows.values import numbers, parsed_numbers
 from adapter_workbench.tasks.task_file.spec import TaskSpec

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.reading.delimited import literal
 from adapter_workbench.tasks.reading.dialect import DialectSettings
-from adapter_workbench.tasks.reading.formulas import literal
 from adapter_workbench.tasks.reading.known_dialect import KnownDialect, dialect_of
 from adapter_workbench.tasks.reading.table_size import require_bounded
 from adapter_workbench.tasks.reading.text_files import require_readable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from adapter_workbench.tasks.reading.dialect import DialectSettings
 from adapter_workbench.tasks.reading.raw_values import raw
 from adapter_workbench.tasks.rows import normalise
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys
 from adapter_workbench.tasks.task_file.spec import TaskSpec, parse
 from adapter_workbench.tasks.updating.label_map import LabelMap
 from adapter_workbench.tasks.updating.rows import GivenRow, text_digest

@@ -13,7 +13,7 @@ from adapter_workbench.tasks.loading.version_folders import TASK_FILE
 from adapter_workbench.tasks.reading.known_dialect import KnownDialect
 from adapter_workbench.tasks.reading.raw_values import raw, with_point
 from adapter_workbench.tasks.rows import normalise
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys
 from adapter_workbench.tasks.sources import SOURCES
 from adapter_workbench.tasks.sources.version import file_of, read_split
 from adapter_workbench.tasks.task_file.spec import TaskSpec, parse

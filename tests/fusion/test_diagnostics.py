@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from adapter_workbench.fusion.diagnosis import interference
-from adapter_workbench.fusion.diagnosis.chance import against_chance
-from adapter_workbench.fusion.diagnosis.diagnostics import Diagnostics, diagnose
+from adapter_workbench.fusion.diagnosis.diagnostics import Diagnostics, against_chance, diagnose
 from adapter_workbench.fusion.updates.lowrank import LowRank, Update
 from adapter_workbench.workbench.errors import InputError
 

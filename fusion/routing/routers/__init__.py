@@ -108,3 +108,13 @@ class Router:
 
 
 ROUTERS: Modules[Router] = Modules("router", __name__, "ROUTER", Router, group="routing")
+
+
+def starts(sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Return the index at which each adapter's columns begin, for the number that each has: (adapters,).
+
+    Where the columns of all adapters' classes stand side by side, ``numpy.ufunc.reduceat`` sums them up for each.
+    """
+    import numpy as np
+
+    return np.cumsum([0, *sizes[:-1]])

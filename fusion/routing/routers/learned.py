@@ -22,8 +22,7 @@ from pydantic import Field
 from scipy.special import log_softmax
 
 from adapter_workbench.fusion.routing.class_moments import covariance, moments
-from adapter_workbench.fusion.routing.columns import starts
-from adapter_workbench.fusion.routing.routers import ProbabilitySettings, Router
+from adapter_workbench.fusion.routing.routers import ProbabilitySettings, Router, starts
 from adapter_workbench.fusion.routing.temperature import fitted_temperature
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.bounds import Factor, Seed

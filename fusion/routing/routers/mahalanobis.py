@@ -14,8 +14,7 @@ from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
 
 from adapter_workbench.fusion.routing.class_moments import covariance, moments
-from adapter_workbench.fusion.routing.columns import starts
-from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings, starts
 from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from adapter_workbench.fusion.routing.columns import starts
-from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings, starts
 from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -24,8 +24,7 @@ import torch
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve, qr
 
-from adapter_workbench.fusion.routing.columns import starts
-from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings, starts
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.bounds import Seed
 
