@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adapter_workbench.workbench.answering.evaluation import features
-from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.backbone.network import features_kept
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.methods.kinds import KINDS
 from adapter_workbench.workbench.methods.model import TaskModel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from torch import Tensor, nn
 from adapter_workbench.workbench.answering.elsewhere.label_names import labels_of
 from adapter_workbench.workbench.backbone.architecture import is_causal, is_seq2seq
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.machine.generators import restored_generators
 from adapter_workbench.workbench.methods.model import TaskModel
 
 if TYPE_CHECKING:
@@ -161,3 +161,28 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         finally:
             for module in training:
                 module.training = True
+
+
+@contextmanager
+def restored_generators() -> Iterator[None]:
+    """Put the global generators of Python, numpy and torch, on every device, back to where they were, after the block.
+
+    A generator that somebody made for themselves is not global.
+    """
+    import numpy as np
+    import torch
+
+    python, legacy, processor = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    device = torch.accelerator.current_accelerator(check_available=True)
+    module: Any = None if device is None else torch.get_device_module(device)
+    count = module.device_count() if module else 0
+    devices = [()] if count == 1 else [(index,) for index in range(count)]  # MPS, which has one, takes no number
+    states = [(index, module.get_rng_state(*index)) for index in devices]
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)
+        torch.set_rng_state(processor)
+        for index, state in states:
+            module.set_rng_state(state, *index)

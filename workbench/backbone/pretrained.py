@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adapter_workbench.workbench.backbone import quantisation
 from adapter_workbench.workbench.backbone.architecture import positions
-from adapter_workbench.workbench.backbone.beside_weights import config_facts, tokenizer_digests
 from adapter_workbench.workbench.backbone.checkpoint import BROKEN, require_described, require_read, require_whole
 from adapter_workbench.workbench.backbone.config import config_object, read_json
-from adapter_workbench.workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
-from adapter_workbench.workbench.backbone.intactness import is_untouched, remember
+from adapter_workbench.workbench.backbone.fingerprints import (
+    config_facts,
+    fingerprint,
+    is_untouched,
+    of_files,
+    remember,
+    require_numbers,
+    state_of,
+    tokenizer_digests,
+)
 from adapter_workbench.workbench.backbone.model_folder import CONFIG
-from adapter_workbench.workbench.backbone.piece_bounds import require_bounded_pieces
-from adapter_workbench.workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
-from adapter_workbench.workbench.backbone.tokenizer_files import own_files
-from adapter_workbench.workbench.backbone.tokenizer_reading import read_tokenizer
+from adapter_workbench.workbench.backbone.tokenizer_bounds import (
+    TRIED,
+    bounds_of,
+    note_bounds,
+    require_bounded,
+    require_bounded_pieces,
+)
+from adapter_workbench.workbench.backbone.tokenizer_files import own_files, read_tokenizer
 from adapter_workbench.workbench.backbone.tokenizing import fit_to, note_embeddings
 from adapter_workbench.workbench.backbone.transformers_api import quietly
 from adapter_workbench.workbench.errors import InputError, opening
@@ -198,9 +209,8 @@ class Backbone:
         import torch
 
         from adapter_workbench.workbench.backbone import shared_weights
-        from adapter_workbench.workbench.backbone.first_pass import require_reading
-        from adapter_workbench.workbench.backbone.load_widened import load_widened, narrow_matrices
-        from adapter_workbench.workbench.backbone.widened_linear import compute_widened
+        from adapter_workbench.workbench.backbone.checkpoint import require_reading
+        from adapter_workbench.workbench.backbone.load_widened import compute_widened, load_widened, narrow_matrices
 
         precision = "fp32" if own or self.quantization else precision
         narrow = not (own or self.quantization) and self._stays_narrow(precision, frozen)

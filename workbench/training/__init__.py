@@ -1,7 +1,7 @@
 """Training: one fit for every task and method, and lessons whose adapters are stored. Others import from here.
 
 ``lesson`` → ``fitting`` → ``trainer`` (transformers' own), ``best_epoch`` (which weights are kept), ``hooks`` (what a
-method does between steps) → ``shared_checkpoint`` (checkpoints of several processes).
+method does between steps).
 """
 
 from adapter_workbench.workbench.training.fitting import fit, require_classes, require_optimizer

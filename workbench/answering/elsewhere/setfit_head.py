@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.workbench.answering.elsewhere.tensor_types import require_floats
+from adapter_workbench.workbench.answering.elsewhere.weight_files import require_floats
 from adapter_workbench.workbench.backbone.config import read_json
 from adapter_workbench.workbench.backbone.finite_weights import require_finite
 from adapter_workbench.workbench.backbone.model_folder import numbers_in

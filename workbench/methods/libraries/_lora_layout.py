@@ -13,7 +13,6 @@ from adapter_workbench.workbench.backbone.architecture import skeleton
 from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
 from adapter_workbench.workbench.machine.quiet import without_advice
 from adapter_workbench.workbench.methods.libraries._described import BESIDE, as_json
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
 from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
 
 if TYPE_CHECKING:
@@ -61,6 +60,13 @@ class Layouts:
             require_bounded_patterns(described, names, str(folder / CONFIG))
             self._known[key] = _layout(described, self._architecture)
         return self._known[key]
+
+
+def lora_layers(body: Any) -> dict[str, Any]:
+    """Return the layers of ``body`` that a LoRA is on, by name."""
+    from peft.tuners.lora import LoraLayer
+
+    return {name: module for name, module in body.named_modules() if isinstance(module, LoraLayer)}
 
 
 def _layout(described: Mapping[str, Any], architecture: PretrainedConfig) -> Layout | None:

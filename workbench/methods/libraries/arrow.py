@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
 from adapter_workbench.workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
 

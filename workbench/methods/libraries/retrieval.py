@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from adapter_workbench.workbench.backbone.architecture import state_width
 from adapter_workbench.workbench.backbone.prompt_embeddings import embedding
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.libraries._places import require_all
 from adapter_workbench.workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
 from adapter_workbench.workbench.methods.libraries.peft import LIBRARY as PEFT
