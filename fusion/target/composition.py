@@ -13,7 +13,7 @@ from pydantic import Field
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.base import Settings
 from adapter_workbench.workbench.settings.bounds import Scale, Size
-from adapter_workbench.workbench.settings.revisions import last_revision
+from adapter_workbench.workbench.settings.registry import last_revision
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from adapter_workbench.tasks.reading.text_files import exists, path_of, require_
 from adapter_workbench.tasks.rows.normalise import frame_of
 from adapter_workbench.tasks.sources import hub
 from adapter_workbench.workbench.errors import InputError, no_such_file
-from adapter_workbench.workbench.files.utf_8_names import require_utf_8
+from adapter_workbench.workbench.files.ordinary import require_utf_8
 
 if TYPE_CHECKING:
     import pandas as pd

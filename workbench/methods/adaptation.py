@@ -15,11 +15,10 @@ from adapter_workbench.workbench.backbone.architecture import skeleton
 from adapter_workbench.workbench.backbone.bf16_matrices import shown_in_float32
 from adapter_workbench.workbench.backbone.finite_weights import require_finite
 from adapter_workbench.workbench.errors import InputError, opening
-from adapter_workbench.workbench.methods.frozen_matrices import can_stay_narrow
 from adapter_workbench.workbench.methods.kinds import KINDS, require_answerable
 from adapter_workbench.workbench.methods.layered_head import build_head
 from adapter_workbench.workbench.methods.libraries import LIBRARIES
-from adapter_workbench.workbench.methods.library import Configurable, DescribedLibrary
+from adapter_workbench.workbench.methods.library import CallsLayers, Configurable, DescribedLibrary
 from adapter_workbench.workbench.methods.methods import METHODS, require_possible, trained_method
 from adapter_workbench.workbench.methods.model import TaskModel
 
@@ -214,3 +213,20 @@ def save_head(head: nn.Module, path: Path) -> None:
     """Write a head's parameters (``weight``, ``bias``) as safetensors; a head of the backbone's own has none."""
     if state := head.state_dict():
         save_file({name: tensor.detach().contiguous() for name, tensor in state.items()}, path)
+
+
+def can_stay_narrow(card: Method, precision: Precision) -> bool:
+    """Return whether matrices that are stored in bfloat16 can stay so under a method.
+
+    In bf16 autocast rounds whatever a matrix is multiplied with. In fp32 each layer widens its own matrix, so that the
+    method has to call the layer.
+
+    Args:
+        card: of the method.
+        precision: of the arithmetic.
+    """
+    if card.trains_backbone or card.reads_weights:
+        return False
+    library = LIBRARIES.get(card.library)
+    calls = isinstance(library, CallsLayers) and library.calls_layers and not card.adds_to_weights
+    return calls or precision == "bf16"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.workbench.settings.revisions import last_revision
+from adapter_workbench.workbench.settings.registry import last_revision
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

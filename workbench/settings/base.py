@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema
 
-from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.machine import processes
 from adapter_workbench.workbench.settings.bounds import BatchSize, Count, LearningRate, Share, Tokens
 from adapter_workbench.workbench.settings.document import Document, SettingsT, read
-from adapter_workbench.workbench.settings.yaml_text import Key, require_characters
+from adapter_workbench.workbench.settings.strict import keep_bounds, strict_schema
+from adapter_workbench.workbench.settings.yaml_text import Key
 
 __all__ = ["Budget", "Document", "Key", "MethodSettings", "Optimizer", "Quantization", "Settings", "SettingsT"]
 __all__ += ["StoredWidth", "read", "unique"]
+
 Quantization = Literal["nf4", "int8"]
 StoredWidth = Literal["auto", "fp32", "bf16"]
 Optimizer = Literal["adamw", "adamw-8bit", "paged-adamw-8bit"]
-LOWER, UPPER = (Gt, Ge), (Lt, Le)
-INSIDE = {"schema", "items_schema", "choices", "keys_schema", "values_schema", "fields", "steps", "definitions"}
 
 
 class Settings(BaseModel):
@@ -31,7 +29,7 @@ class Settings(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return pydantic's schema, with what :func:`keep_bounds` and :func:`strict_schema` add to it."""
+        """Return pydantic's schema, with what :mod:`adapter_workbench.workbench.settings.strict` adds to it."""
         keep_bounds(cls)
         schema: CoreSchema = strict_schema(handler(source))
         return schema
@@ -119,54 +117,3 @@ class MethodSettings(Settings):
     def virtual_tokens(self) -> int:
         """How many of the model's positions the method takes before each text."""
         return 0
-
-
-def keep_bounds(model: type[BaseModel]) -> None:
-    """Give each redeclared field of ``model`` the bounds of the field that it replaces, unless it has its own.
-
-    ``learning_rate: float = 5e-4`` says another default; that a rate is positive still holds.
-    """
-    fields = model.__pydantic_fields__
-    for base in reversed(model.__mro__[1:]):
-        for name, info in getattr(base, "__pydantic_fields__", {}).items():
-            own = fields.get(name)
-            for side in (LOWER, UPPER) if own else ():
-                if own and not any(isinstance(bound, side) for bound in own.metadata):
-                    own.metadata += [bound for bound in info.metadata if isinstance(bound, side)]
-
-
-def strict_schema(schema: Any) -> Any:
-    """Return a core schema that refuses truth values as numbers and control characters in texts.
-
-    Python counts True as 1, so that ``rank: true`` would train a LoRA of rank 1.
-    """
-    if isinstance(schema, list | tuple):
-        return type(schema)(map(strict_schema, schema))
-    if not isinstance(schema, dict):
-        return schema
-    kind = schema.get("type")
-    if not isinstance(kind, str):  # the fields of a model, by name
-        return {name: strict_schema(part) for name, part in schema.items()}
-    if schema.get("function", {}).get("function") in REFUSED.values():  # a nested model: done already
-        return schema
-    inner: Any = {name: strict_schema(part) if name in INSIDE else part for name, part in schema.items()}
-    refuse = REFUSED.get(kind)
-    return core_schema.no_info_before_validator_function(refuse, inner) if refuse else inner
-
-
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "Input should be a number, not a truth value")
-    return value
-
-
-def _text(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            require_characters(value, "")
-        except InputError as error:
-            raise PydanticCustomError("text", "Input should be text without {what}", {"what": error.what}) from None
-    return value
-
-
-REFUSED = {"int": _number, "float": _number, "str": _text}

@@ -54,7 +54,7 @@ from adapter_workbench.workbench.backbone.bf16_matrices import stay_narrow
 from adapter_workbench.workbench.backbone.quantisation import KEPT
 from adapter_workbench.workbench.backbone.shape import shape_of
 from adapter_workbench.workbench.errors import InputError, reason
-from adapter_workbench.workbench.methods.frozen_matrices import can_stay_narrow
+from adapter_workbench.workbench.methods.adaptation import can_stay_narrow
 from adapter_workbench.workbench.methods.libraries import LIBRARIES
 from adapter_workbench.workbench.methods.method import FitLength
 from adapter_workbench.workbench.methods.methods import METHODS

@@ -15,7 +15,7 @@ from adapter_workbench.workbench.backbone.model_folder import CONFIG as MODEL_CO
 from adapter_workbench.workbench.backbone.tokenizer_files import OF_TOKENIZER
 from adapter_workbench.workbench.errors import InputError, no_such_file, opening
 from adapter_workbench.workbench.files import hub_files
-from adapter_workbench.workbench.files.utf_8_names import require_utf_8_path
+from adapter_workbench.workbench.files.ordinary import require_utf_8_path
 
 CHECKPOINT = re.compile(r"checkpoint-\d+|[0-9a-f]{40}")  # of a Trainer, or a snapshot in the hub's cache
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
