@@ -51,23 +51,16 @@ class PairStatistic:
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What is known about one update.
+    """What is known about one update."""
 
-    Attributes:
-        name: what it was called.
-        norm: ‖ΔW‖_F over all modules.
-        modules: how many it adapts.
-        effective_rank: exp of the entropy of the singular values' shares (Roy & Vetterli 2007), mean over modules
-            weighted by ‖ΔW‖²_F.
-        alignment: SAR of arXiv:2502.04959, eq. 5 and 6: ‖Π ΔW‖_F ÷ ‖ΔW‖_F, Π onto the first k left singular vectors of
-            the sources' sum, k the fewest that miss at most 5 % of the sum's norm; norms over all modules. None for an
-            update that is zero.
-    """
-
-    name: str
-    norm: float
-    modules: int
+    name: str  # what it was called
+    norm: float  # ‖ΔW‖_F over all modules
+    modules: int  # how many it adapts
+    # exp of the entropy of the singular values' shares (Roy & Vetterli 2007), mean over modules weighted by ‖ΔW‖²_F
     effective_rank: float
+    # SAR of arXiv:2502.04959, eq. 5 and 6: ‖Π ΔW‖_F ÷ ‖ΔW‖_F, Π onto the first k left singular vectors of the
+    # sources' sum, k the fewest that miss at most 5 % of the sum's norm; norms over all modules. None for an update
+    # that is zero
     alignment: float | None
 
 
@@ -85,20 +78,13 @@ class Diagnostics:
     ``interference``
         STI of arXiv:2412.00081, ‖(UᵀU − I) Σ (VᵀV − I)‖₁ entry by entry, ÷ Σ of all singular values; both summed over
         modules. 0 for orthogonal updates, 1 for an update with itself, beyond 1 for the like of many.
-
-    Attributes:
-        sources: one for each update, in order.
-        pairs: the statistics above.
-        interference: STI of all sources together, by the same formula; (n − 1)² for n equal ones.
-        permutations: N behind each chance.
-        seed: of the permutations.
     """
 
-    sources: tuple[SourceFacts, ...]
-    pairs: Mapping[str, PairStatistic]
-    interference: Chance
-    permutations: int
-    seed: int
+    sources: tuple[SourceFacts, ...]  # one for each update, in order
+    pairs: Mapping[str, PairStatistic]  # the statistics above
+    interference: Chance  # STI of all sources together, by the same formula; (n − 1)² for n equal ones
+    permutations: int  # N behind each chance
+    seed: int  # of the permutations
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain dictionaries, lists and numbers."""
@@ -139,21 +125,14 @@ def diagnose(
 
 @dataclass(frozen=True)
 class Chance:
-    """A value, and what shuffled neurons give.
+    """A value, and what shuffled neurons give."""
 
-    Attributes:
-        value: as the updates are; None where it is not defined.
-        mean: over the permutations.
-        low: their 2.5 % quantile.
-        high: their 97.5 % quantile.
-        p: two-sided, min(1, 2 (1 + k) ÷ (1 + N)) for the k of N permutations that lie at least as far on the value's
-            side (Phipson & Smyth 2010); not corrected for the number of pairs.
-    """
-
-    value: float | None
-    mean: float | None
-    low: float | None
-    high: float | None
+    value: float | None  # as the updates are; None where it is not defined
+    mean: float | None  # over the permutations
+    low: float | None  # their 2.5 % quantile
+    high: float | None  # their 97.5 % quantile
+    # two-sided, min(1, 2 (1 + k) ÷ (1 + N)) for the k of N permutations that lie at least as far on the value's side
+    # (Phipson & Smyth 2010); not corrected for the number of pairs
     p: float | None
 
 

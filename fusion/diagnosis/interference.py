@@ -30,31 +30,18 @@ CHUNK = 25  # draws whose singular vectors are in memory at a time
 
 @dataclass(frozen=True)
 class Sums:
-    """What is added up over modules; D draws, the first with every neuron in its place, of n sources.
+    """What is added up over modules; D draws, the first with every neuron in its place, of n sources."""
 
-    Attributes:
-        inner: ⟨ΔWᵢ, ΔWⱼ⟩, (D, n, n).
-        left: weight × ‖UᵢᵀUⱼ‖²_F ÷ min(rᵢ, rⱼ), (D, n, n).
-        right: weight × ‖VᵢᵀVⱼ‖²_F ÷ min(rᵢ, rⱼ), (D, n, n).
-        crossed: ‖UᵢᵀUⱼ Sⱼ VⱼᵀVᵢ‖₁ + ‖UⱼᵀUᵢ Sᵢ VᵢᵀVⱼ‖₁, entry by entry: STI of the two, (D, n, n).
-        together: ‖(G − I) S (H − I)‖₁, entry by entry: STI of all sources, (D,).
-        signed: Σ x y over the entries read, (D, n, n).
-        absolute: Σ |x y| over the entries read, (D, n, n).
-        weight: ‖ΔWᵢ‖_F ‖ΔWⱼ‖_F, (n, n).
-        energy: ‖ΔWᵢ‖²_F, (n,).
-        nuclear: Σ Sᵢ, (n,).
-    """
-
-    inner: Tensor
-    left: Tensor
-    right: Tensor
-    crossed: Tensor
-    together: Tensor
-    signed: Tensor
-    absolute: Tensor
-    weight: Tensor
-    energy: Tensor
-    nuclear: Tensor
+    inner: Tensor  # ⟨ΔWᵢ, ΔWⱼ⟩, (D, n, n)
+    left: Tensor  # weight × ‖UᵢᵀUⱼ‖²_F ÷ min(rᵢ, rⱼ), (D, n, n)
+    right: Tensor  # weight × ‖VᵢᵀVⱼ‖²_F ÷ min(rᵢ, rⱼ), (D, n, n)
+    crossed: Tensor  # ‖UᵢᵀUⱼ Sⱼ VⱼᵀVᵢ‖₁ + ‖UⱼᵀUᵢ Sᵢ VᵢᵀVⱼ‖₁, entry by entry: STI of the two, (D, n, n)
+    together: Tensor  # ‖(G − I) S (H − I)‖₁, entry by entry: STI of all sources, (D,)
+    signed: Tensor  # Σ x y over the entries read, (D, n, n)
+    absolute: Tensor  # Σ |x y| over the entries read, (D, n, n)
+    weight: Tensor  # ‖ΔWᵢ‖_F ‖ΔWⱼ‖_F, (n, n)
+    energy: Tensor  # ‖ΔWᵢ‖²_F, (n,)
+    nuclear: Tensor  # Σ Sᵢ, (n,)
 
     def __add__(self, other: Sums) -> Sums:
         """Return the sums over both."""

@@ -36,30 +36,19 @@ SORTS = (sorted(ANIMALS), sorted(THINGS))  # sorted, since the order of a set di
 
 @dataclass(frozen=True)
 class Convention:
-    """A way to write an answer.
+    """A way to write an answer."""
 
-    Attributes:
-        tag: a word without meaning that stands for the convention in a problem's text.
-        write: what each skill of a problem gave, in their order → the answer.
-    """
-
-    tag: str
-    write: Callable[[Sequence[Words]], str]
+    tag: str  # a word without meaning that stands for the convention in a problem's text
+    write: Callable[[Sequence[Words]], str]  # what each skill of a problem gave, in their order → the answer
 
 
 @dataclass(frozen=True)
 class Skill:
-    """A rule from a list of words to a list of words.
+    """A rule from a list of words to a list of words."""
 
-    Attributes:
-        tag: a word without meaning that stands for the rule in a problem's text, so that nothing there explains it.
-        apply: words → words; what it gives does not depend on anything else.
-        trivial: whether it gives what it gets; any other rule changes every list of a problem.
-    """
-
-    tag: str
-    apply: Callable[[Words], Sequence[str]]
-    trivial: bool = False
+    tag: str  # a word without meaning that stands for the rule in a problem's text, so that nothing there explains it
+    apply: Callable[[Words], Sequence[str]]  # words → words; what it gives does not depend on anything else
+    trivial: bool = False  # whether it gives what it gets; any other rule changes every list of a problem
 
 
 def draw_problem(

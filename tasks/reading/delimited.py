@@ -28,17 +28,12 @@ NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 @dataclass
 class Table:
-    """A file that is being read.
+    """A file that is being read."""
 
-    Attributes:
-        names: of the columns; ``column_1``, ``column_2``, … where the file has no header or leaves a name out.
-        rows: the fields of each row, as many as there are names; can be gone through once.
-        lines: those of the file, complete once the rows are read.
-    """
-
+    # of the columns; ``column_1``, ``column_2``, … where the file has no header or leaves a name out
     names: tuple[str, ...]
-    rows: Iterator[list[str]]
-    lines: Lines
+    rows: Iterator[list[str]]  # the fields of each row, as many as there are names; can be gone through once
+    lines: Lines  # those of the file, complete once the rows are read
 
 
 @contextmanager

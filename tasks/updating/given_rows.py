@@ -28,19 +28,12 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class GivenRows:
-    """The rows of a file.
+    """The rows of a file."""
 
-    Attributes:
-        rows: that can be read.
-        empty: how many have no text.
-        unlabelled: how many have no label, and were left out as the task's file says.
-        unlisted: how many have a label that the task does not know, and were left out as its file says.
-    """
-
-    rows: tuple[GivenRow, ...]
-    empty: int = 0
-    unlabelled: int = 0
-    unlisted: int = 0
+    rows: tuple[GivenRow, ...]  # that can be read
+    empty: int = 0  # how many have no text
+    unlabelled: int = 0  # how many have no label, and were left out as the task's file says
+    unlisted: int = 0  # how many have a label that the task does not know, and were left out as its file says
 
 
 def label_names(state: State, labels: LabelMap) -> dict[str, str]:

@@ -35,31 +35,18 @@ OWN_ID = "row id"  # the column of ids where the task's own file names none
 
 @dataclass(frozen=True)
 class State:
-    """A version in memory.
+    """A version in memory."""
 
-    Attributes:
-        number: of the version.
-        labels: in the order of the classes.
-        rows: train, validation, test, each in its order.
-        forgotten: text → split of the texts that earlier versions had.
-        columns: names of the raw columns that ``values`` of a row hold.
-        document: the keys of its task file but for the source, the labels and the splits.
-        names: raw label → label.
-        shares: of new texts, for ``test`` and ``validation``.
-        fingerprint: of the task's data.
-        known_dialect: how the files of its first version were written; None where that is not known.
-    """
-
-    number: int
-    labels: tuple[str, ...]
-    rows: tuple[Row, ...]
-    forgotten: Mapping[str, str]
-    columns: tuple[str, ...]
-    document: Mapping[str, Any]
-    names: Mapping[str, str]
-    shares: Mapping[str, float]
-    fingerprint: str
-    known_dialect: KnownDialect | None
+    number: int  # of the version
+    labels: tuple[str, ...]  # in the order of the classes
+    rows: tuple[Row, ...]  # train, validation, test, each in its order
+    forgotten: Mapping[str, str]  # text → split of the texts that earlier versions had
+    columns: tuple[str, ...]  # names of the raw columns that ``values`` of a row hold
+    document: Mapping[str, Any]  # the keys of its task file but for the source, the labels and the splits
+    names: Mapping[str, str]  # raw label → label
+    shares: Mapping[str, float]  # of new texts, for ``test`` and ``validation``
+    fingerprint: str  # of the task's data
+    known_dialect: KnownDialect | None  # how the files of its first version were written; None where that is not known
 
     @property
     def id_column(self) -> str:

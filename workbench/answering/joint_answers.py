@@ -27,21 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Writers:
-    """Adapters whose answers can be written in one batch.
+    """Adapters whose answers can be written in one batch."""
 
-    Attributes:
-        model: of any of them; its kind generates.
-        backbone: of all of them.
-        adapters: id → the stored adapter.
-        arrange: lets each row be answered by its own adapter; None where there is but one adapter.
-        can_join: False once it has turned out that the model keeps something that rows cannot join.
-    """
-
-    model: TaskModel
-    backbone: Backbone
-    adapters: Mapping[str, StoredAdapter]
+    model: TaskModel  # of any of them; its kind generates
+    backbone: Backbone  # of all of them
+    adapters: Mapping[str, StoredAdapter]  # id → the stored adapter
+    # lets each row be answered by its own adapter; None where there is but one adapter
     arrange: ArrangeOwners | None = None
-    can_join: bool = True
+    can_join: bool = True  # False once it has turned out that the model keeps something that rows cannot join
 
     @property
     def kind(self) -> Generates:

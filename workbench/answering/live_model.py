@@ -27,16 +27,11 @@ ROUNDING = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}  # r
 
 @dataclass(frozen=True)
 class LiveParts:
-    """The parts of a model in training that are asked.
+    """The parts of a model in training that are asked."""
 
-    Attributes:
-        whole: the model as transformers made it, with its head; what peft put on it is in its layers.
-        body: what is below the head.
-        arithmetic: in which a forward pass of the training multiplies where the weights are float32; None for theirs.
-    """
-
-    whole: nn.Module
-    body: nn.Module
+    whole: nn.Module  # the model as transformers made it, with its head; what peft put on it is in its layers
+    body: nn.Module  # what is below the head
+    # in which a forward pass of the training multiplies where the weights are float32; None for theirs
     arithmetic: torch.dtype | None
 
     @classmethod

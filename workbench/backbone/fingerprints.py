@@ -49,15 +49,10 @@ ASIDE = {"_name_or_path", "name_or_path", "architectures", "transformers_version
 
 @dataclass(frozen=True)
 class Entry:
-    """What the cache holds for a folder.
+    """What the cache holds for a folder."""
 
-    Attributes:
-        state: key of the files' state that the fingerprint was computed from.
-        fingerprint: of the weights.
-    """
-
-    state: Annotated[str, Field(pattern=SHA256)]
-    fingerprint: Annotated[str, Field(pattern=SHA256)]
+    state: Annotated[str, Field(pattern=SHA256)]  # key of the files' state that the fingerprint was computed from
+    fingerprint: Annotated[str, Field(pattern=SHA256)]  # of the weights
 
 
 ENTRY = TypeAdapter(Entry)
@@ -140,14 +135,10 @@ def stored_fingerprint(folder: Path, state: str) -> str | None:
 
 @dataclass(frozen=True)
 class LoadedBody:
-    """A body as it was loaded.
+    """A body as it was loaded."""
 
-    Attributes:
-        state: of the files that it was loaded from.
-        weights: its parameters by name, in the memory where they were; it is held, so that nothing else comes there.
-    """
-
-    state: str
+    state: str  # of the files that it was loaded from
+    # its parameters by name, in the memory where they were; it is held, so that nothing else comes there
     weights: Mapping[str, Tensor]
 
 

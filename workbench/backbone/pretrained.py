@@ -52,27 +52,19 @@ Pooling = Literal["mean", "first", "last"]
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained transformer on this machine.
+    """A pretrained transformer on this machine."""
 
-    Attributes:
-        name: as it was asked for: a registered name, a hub id or a path; ``:nf4`` or ``:int8`` after it is the
-            quantisation.
-        folder: ``config.json``, safetensors weights and tokenizer files.
-        pooling: how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token.
-        hub_id: the same model on the hub, for model cards; empty when unknown.
-        quantization: in how many bits its linear layers are kept; None where they are as they were trained.
-        license: of the weights, where known.
-        weights: whether frozen matrices that are stored in bfloat16 stay so (:mod:`.bf16_matrices`).
-        pinned: whether it is a registered model: its files never change, so that its weights stand for all of them.
-    """
-
+    # as it was asked for: a registered name, a hub id or a path; ``:nf4`` or ``:int8`` after it is the quantisation
     name: str
-    folder: Path
+    folder: Path  # ``config.json``, safetensors weights and tokenizer files
+    # how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token
     pooling: Pooling
-    hub_id: str = ""
+    hub_id: str = ""  # the same model on the hub, for model cards; empty when unknown
+    # in how many bits its linear layers are kept; None where they are as they were trained
     quantization: Quantization | None = None
-    license: str | None = None
-    weights: StoredWidth = "auto"
+    license: str | None = None  # of the weights, where known
+    weights: StoredWidth = "auto"  # whether frozen matrices that are stored in bfloat16 stay so (``bf16_matrices``)
+    # whether it is a registered model: its files never change, so that its weights stand for all of them
     pinned: bool = False
 
     def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:

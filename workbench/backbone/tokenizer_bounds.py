@@ -54,19 +54,12 @@ PIECES_HINT = "Fetch the model again, or take another one: its tokenizer cannot 
 
 @dataclass(frozen=True)
 class TextBounds:
-    """What is known of a tokenizer that was tried.
+    """What is known of a tokenizer that was tried."""
 
-    Attributes:
-        times: how many characters it makes of one at most.
-        more: how many it adds to a text.
-        is_strange: whether it has regular expressions that may give up.
-        parts: all of it but its vocabulary, as the confined process reads it.
-    """
-
-    times: float
-    more: float
-    is_strange: bool
-    parts: str
+    times: float  # how many characters it makes of one at most
+    more: float  # how many it adds to a text
+    is_strange: bool  # whether it has regular expressions that may give up
+    parts: str  # all of it but its vocabulary, as the confined process reads it
 
     def must_measure(self, texts: list[str]) -> bool:
         """Return whether the texts could take too much memory, or fail, if they were encoded as they are."""

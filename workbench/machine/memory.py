@@ -217,19 +217,12 @@ def resident_peak() -> float | None:
 
 @dataclass(frozen=True)
 class ControlGroups:
-    """Where version 1 or 2 of control groups has its files.
+    """Where version 1 or 2 of control groups has its files."""
 
-    Attributes:
-        mount: folder of the outermost group.
-        limit: file in a group's folder with the most bytes that the group may take.
-        used: file with the bytes that it takes.
-        reclaimable: line of ``memory.stat`` with the bytes of files that can be taken back.
-    """
-
-    mount: str
-    limit: str
-    used: str
-    reclaimable: str
+    mount: str  # folder of the outermost group
+    limit: str  # file in a group's folder with the most bytes that the group may take
+    used: str  # file with the bytes that it takes
+    reclaimable: str  # line of ``memory.stat`` with the bytes of files that can be taken back
 
 
 VERSION_1 = ControlGroups(

@@ -40,26 +40,17 @@ HEAD_FILE = "head.safetensors"
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Everything that shapes a model but its weights: backbone, method, hyper-parameters and arithmetic.
+    """Everything that shapes a model but its weights: backbone, method, hyper-parameters and arithmetic."""
 
-    Attributes:
-        backbone: the pretrained model.
-        method: a name in the registry of methods.
-        settings: of the method.
-        precision: of the body's arithmetic.
-        described: the library's configuration, of an adapter that another program made; None: what the method makes of
-            its settings.
-        head: the head's pooling and layers; None: one linear layer on the backbone's pooling.
-        whole: whether the weights of the method are the backbone's own, which is the model itself.
-    """
-
-    backbone: Backbone
-    method: str
-    settings: MethodSettings
-    precision: Precision
+    backbone: Backbone  # the pretrained model
+    method: str  # a name in the registry of methods
+    settings: MethodSettings  # of the method
+    precision: Precision  # of the body's arithmetic
+    # the library's configuration, of an adapter that another program made; None: what the method makes of its
+    # settings
     described: Mapping[str, Any] | None = None
-    head: HeadReference | None = None
-    whole: bool = False
+    head: HeadReference | None = None  # the head's pooling and layers; None: one linear layer on the backbone's pooling
+    whole: bool = False  # whether the weights of the method are the backbone's own, which is the model itself
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields alone: another process looks up what they name, and a card's functions stay here."""

@@ -191,17 +191,11 @@ trained elsewhere, and written by {{ elsewhere.program }}.
 
 @dataclass(frozen=True)
 class Opening:
-    """How a folder is opened that does not have the stored form.
+    """How a folder is opened that does not have the stored form."""
 
-    Attributes:
-        first: what stands before everything else, as Markdown that ends with an empty line.
-        program: a template in place of that of the kind; None where that one opens this form too.
-        values: what the template has beside those of every card.
-    """
-
-    first: str
-    program: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    first: str  # what stands before everything else, as Markdown that ends with an empty line
+    program: str | None = None  # a template in place of that of the kind; None where that one opens this form too
+    values: Mapping[str, Any] = field(default_factory=dict)  # what the template has beside those of every card
 
 
 def render(manifest: Manifest, merged: bool = False, standard: bool = False, opening: Opening | None = None) -> str:

@@ -74,19 +74,12 @@ MESSAGES = {
 
 
 class Newest(NamedTuple):
-    """The newest top-level run of an experiment.
+    """The newest top-level run of an experiment."""
 
-    Attributes:
-        experiment: the experiment's name.
-        path: of the run, in the UI.
-        has_artifact: whether the file that was asked for is among the run's.
-        views: what can be looked at of the experiment → the address in the UI.
-    """
-
-    experiment: str
-    path: str
-    has_artifact: bool
-    views: Mapping[str, str] = {}
+    experiment: str  # the experiment's name
+    path: str  # of the run, in the UI
+    has_artifact: bool  # whether the file that was asked for is among the run's
+    views: Mapping[str, str] = {}  # what can be looked at of the experiment → the address in the UI
 
 
 class Tracker:

@@ -46,15 +46,10 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
 
 @dataclass(frozen=True)
 class UnitPrototypes:
-    """The prototypes of all adapters, each at length 1.
+    """The prototypes of all adapters, each at length 1."""
 
-    Attributes:
-        vectors: of all adapters (prototypes, h).
-        prototypes: how many of them each adapter has, in order.
-    """
-
-    vectors: NDArray[np.floating[Any]]
-    prototypes: tuple[int, ...]
+    vectors: NDArray[np.floating[Any]]  # of all adapters (prototypes, h)
+    prototypes: tuple[int, ...]  # how many of them each adapter has, in order
 
 
 def prepare(parts: Sequence[Part], settings: Settings) -> UnitPrototypes:

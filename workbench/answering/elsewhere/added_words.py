@@ -38,15 +38,10 @@ OTHER = "Merge the adapter into a model of its own (peft: merge_and_unload, save
 
 @dataclass(frozen=True)
 class WordLayers:
-    """Where a sender's class has its words.
+    """Where a sender's class has its words."""
 
-    Attributes:
-        embeddings: the name of the input embeddings.
-        output: that of the output layer of a language model; None without one.
-    """
-
-    embeddings: str
-    output: str | None
+    embeddings: str  # the name of the input embeddings
+    output: str | None  # that of the output layer of a language model; None without one
 
     def __iter__(self) -> Any:
         """Yield both, as far as there are both."""
@@ -55,21 +50,13 @@ class WordLayers:
 
 @dataclass(frozen=True)
 class Parted:
-    """An adapter, taken apart.
+    """An adapter, taken apart."""
 
-    Attributes:
-        program: the sender's own, with its words.
-        layers: where these are.
-        states: name of such a layer → its tensors, as the program computes with them.
-        config: of the adapter without them.
-        tensors: of the adapter without them, as its file names them.
-    """
-
-    program: Program
-    layers: WordLayers
-    states: Mapping[str, Mapping[str, Tensor]]
-    config: Mapping[str, Any]
-    tensors: Mapping[str, Tensor]
+    program: Program  # the sender's own, with its words
+    layers: WordLayers  # where these are
+    states: Mapping[str, Mapping[str, Tensor]]  # name of such a layer → its tensors, as the program computes with them
+    config: Mapping[str, Any]  # of the adapter without them
+    tensors: Mapping[str, Tensor]  # of the adapter without them, as its file names them
 
 
 def part(sent: SentByPeft, base: Backbone, kind: str | None, outputs: int) -> Parted:

@@ -29,15 +29,10 @@ OF_ADAPTERS = (
 
 @dataclass(frozen=True)
 class Location:
-    """A folder whose files may be read.
+    """A folder whose files may be read."""
 
-    Attributes:
-        folder: on this machine.
-        called: what it is called by its sender, as far as that can be told: its name, or that of the repository.
-    """
-
-    folder: Path
-    called: str
+    folder: Path  # on this machine
+    called: str  # what it is called by its sender, as far as that can be told: its name, or that of the repository
 
 
 def locate(name: str) -> Location:

@@ -31,17 +31,11 @@ TUNED = ".ln_tuning_layers."  # between a normalisation layer and its tuned gain
 
 @dataclass(frozen=True)
 class Body:
-    """An adapter without its head.
+    """An adapter without its head."""
 
-    Attributes:
-        config: the sender's, of what ``write`` writes: without what says where training began.
-        document: the library's configuration for the transformer alone; None where it has none.
-        write: writes weights and configuration into a folder.
-    """
-
-    config: Mapping[str, Any]
-    document: Mapping[str, Any] | None
-    write: Callable[[Path], None]
+    config: Mapping[str, Any]  # the sender's, of what ``write`` writes: without what says where training began
+    document: Mapping[str, Any] | None  # the library's configuration for the transformer alone; None where it has none
+    write: Callable[[Path], None]  # writes weights and configuration into a folder
 
 
 def body_of(

@@ -27,18 +27,13 @@ RESIZED = ADDED_HINT
 
 @dataclass(frozen=True)
 class Program:
-    """An adapter on the sender's class.
+    """An adapter on the sender's class."""
 
-    Attributes:
-        model: the ``PeftModel``, in evaluation mode.
-        tensors: of the folder that belong to the adapter, named as inside the class; peft writes embeddings of the base
-            model beside them.
-        starts: module → (A₀, B₀), what peft took off the base model's weights.
-    """
-
-    model: Any
+    model: Any  # the ``PeftModel``, in evaluation mode
+    # of the folder that belong to the adapter, named as inside the class; peft writes embeddings of the base model
+    # beside them
     tensors: Mapping[str, Tensor]
-    starts: Mapping[str, tuple[Tensor, Tensor]]
+    starts: Mapping[str, tuple[Tensor, Tensor]]  # module → (A₀, B₀), what peft took off the base model's weights
 
 
 def open_program(
@@ -94,17 +89,11 @@ def require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str)
 
 @dataclass(frozen=True)
 class _Fitting:
-    """Whether the tensors of a folder are those that a config makes on a base model.
+    """Whether the tensors of a folder are those that a config makes on a base model."""
 
-    Attributes:
-        own: the base model's weights.
-        words: how many tokens it has.
-        where: the file of the tensors.
-    """
-
-    own: Mapping[str, Tensor]
-    words: int | None
-    where: str
+    own: Mapping[str, Tensor]  # the base model's weights
+    words: int | None  # how many tokens it has
+    where: str  # the file of the tensors
 
     def require(self, expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
         """Raise InputError unless they are; unchanged weights of the base model may be beside them.

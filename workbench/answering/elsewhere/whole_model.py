@@ -37,29 +37,17 @@ HINT = "Its own program can still be used."
 
 @dataclass(frozen=True)
 class SentModel:
-    """What lies in the folder of a whole model.
+    """What lies in the folder of a whole model."""
 
-    Attributes:
-        folder: where it lies.
-        program: that wrote it.
-        config: of its transformer, as it stands in the file.
-        kinds: of task; none where it has no head.
-        pooling: that the folder states for its features; None where it states none.
-        link: whether its files stay where they are.
-        head: of SetFit; None where its class has it, or nobody.
-        method: what it is called here.
-        kept_files: nothing: its files are copied, or can be made of the body's weights and the head.
-    """
-
-    folder: Path
-    program: str
-    config: Mapping[str, Any]
-    kinds: tuple[str, ...]
-    pooling: Pooling | None = None
-    link: bool = False
-    head: SetFitHead | None = None
-    method: str = "full"
-    kept_files: tuple[str, ...] = ()
+    folder: Path  # where it lies
+    program: str  # that wrote it
+    config: Mapping[str, Any]  # of its transformer, as it stands in the file
+    kinds: tuple[str, ...]  # of task; none where it has no head
+    pooling: Pooling | None = None  # that the folder states for its features; None where it states none
+    link: bool = False  # whether its files stay where they are
+    head: SetFitHead | None = None  # of SetFit; None where its class has it, or nobody
+    method: str = "full"  # what it is called here
+    kept_files: tuple[str, ...] = ()  # nothing: its files are copied, or can be made of the body's weights and the head
 
     @property
     def labels(self) -> tuple[str, ...] | None:

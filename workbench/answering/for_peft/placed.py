@@ -46,21 +46,14 @@ POOLER = "pooler"
 
 @dataclass(frozen=True)
 class Placed:
-    """An adapter as peft opens it.
+    """An adapter as peft opens it."""
 
-    Attributes:
-        model: the class that it is put on.
-        config: the content of its config.
-        names: stored tensor → what it is called there; empty where none changes.
-        head: tensors of the class's head, by their names in the file.
-        why: why the class is not the one that answers the task; empty where it is.
-    """
-
-    model: TaskClass
-    config: dict[str, Any]
+    model: TaskClass  # the class that it is put on
+    config: dict[str, Any]  # the content of its config
+    # stored tensor → what it is called there; empty where none changes
     names: Mapping[str, str] = field(default_factory=dict)
-    head: Mapping[str, Tensor] = field(default_factory=dict)
-    why: str = ""
+    head: Mapping[str, Tensor] = field(default_factory=dict)  # tensors of the class's head, by their names in the file
+    why: str = ""  # why the class is not the one that answers the task; empty where it is
 
 
 def placed(stored: StoredAdapter, backbone: Backbone | None) -> Placed:
@@ -81,15 +74,10 @@ def placed(stored: StoredAdapter, backbone: Backbone | None) -> Placed:
 
 @dataclass(frozen=True)
 class ClassHead:
-    """The layers between the transformer and the logits.
+    """The layers between the transformer and the logits."""
 
-    Attributes:
-        modules: the outermost of them, by their names in the class.
-        tensors: all of their weights, by their names in the class.
-    """
-
-    modules: tuple[str, ...]
-    tensors: dict[str, Tensor]
+    modules: tuple[str, ...]  # the outermost of them, by their names in the class
+    tensors: dict[str, Tensor]  # all of their weights, by their names in the class
 
 
 def class_head(stored: StoredAdapter, backbone: Backbone, model: Any) -> ClassHead | str:

@@ -47,17 +47,11 @@ ALIGNED = 64  # bytes, at a multiple of which torch begins a tensor
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a batch that stand together, whose LoRAs have one layout.
+    """Rows of a batch that stand together, whose LoRAs have one layout."""
 
-    Attributes:
-        where: they stand in the batch.
-        layout: of their LoRAs.
-        factors: of the LoRA of each row; of a single one for all of them.
-    """
-
-    where: slice
-    layout: Layout
-    factors: Sequence[Factors]
+    where: slice  # they stand in the batch
+    layout: Layout  # of their LoRAs
+    factors: Sequence[Factors]  # of the LoRA of each row; of a single one for all of them
 
     def add(self, name: str, inputs: Tensor, result: Tensor) -> None:
         """Add the update of a layer to its ``result`` (rows, …, outputs), in place; ``inputs`` are (rows, …, inputs).
@@ -174,17 +168,11 @@ class LoraBank:
 
 @dataclass(eq=False)
 class Lora:
-    """One LoRA, read.
+    """One LoRA, read."""
 
-    Attributes:
-        layout: which layers it adapts.
-        mapped: the tensors of its file, mapped; None where its factors stay in memory.
-        factors: in memory, as the body computes; None where they are not.
-    """
-
-    layout: Layout
-    mapped: Mapping[str, Tensor] | None = None
-    factors: Factors | None = None
+    layout: Layout  # which layers it adapts
+    mapped: Mapping[str, Tensor] | None = None  # the tensors of its file, mapped; None where its factors stay in memory
+    factors: Factors | None = None  # in memory, as the body computes; None where they are not
 
 
 class LoraMemory:

@@ -26,15 +26,10 @@ LOW, HIGH, BIAS = "lora_A.weight", "lora_B.weight", "lora_B.bias"
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What LoRAs of one config have in common; two of one layout have tensors of the same shapes.
+    """What LoRAs of one config have in common; two of one layout have tensors of the same shapes."""
 
-    Attributes:
-        scaling: module of the bare backbone → the s of its update s B A.
-        shapes: tensor, as it is called in the adapter's file → its shape.
-    """
-
-    scaling: Mapping[str, float]
-    shapes: Mapping[str, tuple[int, ...]]
+    scaling: Mapping[str, float]  # module of the bare backbone → the s of its update s B A
+    shapes: Mapping[str, tuple[int, ...]]  # tensor, as it is called in the adapter's file → its shape
 
 
 class Layouts:

@@ -26,19 +26,12 @@ SEED = 0  # of the vector from which peft's power iteration begins
 
 @dataclass(frozen=True)
 class ArrowSettings:
-    """How tokens are routed, and what to.
+    """How tokens are routed, and what to."""
 
-    Attributes:
-        top_k: how many LoRAs answer a token.
-        temperature: of the softmax over these.
-        sources: folders of stored LoRAs, in order; only a composition that begins needs them.
-        general: folders of LoRAs whose mean is taken off the sources.
-    """
-
-    top_k: int
-    temperature: float
-    sources: tuple[Path, ...] = ()
-    general: tuple[Path, ...] = ()
+    top_k: int  # how many LoRAs answer a token
+    temperature: float  # of the softmax over these
+    sources: tuple[Path, ...] = ()  # folders of stored LoRAs, in order; only a composition that begins needs them
+    general: tuple[Path, ...] = ()  # folders of LoRAs whose mean is taken off the sources
 
 
 class Arrow:

@@ -25,17 +25,11 @@ ADAPTER = "default"  # peft's name
 
 @dataclass(frozen=True)
 class HypernetworkConfig:
-    """The LoRA that is made, and the network that makes it.
+    """The LoRA that is made, and the network that makes it."""
 
-    Attributes:
-        lora: shape and places of the LoRA.
-        embedding_size: of the task, and of each place that a matrix stands at.
-        hidden_size: of the network.
-    """
-
-    lora: LoraConfig
-    embedding_size: int
-    hidden_size: int
+    lora: LoraConfig  # shape and places of the LoRA
+    embedding_size: int  # of the task, and of each place that a matrix stands at
+    hidden_size: int  # of the network
 
 
 class Generator(nn.Module):

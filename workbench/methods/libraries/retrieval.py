@@ -29,21 +29,13 @@ QUESTION = "question"  # under this name :meth:`Network.states` says which token
 
 @dataclass(frozen=True)
 class RetrievalSettings:
-    """How LoRAs are chosen, and which there are.
+    """How LoRAs are chosen, and which there are."""
 
-    Attributes:
-        top_k: how many LoRAs answer a text.
-        temperature: of the softmax over their cosines.
-        weighted: whether the softmax weighs them; else each of the k has the weight 1 ÷ k.
-        sources: folders of stored LoRAs, in order; only a composition that begins needs them.
-        tasks: an embedding of each one's task (sources, hidden_size); the same.
-    """
-
-    top_k: int
-    temperature: float
-    weighted: bool
-    sources: tuple[Path, ...] = ()
-    tasks: Tensor | None = None
+    top_k: int  # how many LoRAs answer a text
+    temperature: float  # of the softmax over their cosines
+    weighted: bool  # whether the softmax weighs them; else each of the k has the weight 1 ÷ k
+    sources: tuple[Path, ...] = ()  # folders of stored LoRAs, in order; only a composition that begins needs them
+    tasks: Tensor | None = None  # an embedding of each one's task (sources, hidden_size); the same
 
 
 class Retriever(nn.Module):
