@@ -21,8 +21,7 @@ from adapter_workbench.workbench.answering.elsewhere import peft_config
 from adapter_workbench.workbench.answering.elsewhere.beside_tokenizer import require_added_words
 from adapter_workbench.workbench.answering.elsewhere.forms.peft import SentByPeft
 from adapter_workbench.workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
-from adapter_workbench.workbench.answering.elsewhere.peft_program import Program, open_program
-from adapter_workbench.workbench.answering.elsewhere.peft_sizes import require_justified
+from adapter_workbench.workbench.answering.elsewhere.peft_program import Program, open_program, require_justified
 from adapter_workbench.workbench.answering.elsewhere.peft_weights import START
 from adapter_workbench.workbench.answering.elsewhere.sender_class import OwnClass, own_class
 from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns

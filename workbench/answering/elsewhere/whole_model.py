@@ -183,7 +183,7 @@ class SentModel:
 
     def _head(self, model: Any, prefix: str, kind: str | None) -> dict[str, nn.Module]:
         """Return the layers between the body and the logits by name; none of a language model, which has its own."""
-        from adapter_workbench.workbench.answering.elsewhere.peft_head import poolers
+        from adapter_workbench.workbench.answering.elsewhere.peft_modules import poolers
         from adapter_workbench.workbench.answering.elsewhere.sender_class import head_modules
 
         if kind is None or kind in GENERATED:
