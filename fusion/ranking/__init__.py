@@ -28,8 +28,6 @@ NOT_FINITE = "its features of the target's texts are not all finite"
 
 @dataclass(frozen=True)
 class RankingRequest:
-    """What a ranking is asked for."""
-
     candidates: tuple[StoredAdapter, ...]  # the adapters to rank, all trained on ``backbone``
     target: Task  # the task that one is wanted for, drawn to its few examples already; its training split alone is read
     backbone: Backbone  # the frozen model below

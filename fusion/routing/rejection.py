@@ -39,7 +39,6 @@ class Rejection:
         return "--min-routing-score" if self.share is None else "--max-false-rejections"
 
     def __post_init__(self) -> None:
-        """Check what was given."""
         if (self.least is None) == (self.share is None):
             hint = "--min-routing-score sets one score for all tasks; --max-false-rejections chooses one for each."
             raise InputError("give a score or a share, not both", where="routing", hint=hint)

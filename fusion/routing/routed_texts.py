@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoutedTexts:
-    """The adapters of texts."""
-
     adapters: NDArray[np.int64]  # for each text the index of its adapter (texts,)
     scores: NDArray[np.floating[Any]]  # what the router gave that adapter (texts,)
     rejected: NDArray[np.bool_]  # whether that is too little, so that no adapter is meant (texts,)

@@ -125,7 +125,6 @@ class ScaledOutputs(nn.Module):
         self.register_buffer("biases", None if biases is None else biases.to(device), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scaled outputs."""
         return linear(x, *self.scaled(dropout(self.scales, self.drop, self.training)))
 
     def scaled(self, scales: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -72,7 +72,6 @@ KEYS = tuple(DialectSettings.model_fields)
 
 
 def usual_dialect(format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
-    """Return the usual dialect of a format."""
     return Dialect(delimiter=USUAL.get(format, ","))
 
 

@@ -14,8 +14,6 @@ FEW = 0.5  # share of the texts; where more have line breaks, that is how they a
 
 @dataclass(frozen=True)
 class OddTexts:
-    """What to look at."""
-
     broken: tuple[int, ...]  # positions of the texts with a line break inside; none where most texts have one
     long: tuple[int, ...]  # positions of the texts of 50 times the median length and more
     median: int  # characters of a text

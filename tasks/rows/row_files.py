@@ -74,8 +74,6 @@ class Rows(ABC):
 
 
 class ListedRows(Rows):
-    """Rows in memory."""
-
     def __init__(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Keep rows that all have ``columns``."""
         self.columns, self.rows, self.count = tuple(columns), rows, len(rows)

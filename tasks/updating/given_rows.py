@@ -28,8 +28,6 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class GivenRows:
-    """The rows of a file."""
-
     rows: tuple[GivenRow, ...]  # that can be read
     empty: int = 0  # how many have no text
     unlabelled: int = 0  # how many have no label, and were left out as the task's file says

@@ -28,8 +28,6 @@ class RowChanges:
 
 @dataclass(frozen=True)
 class NextRows:
-    """The rows of a version."""
-
     rows: tuple[Row, ...]  # the old ones in their order, then new ones by id
     forgotten: Mapping[str, str]  # text → split, of all texts that some version had and this one has not
     changes: RowChanges  # against the version before

@@ -14,8 +14,6 @@ SIZE = 16  # bytes of a text's digest
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a version."""
-
     id: str  # unique in the version; the same row has the same id in every version
     split: str  # ``train``, ``validation`` or ``test``
     text: str  # ``text_digest`` of what the model reads

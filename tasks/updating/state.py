@@ -50,12 +50,10 @@ class State:
 
     @property
     def id_column(self) -> str:
-        """The column with the ids."""
         return str(self.document["columns"]["id"])
 
     @property
     def label_column(self) -> str:
-        """The column with the labels."""
         return str(self.document["columns"]["label"])
 
     @property

@@ -52,8 +52,6 @@ class UpdateRequest:
 
 @dataclass(frozen=True)
 class Update:
-    """What an update makes of a task."""
-
     task: str  # its name
     folder: Path  # where its versions lie
     before: State  # the version that it begins at

@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NamedAdapter:
-    """The adapter that a name means."""
-
     id: str  # of the adapter
     why: str = ""  # the reason for this adapter, in a few words; empty where the name was its id
 
 
 @dataclass(frozen=True)
 class NamedChampion:
-    """The champion of a registered name."""
-
     adapter: str  # its id
     identity: str | None = None  # of the adapter that was registered; None where that is not known
 

@@ -36,8 +36,6 @@ class Question:
 
 @dataclass(frozen=True)
 class AdapterSet:
-    """Adapters that are open."""
-
     backbone: Backbone  # of all of them
     adapters: Mapping[str, StoredAdapter]  # id → the stored adapter
     groups: tuple[Answering, ...]  # those that share a body, open

@@ -38,7 +38,6 @@ class Writers:
 
     @property
     def kind(self) -> Generates:
-        """The kind of all their tasks."""
         return cast("Generates", self.model.kind)
 
     def running(self) -> RunningAnswers | None:

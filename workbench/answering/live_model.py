@@ -81,7 +81,6 @@ class LiveModel(TaskModel):
     """A live body under a head, as a kind of task asks it."""
 
     def __init__(self, parts: LiveParts, head: nn.Module, kind: Kind) -> None:
-        """Put the parts together where they are."""
         nn.Module.__init__(self)  # the constructor of a network moves its parts to the machine's accelerator
         self.body, self.head, self.kind = parts.body, head, kind
         self.pooling, self.precision = parts.pooling, "fp32"

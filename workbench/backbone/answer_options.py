@@ -33,5 +33,4 @@ DEFAULTS = AnswerOptions()
 
 
 def options_of(rows: Dataset) -> list[AnswerOptions]:
-    """Return the options of each row."""
     return rows[OPTIONS][:] if OPTIONS in rows.column_names else [DEFAULTS] * len(rows)

@@ -10,8 +10,6 @@ State = Literal["here", "download", "missing", "unknown"]
 
 @dataclass(frozen=True)
 class Availability:
-    """What was found out."""
-
     # ``here``; ``download``: not here, and a network would bring it; ``missing``: it cannot be had; ``unknown``: only
     # reading it tells
     state: State

@@ -123,7 +123,6 @@ class PeakMemory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Read the peak."""
         _MEASURING.remove(self)
         self._note()
         self.peak_mb = max(self._noted, default=None)

@@ -40,8 +40,6 @@ class Verdict:
 
 
 class DifferenceTest(NamedTuple):
-    """A difference, and what was tested of it."""
-
     difference: float  # first − second
     p: float | None  # of difference = 0; None where no test could be made
     p_equal: float | None  # of |difference| ≥ margin; None as well where there is no margin

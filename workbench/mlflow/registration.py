@@ -28,8 +28,6 @@ SET_ASIDE = "workbench.rolled-back"  # of a version that a person took the champ
 
 @dataclass(frozen=True)
 class Entry:
-    """What is registered."""
-
     name: str  # of the registered model, without ``/`` and ``:``, which MLflow allows in none
     model: str  # key of the logged model: the adapter's identity
     adapter: str  # its id
@@ -101,8 +99,6 @@ class Version:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A registered model as MLflow has it."""
-
     name: str  # ``TASK.METHOD``
     versions: tuple[Version, ...] = ()  # by number, the lowest first
     champion: str | None = None  # the number of the version that the alias names; None where it names none
@@ -121,7 +117,6 @@ class RegisteredModel:
         return matching(self.versions, wanted)
 
     def version_with_number(self, number: str | None) -> Version | None:
-        """Return the version with this number; None where there is none."""
         return next((version for version in self.versions if version.number == number), None)
 
 

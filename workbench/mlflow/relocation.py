@@ -71,7 +71,6 @@ class MovedRuns:
     runs: tuple[Any, ...] = field(default=(), repr=False)  # MLflow's entities of them
 
     def __bool__(self) -> bool:
-        """Return whether there is anything."""
         return bool(self.roots or self.versions)
 
 

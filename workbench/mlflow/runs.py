@@ -48,8 +48,6 @@ def runs_of(
 
 @dataclass(frozen=True)
 class RunWriter:
-    """Writes runs of one experiment."""
-
     client: BoundedClient  # of MLflow
     experiment: str  # its id
     histories: MetricHistories  # what is known of the runs' metrics

@@ -80,7 +80,6 @@ class SentModel:
 
     @property
     def read_files(self) -> tuple[str, ...]:
-        """The files that make the model."""
         return (*files_read(self.folder), *self._head_files)
 
     @property
@@ -103,7 +102,6 @@ class SentModel:
 
     @cached_property
     def itself(self) -> Backbone:
-        """The model as a backbone."""
         return model_in(self.folder, ITSELF, self.pooling)
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:

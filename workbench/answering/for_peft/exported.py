@@ -109,7 +109,6 @@ def oldest_peft(config: Mapping[str, Any]) -> str:
 
 
 def _card(manifest: Manifest, placed: Placed) -> str:
-    """Return the README."""
     task_class = placed.model
     arguments = "".join(f", {name}={value!r}" for name, value in task_class.options.items())
     packed = card.packing_of(manifest.backbone.quantization, task_class.unpacked)

@@ -55,7 +55,6 @@ class Arrow:
         return _add_router(hosting(body, stored_apart(folder)), config)
 
     def detach(self, body: Any) -> nn.Module:
-        """Return the bare body."""
         bare: nn.Module = body.unload()
         return bare
 

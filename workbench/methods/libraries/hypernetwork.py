@@ -103,7 +103,6 @@ class Hypernetwork:
         return PEFT.contradiction(folder, config.lora, architecture, reshapes)
 
     def detach(self, body: nn.Module) -> nn.Module:
-        """Return the bare body."""
         return PEFT.detach(body)
 
     @torch.no_grad()
@@ -115,7 +114,6 @@ class Hypernetwork:
 
 
 def generator_of(body: Any) -> Generator:
-    """Return the network on a body."""
     generator: Generator = body.generator
     return generator
 

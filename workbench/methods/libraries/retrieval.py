@@ -117,7 +117,6 @@ class Retrieval:
     """The LoRAs lie in folders ``task_0``, ``task_1``, …, their tasks' embeddings beside them. Nothing is trained."""
 
     def attach(self, body: nn.Module, config: RetrievalSettings) -> nn.Module:
-        """Return the body with the sources of ``config`` on it."""
         return _retrieving(hosting(body, config.sources), config.tasks, config)
 
     def save(self, body: Any, folder: Path) -> None:
@@ -135,7 +134,6 @@ class Retrieval:
         return _retrieving(hosting(body, stored_apart(folder)), stored["tasks"], config)
 
     def detach(self, body: nn.Module) -> nn.Module:
-        """Return the bare body."""
         return PEFT.detach(body)
 
 

@@ -58,8 +58,6 @@ BY_CLASS = {  # end of the name of a class of transformers → task_type
 
 
 class PeftFolder:
-    """Folders of peft."""
-
     def fits(self, folder: Path) -> bool:
         """Return whether the folder has peft's config of an adapter."""
         return (folder / CONFIG).is_file() and "peft_type" in read_config(folder)
