@@ -12,9 +12,9 @@ from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEI
 from adapter_workbench.workbench.adapters.sent_form import SentForm, sent_form
 from adapter_workbench.workbench.adapters.stored_adapter import README
 from adapter_workbench.workbench.answering.for_peft.placed import LIBRARIES, PROMPTS, Placed
-from adapter_workbench.workbench.answering.for_peft.programs import PROGRAMS
 from adapter_workbench.workbench.methods import card
 from adapter_workbench.workbench.methods.kind import GENERATED
+from adapter_workbench.workbench.methods.kinds import _programs as of_kinds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +77,43 @@ OF_KEY: Mapping[str, str] = {  # the first version that has the key
     "kasa_config": "0.21.0",
 }
 OF_BOTH: Mapping[tuple[str, str], str] = {("ADALORA", "rank_pattern"): "0.10.0"}  # it has them from the beginning
+IMPORTS = """\
+import torch
+from peft import PeftModel
+from transformers import {{ loader }}, AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
+"""
+OPENED = """
+model = {{ loader }}.from_pretrained(backbone{{ arguments }}, dtype=torch.float32{{ packed }})
+model = PeftModel.from_pretrained(model, folder).eval()
+"""
+TOKENIZER = """\
+tokenizer = AutoTokenizer.from_pretrained(backbone)
+tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+"""
+LOGITS = """\
+with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
+    logits = model(**batch).logits.float()
+"""
+OF_TEXTS = IMPORTS + OPENED + TOKENIZER + of_kinds.BATCH.replace("{{ reader }}", "model") + LOGITS
+TO_GENERATE = 'lm = model{{ ".get_base_model()" if library == "prompts" }}\n'  # peft pads between a prompt and a text
+TO_DECODE = "lm = model\n"
+FROM_OUTPUT = "from transformers.modeling_outputs import BaseModelOutput\n"
+OF_CONFIG = "config = lm.config\n"
+SEQ2SEQ = OF_CONFIG + of_kinds.WRITTEN.replace("@READER@", "lm").replace("@LOGITS@", "found.logits[:, -1:]")
+PROGRAMS = {  # of each kind: Jinja templates as those of stored adapters
+    "classification": OF_TEXTS + of_kinds.ONE_LABEL,
+    "multilabel": OF_TEXTS + of_kinds.LABELS,
+    "regression": OF_TEXTS + "print(logits[:, 0].double().tolist())\n",
+    "token-classification": IMPORTS + OPENED + TOKENIZER + of_kinds.TOKENS + LOGITS + of_kinds.TAGS,
+    "causal-lm": IMPORTS
+    + OPENED
+    + TO_GENERATE
+    + of_kinds.OUTPUT_IN_FLOAT32
+    + of_kinds.PROMPTS
+    + of_kinds.VIRTUAL.replace("body.", "model.")
+    + of_kinds.GENERATED,
+    "seq2seq": IMPORTS + FROM_OUTPUT + OPENED + TO_DECODE + of_kinds.OUTPUT_IN_FLOAT32 + SEQ2SEQ,
+}
 
 
 def is_of_peft(manifest: Manifest) -> bool:
