@@ -53,6 +53,16 @@ class ProbabilitySettings(RouterSettings):
 Part: TypeAlias = "Mapping[str, Tensor]"  # what a router knows of one adapter
 
 
+def starts(sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Return the index at which each adapter's columns begin, for the number that each has: (adapters,).
+
+    Where the columns of all adapters' classes stand side by side, ``numpy.ufunc.reduceat`` sums them up for each.
+    """
+    import numpy as np
+
+    return np.cumsum([0, *sizes[:-1]])
+
+
 @dataclass(frozen=True)
 class Query:
     """Texts to be routed."""
@@ -94,13 +104,3 @@ class Router:
 
 
 ROUTERS: Modules[Router] = Modules("router", __name__, "ROUTER", Router, group="routing")
-
-
-def starts(sizes: Sequence[int]) -> NDArray[np.int64]:
-    """Return the index at which each adapter's columns begin, for the number that each has: (adapters,).
-
-    Where the columns of all adapters' classes stand side by side, ``numpy.ufunc.reduceat`` sums them up for each.
-    """
-    import numpy as np
-
-    return np.cumsum([0, *sizes[:-1]])
