@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.workbench.answering.elsewhere.model_files import has_tokenizer
 from adapter_workbench.workbench.backbone.architecture import is_causal
-from adapter_workbench.workbench.backbone.beside_weights import config_facts, tokenizer_digests
+from adapter_workbench.workbench.backbone.fingerprints import config_facts, tokenizer_digests
 from adapter_workbench.workbench.backbone.model_folder import weight_files
 from adapter_workbench.workbench.files.digest import digest, key
 

@@ -15,8 +15,7 @@ import numpy as np
 from adapter_workbench.workbench.machine.stopwatch import Stopwatch
 from adapter_workbench.workbench.methods.sampling import draw, repeated
 from adapter_workbench.workbench.settings.base import Settings
-from adapter_workbench.workbench.settings.registry import Modules
-from adapter_workbench.workbench.settings.revisions import last_revision
+from adapter_workbench.workbench.settings.registry import Modules, last_revision
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,7 +29,7 @@ from adapter_workbench.workbench.adapters.validation_scores import Score, own_sc
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.files import atomic
 from adapter_workbench.workbench.files.locks import hold
-from adapter_workbench.workbench.files.utf_8_names import require_utf_8_path
+from adapter_workbench.workbench.files.ordinary import require_utf_8_path
 from adapter_workbench.workbench.machine import processes
 from adapter_workbench.workbench.machine.processes import is_first
 
