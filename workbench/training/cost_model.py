@@ -75,7 +75,7 @@ PARTS = (
     *("weights", "gradients", "optimizer", "activations", "recomputed", "casts", "logits", "working"),
     *("step", "peak"),
 )
-LEFT_OVER = 0.25  # of a step, in a process of glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/evidence/cost.md)
+LEFT_OVER = 0.25  # of a step, under glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/explanations/cost.md)
 ADDED = ("lora_A", "lora_B", "adapters", "prompt_encoder")  # modules that a method has put there
 LAYER = re.compile(r"\b(?:layer|layers|block|h)\.(\d+)\.")
 SAME_INPUT = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_proj|wi_0|wi_1|[qkv])\b")
