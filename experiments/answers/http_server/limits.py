@@ -19,7 +19,7 @@ class Limits:
         seconds: how long its answer may take.
         arrival: seconds in which a request has to be there as a whole, and its answer has to be taken.
         connections: how many may be open.
-        large_at_once: how many of the largest requests may be in memory; :mod:`.body` says what counts.
+        large_at_once: how many of the largest requests may be in memory; :class:`.app.Bodies` says what counts.
     """
 
     texts: int = 256
