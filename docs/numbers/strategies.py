@@ -41,7 +41,7 @@ from adapter_workbench.workbench.measures.statistics import paired_t_test
 
 STATED = [
     "it now makes up to 2.6 times as many steps",  # of --dry-run, with and without both keys
-    "with which tests take at most 15 % of the passes",  # experiments/studies/stream/plan/schedule.py
+    "with which tests take at most 15 % of the passes",  # experiments/studies/stream/plan/orders.py
     "| `l2-to-start` | L + λ ‖θ − θ₀‖², θ₀ before the first task; from stage 1 on | – | `strength: 0.01` |",
     "and 0.1 from the tenth on",  # fusion/updates/reptile.py
     "the share `overlap` (0.3 if left out)",  # experiments/scenarios/blurry.py

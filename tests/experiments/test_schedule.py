@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapter_workbench.experiments.studies.stream.plan.schedule import resolved
+from adapter_workbench.experiments.studies.stream.plan.orders import resolved
 from adapter_workbench.experiments.studies.stream.work.stage_runner import StageRunner
 from adapter_workbench.workbench.settings.base import Budget
 

@@ -26,6 +26,7 @@ from adapter_workbench.experiments.studies.stream.plan.entries import (
     named_in_stream,
     tried_rates,
     untried,
+    virtual_tokens,
 )
 from adapter_workbench.experiments.studies.stream.plan.entry import TUNED_ON, Tried
 from adapter_workbench.experiments.studies.stream.plan.given import given_stages, is_given, ungiven, ways_of
@@ -36,12 +37,15 @@ from adapter_workbench.experiments.studies.stream.plan.measurable import (
     named_probes,
     require_measurable,
 )
-from adapter_workbench.experiments.studies.stream.plan.orders import misordered, ordered, orders_of_a_seed
+from adapter_workbench.experiments.studies.stream.plan.orders import (
+    misordered,
+    ordered,
+    orders_of_a_seed,
+    replications,
+    resolved,
+)
 from adapter_workbench.experiments.studies.stream.plan.planned_stages import all_stages, stream_of
 from adapter_workbench.experiments.studies.stream.plan.recipe import PER_SEED, Recipe
-from adapter_workbench.experiments.studies.stream.plan.replications import replications
-from adapter_workbench.experiments.studies.stream.plan.schedule import resolved
-from adapter_workbench.experiments.studies.stream.plan.virtual_tokens import virtual_tokens
 from adapter_workbench.experiments.workspace.evaluating import majority_score
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.tasks.loading.overlap import overlapping
