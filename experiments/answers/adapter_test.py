@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.experiments.answers.same_answers import require_same_answers
-from adapter_workbench.experiments.workspace.measured_scores import MeasuredScore
+from adapter_workbench.experiments.answers.label_order import require_same_answers
+from adapter_workbench.experiments.workspace.folder import MeasuredScore
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.workbench.adapters.name_resolution import adapter_for_task, readable
 from adapter_workbench.workbench.adapters.validation_scores import examples_of, measure_of

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.experiments.engine.finding import Finding, attempt
+from adapter_workbench.tasks.sources.python import GROUP as ROWS
 from adapter_workbench.workbench.backbone.quantisation import keep_as_packed
-from adapter_workbench.workbench.errors import InputError, TrackingError
+from adapter_workbench.workbench.errors import InputError, PluginError, TrackingError, suggest
 from adapter_workbench.workbench.errors.printable import without_credentials
 from adapter_workbench.workbench.files.cache import cache_folder
 from adapter_workbench.workbench.machine.extras import EXTRAS, install_command, installed_version
 from adapter_workbench.workbench.mlflow.address import printable_address, tracking_uri
 from adapter_workbench.workbench.mlflow.tracker import Tracker
+from adapter_workbench.workbench.settings.plugins import groups, plugins_of
 from adapter_workbench.workbench.training import require_optimizer
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from adapter_workbench.experiments.workspace import Workspace
     from adapter_workbench.workbench.settings.base import Quantization
+    from adapter_workbench.workbench.settings.plugins import Plugin
+    from adapter_workbench.workbench.settings.registry import Modules
 
 PACKAGES = (
     "torch",
@@ -45,6 +49,42 @@ BRINGS = {  # what the packages are for
 }
 FREE_GB = 2.0
 PATIENCE = 3.0  # seconds that the hub has to answer
+REMEDY = "mend that package or uninstall it; its other entries work"
+
+
+# What a check of this machine found.
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        name: what was checked.
+        works: whether it works here.
+        needed: whether all commands need it.
+        detail: what the check saw.
+        remedy: what to do if it does not work; empty if there is nothing to do.
+    """
+
+    name: str
+    works: bool
+    needed: bool
+    detail: str
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def attempt(name: str, work: Callable[[], str], needed: bool, remedy: str) -> Finding:
+    """Return whether ``work`` succeeds; it returns the detail, and an error is the detail too."""
+    try:
+        return Finding(name, True, needed, work())
+    except Exception as error:  # whatever a library raises here is the finding
+        detail = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        return Finding(name, False, needed, detail, remedy)
 
 
 def diagnose(workspace: Workspace, offline: bool = False) -> list[Finding]:
@@ -210,3 +250,28 @@ def _eight_bit_step() -> str:
 def _paged_step() -> str:
     require_optimizer("paged-adamw-8bit")
     return "optimizer=paged-adamw-8bit works"
+
+
+# Findings about what installed distributions add to the registries: what works, and what is wrong with the rest.
+
+
+def plugin_findings(registries: Sequence[Modules[Any]]) -> Iterator[Finding]:
+    """Yield a finding for each entry of an installed distribution, and for each group that no registry reads."""
+    for registry in registries:
+        yield from map(_finding, registry.plugins)
+    yield from map(_finding, plugins_of(ROWS, "rows", object, ()))
+    known = {ROWS, *(registry.group for registry in registries)}
+    for group, points in groups().items():
+        if group not in known:
+            names = ", ".join(point.name for point in points)
+            detail = f"nothing reads this group of entry points ({names})"
+            yield Finding(group, False, False, detail, suggest(group, known).removesuffix("."))
+
+
+def _finding(plugin: Plugin) -> Finding:
+    name = f"{plugin.noun} {plugin.name}"
+    try:
+        plugin.load()
+    except PluginError as error:
+        return Finding(name, False, False, error.what, REMEDY)
+    return Finding(name, True, False, plugin.code)

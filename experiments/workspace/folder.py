@@ -35,7 +35,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -43,10 +43,8 @@ from typing import TYPE_CHECKING, TypeVar
 from adapter_workbench.experiments.workspace.access import Access
 from adapter_workbench.experiments.workspace.champions import Champions
 from adapter_workbench.experiments.workspace.damage import DamagePolicy, is_sound, set_unusable_aside
-from adapter_workbench.experiments.workspace.documents import Documents
+from adapter_workbench.experiments.workspace.documents import Documents, Known
 from adapter_workbench.experiments.workspace.evaluations import Evaluations
-from adapter_workbench.experiments.workspace.known import Known
-from adapter_workbench.experiments.workspace.measured_scores import FOLDER, MeasuredScore
 from adapter_workbench.experiments.workspace.origins import FOLDER as ASKED
 from adapter_workbench.experiments.workspace.origins import Asked, Origins
 from adapter_workbench.experiments.workspace.pace import Pace
@@ -91,6 +89,7 @@ SWEPT = (  # patterns of the folders in which a killed process may leave somethi
 FOLDERS = {  # of the first level, in which nothing else may be written
     pattern.partition("/")[0] for pattern in SWEPT if pattern
 } | {"damaged", "claims", "system", "mlartifacts"}
+MEASURED = "measured"  # of the documents in a workspace
 
 
 class Workspace:
@@ -159,7 +158,7 @@ class Workspace:
     @cached_property
     def measured_scores(self) -> Documents[MeasuredScore]:
         """Validation scores of imported adapters that were measured here, by their ids."""
-        return self.documents(FOLDER, MeasuredScore)
+        return self.documents(MEASURED, MeasuredScore)
 
     def score(self, manifest: Manifest) -> Score | None:
         """Return the validation score of an adapter that counts here: for an imported adapter, the one measured here.
@@ -280,3 +279,27 @@ def find_workspace(option: Path | None) -> Workspace:
     root = path_of(option or os.environ.get("WORKBENCH_HOME") or ".workbench").absolute()
     require_utf_8_path(root)
     return Workspace(root)
+
+
+# Scores of imported adapters, measured in this workspace: the sender's numbers are not used.
+
+
+@dataclass(frozen=True)
+class MeasuredScore:
+    """The validation score of an adapter that was measured here, and not where it was trained.
+
+    Attributes:
+        identity: of the adapter that was measured (:attr:`Manifest.identity`).
+        validation: the score of the task's main metric.
+        measure: what it is a score of (:func:`adapter_workbench.workbench.adapters.validation_scores.measure_of`).
+        examples: the same in words.
+        when: the time, UTC, in ISO format.
+        test: the key of its evaluation on the test split; None where an earlier version wrote it.
+    """
+
+    identity: str
+    validation: float
+    measure: str
+    examples: str
+    when: str
+    test: str | None = None

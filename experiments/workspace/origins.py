@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapter_workbench.experiments.workspace.champions import Champions
-    from adapter_workbench.experiments.workspace.documents import Documents
-    from adapter_workbench.experiments.workspace.known import Known
+    from adapter_workbench.experiments.workspace.documents import Documents, Known
     from adapter_workbench.experiments.workspace.records import RecordDocument, Records
     from adapter_workbench.workbench.adapters.manifest import Manifest
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
