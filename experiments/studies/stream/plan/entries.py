@@ -166,9 +166,15 @@ def _entry(
     if objection:
         raise InputError(f"{strategy}: {objection}", where=document.where(ENTRIES, label))
     default, about = METHODS.get(method).default_rate, named.about
-    settings = own, named.settings["method"]
     return PlannedEntry(
-        label, strategy, method, *settings, default_rate=default, title=about.title, against=about.against
+        label=label,
+        strategy=strategy,
+        method=method,
+        strategy_settings=own,
+        method_settings=named.settings["method"],
+        default_rate=default,
+        title=about.title,
+        against=about.against,
     )
 
 
