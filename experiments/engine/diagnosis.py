@@ -57,21 +57,13 @@ REMEDY = "mend that package or uninstall it; its other entries work"
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check.
+    """The outcome of one check."""
 
-    Attributes:
-        name: what was checked.
-        works: whether it works here.
-        needed: whether all commands need it.
-        detail: what the check saw.
-        remedy: what to do if it does not work; empty if there is nothing to do.
-    """
-
-    name: str
-    works: bool
-    needed: bool
-    detail: str
-    remedy: str = ""
+    name: str  # what was checked
+    works: bool  # whether it works here
+    needed: bool  # whether all commands need it
+    detail: str  # what the check saw
+    remedy: str = ""  # what to do if it does not work; empty if there is nothing to do
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""

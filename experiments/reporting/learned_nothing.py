@@ -171,21 +171,13 @@ def _has_labels(outcomes: pd.DataFrame) -> bool:
 
 @dataclass(frozen=True)
 class MacroF1:
-    """Macro F1 over the labels that the examples have, in [0, 1].
+    """Macro F1 over the labels that the examples have, in [0, 1]."""
 
-    Attributes:
-        score: of the answers given.
-        constant: of always giving the label that most examples have.
-        chance: of the same answers in a random order: its mean over all orders.
-        deviation: its standard deviation over all orders.
-        same: share of the examples to which the most frequent answer is given.
-    """
-
-    score: float
-    constant: float
-    chance: float
-    deviation: float
-    same: float
+    score: float  # of the answers given
+    constant: float  # of always giving the label that most examples have
+    chance: float  # of the same answers in a random order: its mean over all orders
+    deviation: float  # its standard deviation over all orders
+    same: float  # share of the examples to which the most frequent answer is given
 
     @property
     def gained(self) -> float:

@@ -41,27 +41,21 @@ DRAW = 0  # of the examples that are shown: the same for every seed, as their ch
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights that somebody trained.
+    """Weights that somebody trained."""
 
-    Attributes:
-        name: what people see.
-        form: ``model``: all weights of a model; ``adapter``: stored here, a whole model too; ``state``: what a stream
-            left after a stage, here; ``folder``: an adapter that another program wrote.
-        folder: where it is.
-        digest: equal digests, equal answers: of the weights and the heads that came, and for models that are not
-            registered also of the config and of the files that texts are read with.
-        heads: task of the stream → labels of the head that it brings for that, in the order of its logits.
-        lacking: task whose labels a person has named → why it brings no head with these.
-        backbone: of a whole model, as a backbone of its own.
-    """
-
-    name: str
+    name: str  # what people see
+    # ``model``: all weights of a model; ``adapter``: stored here, a whole model too; ``state``: what a stream
+    # left after a stage, here; ``folder``: an adapter that another program wrote
     form: Literal["model", "adapter", "state", "folder"]
-    folder: Path
+    folder: Path  # where it is
+    # equal digests, equal answers: of the weights and the heads that came, and for models that are not registered
+    # also of the config and of the files that texts are read with
     digest: str
+    # task of the stream → labels of the head that it brings for that, in the order of its logits
     heads: Mapping[str, Labels] = field(default_factory=dict)
+    # task whose labels a person has named → why it brings no head with these
     lacking: Mapping[str, str] = field(default_factory=dict)
-    backbone: Backbone | None = None
+    backbone: Backbone | None = None  # of a whole model, as a backbone of its own
 
     @property
     def reader(self) -> Backbone | None:
@@ -71,19 +65,13 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class GivenStage:
-    """A checkpoint as a stage of a stream.
+    """A checkpoint as a stage of a stream."""
 
-    Attributes:
-        number: of the stage; 0 before any task.
-        checkpoint: the weights.
-        ways: how each task is answered, at all stages of the stream alike.
-        learned: names of the tasks that count from this stage on.
-    """
-
-    number: int
-    checkpoint: Checkpoint
+    number: int  # of the stage; 0 before any task
+    checkpoint: Checkpoint  # the weights
+    # how each task is answered, at all stages of the stream alike
     ways: Mapping[str, Way] = field(default_factory=dict)
-    learned: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()  # names of the tasks that count from this stage on
 
 
 class AnswerSettings(Settings):

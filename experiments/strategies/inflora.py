@@ -106,15 +106,10 @@ def fill(layer: Any, space: Space, moments: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Space:
-    """The directions of a module's inputs that earlier tasks use, kept by whichever basis is smaller.
+    """The directions of a module's inputs that earlier tasks use, kept by whichever basis is smaller."""
 
-    Attributes:
-        basis: orthonormal columns (in, k), k ≤ in ÷ 2; of the directions in use, or of all others.
-        free: whether the columns span the directions that are *not* in use.
-    """
-
-    basis: Tensor
-    free: bool
+    basis: Tensor  # orthonormal columns (in, k), k ≤ in ÷ 2; of the directions in use, or of all others
+    free: bool  # whether the columns span the directions that are *not* in use
 
     def without(self, matrix: Tensor) -> Tensor:
         """Return the part of the columns of ``matrix`` (in, n) that no direction in use has a share in."""

@@ -98,15 +98,10 @@ def _rows(body: nn.Module) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Half:
-    """A child of the tree's root.
+    """A child of the tree's root."""
 
-    Attributes:
-        tasks: their indices.
-        factor: what their scores are multiplied by where the bandit looks into this half.
-    """
-
-    tasks: list[int]
-    factor: float
+    tasks: list[int]  # their indices
+    factor: float  # what their scores are multiplied by where the bandit looks into this half
 
 
 def halves(earlier: Sequence[Tensor]) -> list[Half]:

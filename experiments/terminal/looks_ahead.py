@@ -32,18 +32,13 @@ NAMED = 4  # comparisons that a line lists
 
 @dataclass(frozen=True)
 class LookAhead:
-    """One look that is ahead.
+    """One look that is ahead."""
 
-    Attributes:
-        seeds: after how many it is.
-        level: of its verdicts.
-        seconds: until it is reached from now, if all that is undecided now goes on; None where that is not known.
-        chances: label → chance to be decided by then; None where nothing tells; empty where nothing was measured.
-    """
-
-    seeds: int
-    level: float
+    seeds: int  # after how many it is
+    level: float  # of its verdicts
+    # until it is reached from now, if all that is undecided now goes on; None where that is not known
     seconds: float | None
+    # label → chance to be decided by then; None where nothing tells; empty where nothing was measured
     chances: Mapping[str, float | None]
 
     @property

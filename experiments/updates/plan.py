@@ -35,41 +35,26 @@ DEFAULT_WAY, WITHOUT_OLD_ROWS = "anew", "continue"
 
 @dataclass(frozen=True)
 class UpdateRequest:
-    """What a person wants.
+    """What a person wants."""
 
-    Attributes:
-        task: its name.
-        way: name of a way; None for the usual one.
-        seed: of every random choice; None for the champion's.
-        assignments: ``key=value``: settings of the method, with ``budget.`` before them of the budget, with ``way.`` of
-            the way. All others are the champion's.
-        forget_rows: whether no training row of the champion's version may be read.
-    """
-
-    task: str
-    way: str | None = None
-    seed: int | None = None
+    task: str  # its name
+    way: str | None = None  # name of a way; None for the usual one
+    seed: int | None = None  # of every random choice; None for the champion's
+    # ``key=value``: settings of the method, with ``budget.`` before them of the budget, with ``way.`` of the way.
+    # All others are the champion's.
     assignments: Sequence[str] = ()
-    forget_rows: bool = False
+    forget_rows: bool = False  # whether no training row of the champion's version may be read
 
 
 @dataclass(frozen=True)
 class UpdatePlan:
-    """An update that can be made.
+    """An update that can be made."""
 
-    Attributes:
-        lesson: what is to be learned.
-        older: number of the champion's version of the task.
-        newer: number of the newest version.
-        versions: number → version.
-        forget_rows: whether no training row of the champion's version is read.
-    """
-
-    lesson: UpdateLesson
-    older: int
-    newer: int
-    versions: Mapping[int, TaskSpec]
-    forget_rows: bool = False
+    lesson: UpdateLesson  # what is to be learned
+    older: int  # number of the champion's version of the task
+    newer: int  # number of the newest version
+    versions: Mapping[int, TaskSpec]  # number → version
+    forget_rows: bool = False  # whether no training row of the champion's version is read
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``workbench update --dry-run --json``."""
@@ -180,21 +165,14 @@ def _parsed(document: Document, method: type[Any], way: type[Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Beginning:
-    """Where an update begins.
+    """Where an update begins."""
 
-    Attributes:
-        champion: the adapter that is updated.
-        older: number of the version of the task that it learned.
-        newer: number of the newest version.
-        versions: number → version.
-        made: the adapter of the newest version that is champion now, where this update may have made it before it was
-            killed; else None.
-    """
-
-    champion: StoredAdapter
-    older: int
-    newer: int
-    versions: Mapping[int, TaskSpec]
+    champion: StoredAdapter  # the adapter that is updated
+    older: int  # number of the version of the task that it learned
+    newer: int  # number of the newest version
+    versions: Mapping[int, TaskSpec]  # number → version
+    # the adapter of the newest version that is champion now, where this update may have made it before it was
+    # killed; else None
     made: StoredAdapter | None = None
 
     def require_this_update(self, adapter: str) -> None:

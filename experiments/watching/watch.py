@@ -47,17 +47,11 @@ GENERATED = "causal-lm"
 
 @dataclass(frozen=True)
 class TextLoss:
-    """General text as a model reads it.
+    """General text as a model reads it."""
 
-    Attributes:
-        rows: encoded.
-        head: the model's own output layer.
-        pad: the token that fills rows up.
-    """
-
-    rows: tuple[dict[str, Any], ...]
-    head: OwnOutput
-    pad: int
+    rows: tuple[dict[str, Any], ...]  # encoded
+    head: OwnOutput  # the model's own output layer
+    pad: int  # the token that fills rows up
 
     @classmethod
     def of(cls, parts: LiveParts, tokenizer: Any, max_length: int) -> TextLoss:
@@ -82,32 +76,20 @@ def read_text() -> tuple[str, ...]:
 
 @dataclass
 class Watch:
-    """A training, its model, and what was measured of it.
+    """A training, its model, and what was measured of it."""
 
-    Attributes:
-        settings: what a person asked for.
-        model: in training, as the trainer has it.
-        parts: of it.
-        tokenizer: of its texts, a copy.
-        tasks: with what answers each.
-        recording: the record; it is no longer written where that failed.
-        looks: how often the model will be measured after its beginning; None where nobody knows.
-        since: when the training went on after the last stage.
-        text: general text, where the loss on it is measured.
-    """
-
-    settings: WatchSettings
-    model: Any
-    parts: LiveParts
-    tokenizer: Any
-    tasks: tuple[WatchedTask, ...]
-    recording: Recording
-    looks: int | None
-    since: float
+    settings: WatchSettings  # what a person asked for
+    model: Any  # in training, as the trainer has it
+    parts: LiveParts  # of it
+    tokenizer: Any  # of its texts, a copy
+    tasks: tuple[WatchedTask, ...]  # with what answers each
+    recording: Recording  # the record; it is no longer written where that failed
+    looks: int | None  # how often the model will be measured after its beginning; None where nobody knows
+    since: float  # when the training went on after the last stage
     before: dict[str, pd.Series] = field(default_factory=dict)
     stages: list[WatchedStage] = field(default_factory=list)
     writes: bool = True
-    text: TextLoss | None = None
+    text: TextLoss | None = None  # general text, where the loss on it is measured
 
     @classmethod
     def begin(

@@ -286,20 +286,11 @@ def find_workspace(option: Path | None) -> Workspace:
 
 @dataclass(frozen=True)
 class MeasuredScore:
-    """The validation score of an adapter that was measured here, and not where it was trained.
+    """The validation score of an adapter that was measured here, and not where it was trained."""
 
-    Attributes:
-        identity: of the adapter that was measured (:attr:`Manifest.identity`).
-        validation: the score of the task's main metric.
-        measure: what it is a score of (:func:`adapter_workbench.workbench.adapters.validation_scores.measure_of`).
-        examples: the same in words.
-        when: the time, UTC, in ISO format.
-        test: the key of its evaluation on the test split; None where an earlier version wrote it.
-    """
-
-    identity: str
-    validation: float
-    measure: str
-    examples: str
-    when: str
-    test: str | None = None
+    identity: str  # of the adapter that was measured (`Manifest.identity`)
+    validation: float  # the score of the task's main metric
+    measure: str  # what it is a score of (`validation_scores.measure_of`)
+    examples: str  # the same in words
+    when: str  # the time, UTC, in ISO format
+    test: str | None = None  # the key of its evaluation on the test split; None where an earlier version wrote it

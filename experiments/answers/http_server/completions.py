@@ -164,21 +164,13 @@ def _require_within(limits: Limits, asked: Prompted) -> None:
 
 @dataclass(frozen=True)
 class Weighed:
-    """A prompt and its continuation.
+    """A prompt and its continuation."""
 
-    Attributes:
-        prompt: as it was sent.
-        likelihood: of the tokens of both.
-        read: how many of them are the prompt's.
-        words: the continuation.
-        reason: why it ended.
-    """
-
-    prompt: str | list[int]
-    likelihood: TextLikelihood
-    read: int
-    words: str
-    reason: Reason
+    prompt: str | list[int]  # as it was sent
+    likelihood: TextLikelihood  # of the tokens of both
+    read: int  # how many of them are the prompt's
+    words: str  # the continuation
+    reason: Reason  # why it ended
 
     @classmethod
     def of_next(cls, prompt: str | list[int], text: TextLikelihood, new: int) -> Weighed:

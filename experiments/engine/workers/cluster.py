@@ -149,14 +149,10 @@ def _with_visibility(slots: Sequence[WorkerSlot], root: Path) -> list[WorkerSlot
 
 @dataclass(frozen=True)
 class MachineReport:
-    """What a machine says of itself.
+    """What a machine says of itself."""
 
-    Attributes:
-        sees_workspace: whether it reads the same files in the folder of the workspace.
-        versions: package → version, of this one and those that numbers depend on; None where it is not installed.
-    """
-
-    sees_workspace: bool
+    sees_workspace: bool  # whether it reads the same files in the folder of the workspace
+    # package → version, of this one and those that numbers depend on; None where it is not installed
     versions: Mapping[str, str | None]
 
 

@@ -249,27 +249,16 @@ class Dispatcher:
 
 @dataclass
 class Worker:
-    """A process, and the piece that it does.
+    """A process, and the piece that it does."""
 
-    Attributes:
-        slot: where it runs.
-        progress: repeats the process's messages to the listener of the run.
-        actor: Ray's handle of the process.
-        starting: what Ray tells when the process has started; None from then on.
-        last: key of the piece that it did last, whose model it may have in memory.
-        piece: what it does; None while it waits.
-        stream: the batches of progress messages of that piece.
-        not_started: how many processes could not start in this slot since the last piece that was done there.
-    """
-
-    slot: WorkerSlot
-    progress: ProgressReplay
-    actor: Any = None
-    starting: Any = None
-    last: str = ""
-    piece: Piece | None = None
-    stream: Any = None
-    not_started: int = 0
+    slot: WorkerSlot  # where it runs
+    progress: ProgressReplay  # repeats the process's messages to the listener of the run
+    actor: Any = None  # Ray's handle of the process
+    starting: Any = None  # what Ray tells when the process has started; None from then on
+    last: str = ""  # key of the piece that it did last, whose model it may have in memory
+    piece: Piece | None = None  # what it does; None while it waits
+    stream: Any = None  # the batches of progress messages of that piece
+    not_started: int = 0  # how many processes could not start in this slot since the last piece that was done there
 
     @property
     def is_idle(self) -> bool:

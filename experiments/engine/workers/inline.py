@@ -70,15 +70,10 @@ def do_piece(piece: Piece, site: Site) -> bool:
 
 @dataclass(frozen=True)
 class FitRecorder:
-    """A listener that passes everything on to another one, and records how far each fit came.
+    """A listener that passes everything on to another one, and records how far each fit came."""
 
-    Attributes:
-        listener: the other one.
-        fits: those that were begun.
-    """
-
-    listener: Listener
-    fits: list[Fit] = field(default_factory=list)
+    listener: Listener  # the other one
+    fits: list[Fit] = field(default_factory=list)  # those that were begun
 
     def say(self, message: str) -> None:
         """Pass on one line."""

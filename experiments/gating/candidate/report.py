@@ -34,73 +34,42 @@ MOST_LABELS = 3  # that the champion cannot give, with a sentence each
 
 @dataclass(frozen=True)
 class AnswerCalibration:
-    """How far confidence is from accuracy, on test rows whose label the champion can give; None for no row.
+    """How far confidence is from accuracy, on test rows whose label the champion can give; None for no row."""
 
-    Attributes:
-        ece: expected calibration error (:mod:`adapter_workbench.workbench.probes.calibration`), in [0, 1].
-        confidence: its mean.
-        accuracy: share of right answers.
-    """
-
-    ece: float | None
-    confidence: float | None
-    accuracy: float | None
+    ece: float | None  # expected calibration error (`probes.calibration`), in [0, 1]
+    confidence: float | None  # its mean
+    accuracy: float | None  # share of right answers
 
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """What an adapter cost; None for what is not known of one that another program trained.
+    """What an adapter cost; None for what is not known of one that another program trained."""
 
-    Attributes:
-        seconds: of its training.
-        steps: of the optimiser.
-        trainable_parameters: that were trained, the head included.
-        bytes: of its folder.
-        way: by which it was made: its method, and for an update also the way to it.
-    """
-
-    seconds: float | None
-    steps: int | None
-    trainable_parameters: int | None
-    bytes: int
-    way: str
+    seconds: float | None  # of its training
+    steps: int | None  # of the optimiser
+    trainable_parameters: int | None  # that were trained, the head included
+    bytes: int  # of its folder
+    way: str  # by which it was made: its method, and for an update also the way to it
 
 
 @dataclass(frozen=True)
 class CandidateReport:
-    """A candidate beside the champion, on test rows of the candidate's version.
+    """A candidate beside the champion, on test rows of the candidate's version."""
 
-    Attributes:
-        task: its name.
-        versions: names of the two versions of the task.
-        champion: id of its adapter.
-        candidate: id of the other.
-        identities: SHA-256 of all that determines the answers of both.
-        metric: the main score, which groups compare.
-        groups: comparisons on groups of rows.
-        labels: comparisons of single labels.
-        flips: rows on which one of the two is right.
-        calibration: of both.
-        costs: of both.
-        relabelled: how many old test rows have another label now.
-        without_label: how many test rows the champion answers with a label that was retired or split.
-        gate: bounds on validation rows; None where none was asked.
-    """
-
-    task: str
-    versions: tuple[str, str]
-    champion: str
-    candidate: str
-    identities: tuple[str, str]
-    metric: str
-    groups: tuple[GroupComparison, ...]
-    labels: tuple[LabelComparison, ...]
-    flips: Flips
-    calibration: tuple[AnswerCalibration, AnswerCalibration]
-    costs: tuple[TrainingCost, TrainingCost]
-    relabelled: int
-    without_label: int
-    gate: Gate | None = None
+    task: str  # its name
+    versions: tuple[str, str]  # names of the two versions of the task
+    champion: str  # id of its adapter
+    candidate: str  # id of the other
+    identities: tuple[str, str]  # SHA-256 of all that determines the answers of both
+    metric: str  # the main score, which groups compare
+    groups: tuple[GroupComparison, ...]  # comparisons on groups of rows
+    labels: tuple[LabelComparison, ...]  # comparisons of single labels
+    flips: Flips  # rows on which one of the two is right
+    calibration: tuple[AnswerCalibration, AnswerCalibration]  # of both
+    costs: tuple[TrainingCost, TrainingCost]  # of both
+    relabelled: int  # how many old test rows have another label now
+    without_label: int  # how many test rows the champion answers with a label that was retired or split
+    gate: Gate | None = None  # bounds on validation rows; None where none was asked
 
     def with_gate(self, gate: Gate | None) -> CandidateReport:
         """Return the report with the bounds that were asked."""

@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One figure.
+    """One figure."""
 
-    Attributes:
-        title: over it.
-        caption: under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks.
-        read_out: what its text alternative names for each strategy: words, and a metric.
-        one_order: whether it shows one order of each seed alone: the recipe's, or the seed's.
-    """
-
-    title: str
-    caption: str
-    read_out: tuple[str, str]
-    one_order: bool = False
+    title: str  # over it
+    caption: str  # under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks
+    read_out: tuple[str, str]  # what its text alternative names for each strategy: words, and a metric
+    one_order: bool = False  # whether it shows one order of each seed alone: the recipe's, or the seed's
 
 
 BARS = "Bars are 95 % intervals over replications; very long ones are clipped. Dots are replications."

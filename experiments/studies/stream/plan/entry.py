@@ -24,27 +24,22 @@ class Tried:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry under ``strategies`` in a recipe: how the stream is learned, by which method, with which settings.
-
-    Attributes:
-        frontier: the label of the entry that this is another learning rate of, for the frontier of stability and
-            plasticity; None for an entry of its own.
-        tried: the learning rates that are tried for it, its own first; empty where it has no other.
-        default_rate: the learning rate that its method has where a recipe names none; None where nothing is trained,
-            and in records of earlier versions.
-        title: what sentences call it; the label where it is empty.
-        against: the label of the entry that it is compared with; the recipe's reference where it is empty.
-    """
+    """One entry under ``strategies`` in a recipe: how the stream is learned, by which method, with which settings."""
 
     label: str
     strategy: str
     method: str
     settings: Mapping[str, Any]
+    # the label of the entry that this is another learning rate of, for the frontier of stability and plasticity;
+    # None for an entry of its own
     frontier: str | None = None
+    # the learning rates that are tried for it, its own first; empty where it has no other
     tried: tuple[Tried, ...] = ()
+    # the learning rate that its method has where a recipe names none; None where nothing is trained, and in
+    # records of earlier versions
     default_rate: float | None = None
-    title: str = ""
-    against: str = ""
+    title: str = ""  # what sentences call it; the label where it is empty
+    against: str = ""  # the label of the entry that it is compared with; the recipe's reference where it is empty
 
     @property
     def can_forget(self) -> bool:

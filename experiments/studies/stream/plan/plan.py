@@ -82,28 +82,21 @@ FORMAT = 2  # raised when the meaning of stored stages changes
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``workbench run`` will do.
-
-    Attributes:
-        precision: of the arithmetic, in every process that works on it, whatever ``auto`` means there.
-        tasks: in the recipe's order.
-        orders: the orders that they are learned in, the recipe's own first; or one for each seed.
-        text: general text for probes, none of it of the stream's tasks.
-        asked: what the recipe asks of probes that have settings, by their names.
-        given: label, seed → the checkpoints of an entry that is not learned.
-    """
+    """What ``workbench run`` will do."""
 
     study: ClassVar[str] = "stream"
     recipe: Recipe
     backbone: Backbone
-    precision: Precision
-    tasks: tuple[Task, ...]
+    precision: Precision  # of the arithmetic, in every process that works on it, whatever ``auto`` means there
+    tasks: tuple[Task, ...]  # in the recipe's order
     entries: tuple[PlannedEntry, ...]
+    # the orders that they are learned in, the recipe's own first; or one for each seed
     orders: tuple[tuple[Task, ...], ...] = ()
     stages: tuple[PlannedStage, ...] = ()
-    text: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()  # general text for probes, none of it of the stream's tasks
+    # what the recipe asks of probes that have settings, by their names
     asked: Mapping[str, ProbeRequest] = field(default_factory=dict)
-    given: Given = field(default_factory=dict)
+    given: Given = field(default_factory=dict)  # label, seed → the checkpoints of an entry that is not learned
 
     @property
     def name(self) -> str:

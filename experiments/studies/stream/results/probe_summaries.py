@@ -29,19 +29,12 @@ OF_TASK = re.compile(r".*/layer-(\d+)")
 
 @dataclass(frozen=True)
 class Panel:
-    """One probe, layer by layer.
+    """One probe, layer by layer."""
 
-    Attributes:
-        probe: its registered name.
-        title: what its number is.
-        formula: in the words of the page's definitions.
-        read: layer, replication → number.
-    """
-
-    probe: str
-    title: str
-    formula: str
-    read: Read
+    probe: str  # its registered name
+    title: str  # what its number is
+    formula: str  # in the words of the page's definitions
+    read: Read  # layer, replication → number
 
 
 def mean(values: Sequence[float | None]) -> float | None:

@@ -37,63 +37,53 @@ BEFORE = "before"
 
 @dataclass(frozen=True, kw_only=True)
 class Record(core.Record):
-    """A stream as far as it has come.
-
-    Attributes:
-        tasks: the stream, in order.
-        test_sizes: examples in each task's test split, in the order of ``tasks``.
-        majority: M[j], the score of always giving the same answer to each task, in the order of ``tasks``.
-        orders: the orders that the stream is learned in. The first one is ``tasks``, and each seed with each order is
-            one replication.
-        order_per_seed: whether the i-th seed learns the i-th of the orders alone; the first one is drawn too then.
-        scenario: what is known when a task is answered, and of where it begins.
-        overlap: share of each task's training examples that other stages brought; None where they brought none.
-        entries: in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that
-            is known, and another entry at this same rate is left out.
-        budget: the resolved budget, the same for all entries.
-        kinds: task → its kind.
-        shared_texts: task → id of a test example → number of its text, where other test examples have the same text;
-            empty where none has, and in records of earlier versions.
-        learned: from where a task counts: ``in-order``, or ``before`` any stage, as of checkpoints.
-        checkpoints: label → names of the checkpoints that an entry's stages are, from stage 0 on; empty names where
-            there is none.
-        ways: label → task → how it is answered by checkpoints (:data:`Way`).
-        stages: coordinates and key of each stage, as far as its learning rate is chosen.
-        outcomes: every finished stage; stages may be missing while a run goes on.
-        examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
-            label, prediction, correct, confidence, log_likelihood).
-        first_examples: the same after stage 0, of checkpoints that all tasks count in.
-        doubtful: the tests that have to be looked at to say whether a task was learned at all.
-        adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
-        groups: (label, seed, order, stage) → the tasks of each adapter after the stage, where tasks share adapters.
-        tunings: label → what came of the learning rates that were tried.
-    """
+    """A stream as far as it has come."""
 
     kind = "a stream"
     result_fields = ("stages", "outcomes", "examples", "first_examples", "doubtful", "adapters", "groups", "tunings")
 
     description: str = ""
-    tasks: tuple[str, ...]
-    test_sizes: tuple[int, ...]
+    tasks: tuple[str, ...]  # the stream, in order
+    test_sizes: tuple[int, ...]  # examples in each task's test split, in the order of ``tasks``
+    # M[j], the score of always giving the same answer to each task, in the order of ``tasks``
     majority: tuple[float, ...]
+    # the orders that the stream is learned in. The first one is ``tasks``, and each seed with each order is one
+    # replication.
     orders: tuple[tuple[str, ...], ...]
+    # whether the i-th seed learns the i-th of the orders alone; the first one is drawn too then
     order_per_seed: bool = False
-    scenario: str
+    scenario: str  # what is known when a task is answered, and of where it begins
+    # share of each task's training examples that other stages brought; None where they brought none
     overlap: float | None = None
+    # in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that is known,
+    # and another entry at this same rate is left out
     entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
-    budget: Mapping[str, Any]
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    budget: Mapping[str, Any]  # the resolved budget, the same for all entries
+    kinds: Mapping[str, str] = field(default_factory=dict)  # task → its kind
+    # task → id of a test example → number of its text, where other test examples have the same text; empty where
+    # none has, and in records of earlier versions
     shared_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    learned: str = "in-order"
+    learned: str = "in-order"  # from where a task counts: ``in-order``, or ``before`` any stage, as of checkpoints
+    # label → names of the checkpoints that an entry's stages are, from stage 0 on; empty names where there is
+    # none
     checkpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # label → task → how it is answered by checkpoints (`Way`)
     ways: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # coordinates and key of each stage, as far as its learning rate is chosen
     stages: tuple[tuple[Mapping[str, Any], str], ...] = ()
-    outcomes: tuple[StageOutcome, ...] = ()
+    outcomes: tuple[StageOutcome, ...] = ()  # every finished stage; stages may be missing while a run goes on
+    # (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id, label,
+    # prediction, correct, confidence, log_likelihood)
     examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
+    # the same after stage 0, of checkpoints that all tasks count in
     first_examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
+    # the tests that have to be looked at to say whether a task was learned at all
     doubtful: tuple[DoubtfulTest, ...] = ()
+    # (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
+    # (label, seed, order, stage) → the tasks of each adapter after the stage, where tasks share adapters
     groups: Mapping[tuple[str, int, int, int], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    # label → what came of the learning rates that were tried
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
 
     @property

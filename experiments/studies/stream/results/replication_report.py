@@ -21,28 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReplicationReport:
-    """One strategy with one seed in one order of the stream.
+    """One strategy with one seed in one order of the stream."""
 
-    Attributes:
-        seed: the seed.
-        order: which of the record's orders.
-        tasks: the stream as it was learned here, which is the order of the columns of R.
-        matrix: R (T + 1, T); of checkpoints that all tasks count in, a row for each.
-        metrics_by_stage: the metrics by name after each stage, had the stream ended there, None where not defined;
-            entry i is of stage i + 1.
-        outcomes: what was recorded, in the order of the stages.
-        since: from which stage each task counts; None: task j from stage j.
-        needed: whether it is planned: an entry that is decided needs no more seeds.
-    """
-
-    seed: int
-    order: int
-    tasks: tuple[str, ...]
-    matrix: Grid
+    seed: int  # the seed
+    order: int  # which of the record's orders
+    tasks: tuple[str, ...]  # the stream as it was learned here, which is the order of the columns of R
+    matrix: Grid  # R (T + 1, T); of checkpoints that all tasks count in, a row for each
+    # the metrics by name after each stage, had the stream ended there, None where not defined; entry i is of
+    # stage i + 1
     metrics_by_stage: tuple[Mapping[str, float | None], ...]
-    outcomes: tuple[StageOutcome, ...]
-    since: tuple[int, ...] | None = None
-    needed: bool = True
+    outcomes: tuple[StageOutcome, ...]  # what was recorded, in the order of the stages
+    since: tuple[int, ...] | None = None  # from which stage each task counts; None: task j from stage j
+    needed: bool = True  # whether it is planned: an entry that is decided needs no more seeds
 
     @property
     def last(self) -> int:

@@ -43,25 +43,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report(StudyReport):
-    """Everything that is said about a stream.
-
-    Attributes:
-        strategies: the recipe's own entries.
-        others: the same entries at other learning rates, which are points of the frontier and nothing else.
-        pairs: every two of ``strategies``.
-        frontier: by label of ``strategies``, where it was learned at other rates too.
-        verdict: what came out, in sentences that need no statistics to be read.
-        evidence: the numbers behind it, a line for each metric, and by which test.
-    """
+    """Everything that is said about a stream."""
 
     study: ClassVar[str] = "stream"
     record: Record
-    strategies: tuple[StrategyReport, ...]
+    strategies: tuple[StrategyReport, ...]  # the recipe's own entries
+    # the same entries at other learning rates, which are points of the frontier and nothing else
     others: tuple[StrategyReport, ...]
-    pairs: tuple[Pair, ...]
-    frontier: Mapping[str, Frontier]
-    verdict: str
-    evidence: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...]  # every two of ``strategies``
+    frontier: Mapping[str, Frontier]  # by label of ``strategies``, where it was learned at other rates too
+    verdict: str  # what came out, in sentences that need no statistics to be read
+    evidence: tuple[str, ...] = ()  # the numbers behind it, a line for each metric, and by which test
 
     @property
     def planned(self) -> tuple[ComparisonInWords, ...]:
@@ -226,19 +218,13 @@ def _head(record: Record, entry: Entry) -> str | None:
 
 @dataclass(frozen=True)
 class Beginning:
-    """How one strategy's fits went from epoch to epoch, beside those of another one.
+    """How one strategy's fits went from epoch to epoch, beside those of another one."""
 
-    Attributes:
-        first: mean of V[j, 1].
-        area: mean of V[j, e] over epochs: the area under the learning curve, on a scale of epochs from 0 to 1.
-        gained: ``area`` − the other's, paired by seed and order; None for the other one itself.
-        epochs: mean of the first epoch in which V[j, e] is at least the other's best on that task, one more than there
-            were epochs where it never was.
-    """
-
-    first: Interval
-    area: Interval
-    gained: Interval | None
+    first: Interval  # mean of V[j, 1]
+    area: Interval  # mean of V[j, e] over epochs: the area under the learning curve, on a scale of epochs from 0 to 1
+    gained: Interval | None  # ``area`` − the other's, paired by seed and order; None for the other one itself
+    # mean of the first epoch in which V[j, e] is at least the other's best on that task, one more than there were
+    # epochs where it never was
     epochs: Interval
 
     def as_json(self) -> dict[str, Any]:

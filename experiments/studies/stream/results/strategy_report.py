@@ -27,15 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProbeSeries:
-    """One quantity of one probe.
+    """One quantity of one probe."""
 
-    Attributes:
-        last: after the last stage, over replications.
-        stages: at each stage 0..T, the mean over seeds, of the replications that matrices show.
-    """
-
-    last: Interval
-    stages: tuple[float | None, ...]
+    last: Interval  # after the last stage, over replications
+    stages: tuple[float | None, ...]  # at each stage 0..T, the mean over seeds, of the replications that matrices show
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{mean, low, high, values, stages}``."""
@@ -44,25 +39,16 @@ class ProbeSeries:
 
 @dataclass(frozen=True)
 class StrategyReport:
-    """One entry of a recipe's ``strategies``.
+    """One entry of a recipe's ``strategies``."""
 
-    Attributes:
-        entry: label, strategy, method and settings, as the recipe has them.
-        replications: one report each, all orders of the first seed first.
-        tasks: the stream in the recipe's own order.
-        single: label of the entry that S[j] comes from.
-        joint: label of the entry that J[j] comes from.
-        differences: from the reference by metric; empty for the reference itself, and where nothing is compared.
-        unlearned: the tasks of which a replication learned nothing, or next to nothing.
-    """
-
-    entry: Entry
-    replications: tuple[ReplicationReport, ...]
-    tasks: tuple[str, ...]
-    single: str | None
-    joint: str | None
+    entry: Entry  # label, strategy, method and settings, as the recipe has them
+    replications: tuple[ReplicationReport, ...]  # one report each, all orders of the first seed first
+    tasks: tuple[str, ...]  # the stream in the recipe's own order
+    single: str | None  # label of the entry that S[j] comes from
+    joint: str | None  # label of the entry that J[j] comes from
+    # from the reference by metric; empty for the reference itself, and where nothing is compared
     differences: Mapping[str, Difference]
-    unlearned: tuple[Unlearned, ...] = ()
+    unlearned: tuple[Unlearned, ...] = ()  # the tasks of which a replication learned nothing, or next to nothing
 
     @property
     def label(self) -> str:

@@ -28,19 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StagePiece:
-    """One stage of a stream.
-
-    Attributes:
-        entry: whose stage it is.
-        variants: the same stage at each learning rate that the entry tries, of which :meth:`work` takes one;
-            one stage where it tries none.
-        needs: the piece of the stage before, and whatever chooses the learning rate.
-    """
+    """One stage of a stream."""
 
     plan: Plan
-    entry: PlannedEntry
+    entry: PlannedEntry  # whose stage it is
+    # the same stage at each learning rate that the entry tries, of which `work` takes one; one stage where
+    # it tries none
     variants: tuple[PlannedStage, ...]
-    needs: tuple[str, ...]
+    needs: tuple[str, ...]  # the piece of the stage before, and whatever chooses the learning rate
     alone = False
 
     @cached_property

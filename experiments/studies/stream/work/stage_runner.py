@@ -163,21 +163,16 @@ class StageRunner:
 
 @dataclass
 class Probing:
-    """The probes of a recipe after one stage.
-
-    Attributes:
-        asked: what the recipe asks of probes that have settings, by their names.
-        measured: probe → quantity → value, of all that was looked at; a quantity of a task is called ``TASK/quantity``.
-        clock: what that took.
-    """
+    """The probes of a recipe after one stage."""
 
     recipe: Recipe
     backbone: Backbone
     workspace: Workspace
     text: tuple[str, ...]
-    asked: Mapping[str, ProbeRequest]
+    asked: Mapping[str, ProbeRequest]  # what the recipe asks of probes that have settings, by their names
+    # probe → quantity → value, of all that was looked at; a quantity of a task is called ``TASK/quantity``
     measured: dict[str, dict[str, float]] = field(default_factory=dict)
-    clock: Stopwatch = field(default_factory=Stopwatch)
+    clock: Stopwatch = field(default_factory=Stopwatch)  # what that took
 
     def look(self, answering: Answering, evaluation: str, newest: bool) -> None:
         """Measure the model of one of the tasks learned so far; what was measured before is not measured again.
