@@ -73,7 +73,7 @@ def _permutation(tasks: int, seed: int) -> tuple[int, ...]:
 # After which stages earlier tasks are tested: a shared model has about T² / 2 cells, and each of them takes a test.
 
 
-def tested_every(recipe: Recipe, tasks: Sequence[Task]) -> int:
+def stages_between_tests(recipe: Recipe, tasks: Sequence[Task]) -> int:
     """Return k: the recipe's own, or for ``auto`` the smallest with which tests take a share of at most 15 %.
 
     It is counted in forward passes over examples, as one shared model makes them: what strategies do beside that

@@ -42,7 +42,7 @@ from adapter_workbench.experiments.studies.stream.plan.orders import (
     ordered,
     orders_of_a_seed,
     replications,
-    tested_every,
+    stages_between_tests,
 )
 from adapter_workbench.experiments.studies.stream.plan.planned_stages import all_stages, stream_of
 from adapter_workbench.experiments.studies.stream.plan.recipe import PER_SEED, Recipe
@@ -254,7 +254,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
     if recipe.overlap is not None:
         tasks = overlapping(tasks, recipe.overlap)
-    recipe = recipe.model_copy(update={"evaluate_every": tested_every(recipe, tasks)})
+    recipe = recipe.model_copy(update={"evaluate_every": stages_between_tests(recipe, tasks)})
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
     asked = asked_of_probes(document, probing)
     given = given_stages(document, recipe, own, backbone, tasks)
