@@ -17,7 +17,7 @@ from adapter_workbench.experiments.studies.stream.page.tables import LABEL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from adapter_workbench.experiments.studies.stream.results.matrix import Grid
+    from adapter_workbench.experiments.studies.stream.results.replication_report import Grid
     from adapter_workbench.experiments.studies.stream.results.report import Report
     from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 

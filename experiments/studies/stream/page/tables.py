@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from adapter_workbench.experiments.reporting.differences import Difference
-    from adapter_workbench.experiments.studies.stream.results.matrix import Grid as Scores
+    from adapter_workbench.experiments.studies.stream.results.replication_report import Grid as Scores
     from adapter_workbench.experiments.studies.stream.results.report import Report
     from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 

@@ -17,8 +17,7 @@ from adapter_workbench.experiments.studies.core import record as core
 from adapter_workbench.experiments.studies.stream.plan.entry import Entry
 from adapter_workbench.experiments.studies.stream.plan.orders import replications
 from adapter_workbench.experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
-from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders
-from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageFolders, StageOutcome
 from adapter_workbench.experiments.studies.stream.work.tuning import Tuning, require_attempts, tuning_so_far
 from adapter_workbench.experiments.workspace.documents import form_of
 from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
@@ -56,8 +55,8 @@ class Record(core.Record):
     # share of each task's training examples that other stages brought; None where they brought none
     overlap: float | None = None
     # in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that is known,
-    # and another entry at this same rate is left out
-    entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
+    # and another entry at this same rate is left out. In record.json they are ``contenders``.
+    entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]
     budget: Mapping[str, Any]  # the resolved budget, the same for all entries
     kinds: Mapping[str, str] = field(default_factory=dict)  # task → its kind
     # task → id of a test example → number of its text, where other test examples have the same text; empty where

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.reporting.replications import over_replications
-from adapter_workbench.experiments.studies.stream.results.matrix import mean_grid, shared_statuses
+from adapter_workbench.experiments.studies.stream.results.replication_report import mean_grid, shared_statuses
 from adapter_workbench.experiments.studies.stream.results.unlearned import just_learned
 from adapter_workbench.experiments.studies.stream.work.stage_outcome import STATUSES
 from adapter_workbench.workbench.measures.forgetting import METRICS
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from adapter_workbench.experiments.reporting.differences import Difference
     from adapter_workbench.experiments.studies.stream.plan.entry import Entry
-    from adapter_workbench.experiments.studies.stream.results.matrix import Grid, Statuses
-    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.studies.stream.results.replication_report import (
+        Grid,
+        ReplicationReport,
+        Statuses,
+    )
     from adapter_workbench.experiments.studies.stream.results.unlearned import Unlearned
     from adapter_workbench.workbench.measures.statistics import Interval
 

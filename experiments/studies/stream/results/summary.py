@@ -18,9 +18,12 @@ from adapter_workbench.experiments.studies.stream.results.comparison import (
     other_pairs,
 )
 from adapter_workbench.experiments.studies.stream.results.frontier import frontiers
-from adapter_workbench.experiments.studies.stream.results.matrix import accuracy_matrix, grid
 from adapter_workbench.experiments.studies.stream.results.record import Record
-from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+from adapter_workbench.experiments.studies.stream.results.replication_report import (
+    ReplicationReport,
+    accuracy_matrix,
+    grid,
+)
 from adapter_workbench.experiments.studies.stream.results.report import Report
 from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 from adapter_workbench.experiments.studies.stream.results.unlearned import constant_scores, unlearned

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_workbench.experiments.engine.piece import Effort
 from adapter_workbench.experiments.engine.timed_steps import TimedSteps, step_shape
 from adapter_workbench.experiments.studies.stream.work.learning import Learning
-from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageFolders
 from adapter_workbench.experiments.studies.stream.work.stage_runner import StageRunner, outcome_file
 from adapter_workbench.experiments.studies.stream.work.tuning import tuning, tuning_so_far
 from adapter_workbench.workbench.files.digest import key
