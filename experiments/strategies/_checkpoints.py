@@ -1,4 +1,4 @@
-"""Checkpoints and adapters that exist already: where each is, what it is, and what tells its weights from others."""
+"""Checkpoints and adapters that exist already are found: where each is, and what tells its weights from others."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapter_workbench.experiments.strategies._checkpoint import Checkpoint, Labels
 from adapter_workbench.experiments.strategies._heads import FOLDER as HEADS
-from adapter_workbench.experiments.strategies._ways import Checkpoint
 from adapter_workbench.workbench.adapters.manifest import MANIFEST, read_sent_manifest
 from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 from adapter_workbench.workbench.answering.elsewhere.base_fit import require_its_base
@@ -30,7 +30,6 @@ from adapter_workbench.workbench.methods.stored_model import backbone_of, requir
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from adapter_workbench.experiments.strategies._ways import Labels
     from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
     from adapter_workbench.workbench.backbone.pretrained import Backbone
     from adapter_workbench.workbench.methods.task import Task

@@ -1,14 +1,13 @@
-"""Checkpoints as stages of a stream, and the ways in which they answer a task: one a task, at all checkpoints."""
+"""The ways in which checkpoints answer a task. One is chosen for each task, and is the same at all checkpoints."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from adapter_workbench.workbench.answering.elsewhere.model_files import has_tokenizer
 from adapter_workbench.workbench.answering.harness.questions import HarnessQuestions, HarnessTask, most_shots
 from adapter_workbench.workbench.answering.label_likelihood import TEXT, LabelLikelihood
 from adapter_workbench.workbench.backbone.prompts import NEW_TOKENS
@@ -19,16 +18,13 @@ from adapter_workbench.workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from adapter_workbench.workbench.backbone.pretrained import Backbone
     from adapter_workbench.workbench.methods.kind import Kind
     from adapter_workbench.workbench.methods.task import Task
 
-Labels = tuple[str, ...]
 Way = Literal["generated", "likelihood", "likelihood per character", "harness", "own head", "fitted head"]
 FITTABLE = "classification"  # the kind whose heads are fitted in closed form, and whose labels can be continuations
 SPOKEN = ("generated", "likelihood", "likelihood per character", "harness")  # by the model's own output layer
@@ -37,41 +33,6 @@ LIKELY: Mapping[str, Way] = {"likelihood": "likelihood", "likelihood-per-charact
 QUESTION = "{text}\n\nWhich of these is it: {labels}?"
 PAIRED_QUESTION = "{text}\n{text_pair}\n\nWhich of these is it: {labels}?"
 DRAW = 0  # of the examples that are shown: the same for every seed, as their checkpoints are compared
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Weights that somebody trained."""
-
-    name: str  # what people see
-    # ``model``: all weights of a model; ``adapter``: stored here, a whole model too; ``state``: what a stream
-    # left after a stage, here; ``folder``: an adapter that another program wrote
-    form: Literal["model", "adapter", "state", "folder"]
-    folder: Path  # where it is
-    # equal digests, equal answers: of the weights and the heads that came, and for models that are not registered
-    # also of the config and of the files that texts are read with
-    digest: str
-    # task of the stream → labels of the head that it brings for that, in the order of its logits
-    heads: Mapping[str, Labels] = field(default_factory=dict)
-    # task whose labels a person has named → why it brings no head with these
-    lacking: Mapping[str, str] = field(default_factory=dict)
-    backbone: Backbone | None = None  # of a whole model, as a backbone of its own
-
-    @property
-    def reader(self) -> Backbone | None:
-        """Whose tokenizer reads the texts: its own, where it has one; else None, and that of the stream does."""
-        return self.backbone if self.backbone and has_tokenizer(self.backbone.folder) else None
-
-
-@dataclass(frozen=True)
-class GivenStage:
-    """A checkpoint as a stage of a stream."""
-
-    number: int  # of the stage; 0 before any task
-    checkpoint: Checkpoint  # the weights
-    # how each task is answered, at all stages of the stream alike
-    ways: Mapping[str, Way] = field(default_factory=dict)
-    learned: tuple[str, ...] = ()  # names of the tasks that count from this stage on
 
 
 class AnswerSettings(Settings):

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from adapter_workbench.experiments.scenarios import Scenario
     from adapter_workbench.experiments.strategies import Context, State
-    from adapter_workbench.experiments.strategies._ways import Checkpoint, GivenStage
+    from adapter_workbench.experiments.strategies._checkpoint import Checkpoint, GivenStage
     from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
     from adapter_workbench.workbench.answering.evaluation import Evaluation
     from adapter_workbench.workbench.backbone.pretrained import Backbone

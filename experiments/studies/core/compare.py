@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from adapter_workbench.experiments.reporting.below_differences import decided_at
 from adapter_workbench.experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
+from adapter_workbench.experiments.reporting.looks import decided_at
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from adapter_workbench.experiments.reporting.presentation import Column, Medium
 from adapter_workbench.experiments.reporting.shown import Shown

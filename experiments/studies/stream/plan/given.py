@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.answers.label_order import different, listed
+from adapter_workbench.experiments.strategies._checkpoint import GivenStage
 from adapter_workbench.experiments.strategies._checkpoints import BODY, read_checkpoints
-from adapter_workbench.experiments.strategies._ways import FITTABLE, GivenStage, require_room, require_speaking, way_of
+from adapter_workbench.experiments.strategies._ways import FITTABLE, require_room, require_speaking, way_of
 from adapter_workbench.experiments.studies.stream.plan.entry import GIVEN
 from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, read_config
 from adapter_workbench.workbench.backbone.architecture import is_causal
@@ -18,7 +19,8 @@ from adapter_workbench.workbench.methods.sampling import test_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from adapter_workbench.experiments.strategies._ways import AnswerSettings, Checkpoint, Labels, Way
+    from adapter_workbench.experiments.strategies._checkpoint import Checkpoint, Labels
+    from adapter_workbench.experiments.strategies._ways import AnswerSettings, Way
     from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
     from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
     from adapter_workbench.workbench.backbone.pretrained import Backbone
