@@ -25,6 +25,8 @@ from adapter_workbench.experiments.engine.until_decided import (
 from adapter_workbench.experiments.engine.work import work_of
 from adapter_workbench.experiments.engine.workers import machines, workers
 from adapter_workbench.experiments.gating.release import Release
+from adapter_workbench.experiments.requests.fuse import FuseRequest
+from adapter_workbench.experiments.requests.request import taking
 from adapter_workbench.experiments.studies import STUDIES, present_change, report_of, report_on, study_for
 from adapter_workbench.experiments.workspace import find_workspace
 from adapter_workbench.tasks.loading import registry
@@ -444,26 +446,19 @@ class Workbench:
             )
         )
 
-    def fusion_plan(
-        self, target: str, sources: str, method: str, shots: int | None = None, **options: Any
-    ) -> FusionPlan:
+    @taking(FuseRequest)
+    def fusion_plan(self, request: FuseRequest) -> FusionPlan:
         """Return what :meth:`fuse` would do.
 
         Args:
-            target: name of a task.
-            sources: ids or tasks with commas, see :meth:`chosen`, or ``auto:K`` for the K adapters that a ranking puts
-                first.
-            method: name of a composition method.
-            shots: labelled examples of the target, and as many for validation; all if None, none at all if 0.
-            options: the other fields of :class:`adapter_workbench.experiments.studies.compositions.single.Wanted`.
+            request: its fields, by position or by name: ``fusion_plan("tickets", "auto:3", shots=16)``.
 
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
-        from adapter_workbench.experiments.studies.compositions.single import Wanted, plan_fuse
+        from adapter_workbench.experiments.studies.compositions.single import plan_fuse
 
-        wanted = Wanted(target, sources, method, shots, **options)
-        return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
+        return plan_fuse(request, self.workspace, self.task_folders, self.listener)
 
     def fuse(self, plan: FusionPlan, command: str = "", keep: str = "validation") -> FusedAdapter:
         """Make what a :meth:`fusion_plan` describes beside the plain alternatives, and keep one of these adapters.
