@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,8 +26,11 @@ from adapter_workbench.experiments.engine.until_decided import (
 from adapter_workbench.experiments.engine.work import work_of
 from adapter_workbench.experiments.engine.workers import machines, workers
 from adapter_workbench.experiments.gating.release import Release
+from adapter_workbench.experiments.requests.examine import ExamineRequest
 from adapter_workbench.experiments.requests.fuse import FuseRequest
+from adapter_workbench.experiments.requests.repair import RepairRequest
 from adapter_workbench.experiments.requests.request import taking
+from adapter_workbench.experiments.requests.update import UpdateRequest
 from adapter_workbench.experiments.studies import STUDIES, present_change, report_of, report_on, study_for
 from adapter_workbench.experiments.workspace import find_workspace
 from adapter_workbench.tasks.loading import registry
@@ -35,7 +39,7 @@ from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     import pandas as pd
@@ -129,34 +133,22 @@ class Workbench:
         bring_here(self.workspace, self.listener)
         return result
 
-    def update_plan(
-        self,
-        task: str,
-        how: str | None = None,
-        seed: int | None = None,
-        assignments: Sequence[str] = (),
-        *,
-        forget_rows: bool = False,
-    ) -> UpdatePlan:
-        """Return what :meth:`update` would learn: from the champion of an earlier version of ``task`` to the newest.
+    @taking(UpdateRequest)
+    def update_plan(self, request: UpdateRequest) -> UpdatePlan:
+        """Return what :meth:`update` would learn: from the champion of an earlier version of a task to the newest.
 
         Method, backbone, settings and budget are the champion's.
 
         Args:
-            task: its name.
-            how: name of a way; the usual one if None.
-            seed: for every random choice; the champion's if None.
-            assignments: other settings: ``learning_rate=…``, ``budget.epochs=…``, ``way.memory=…``.
-            forget_rows: whether no training row of the champion's version may be read.
+            request: its fields, by position or by name: ``update_plan("tickets", "replay", forget_rows=False)``.
 
         Raises:
             UnknownNameError: no such task or way.
             InputError: no champion, no newer version, or a way that is not possible here.
             IntegrityError: the champion or a version is damaged.
         """
-        from adapter_workbench.experiments.updates.plan import UpdateRequest, plan_update
+        from adapter_workbench.experiments.updates.plan import plan_update
 
-        request = UpdateRequest(task, how, seed, assignments, forget_rows)
         return plan_update(request, self.workspace, self.task_folders, self.listener)
 
     def update(
@@ -320,40 +312,14 @@ class Workbench:
 
         return known_dialect(task, self.task_folders)
 
-    def examination_plan(
-        self,
-        base: str,
-        checkpoints: Sequence[str],
-        tasks: Sequence[str] = (),
-        probes: Sequence[str] | None = None,
-        rows: int = 800,
-        name: str | None = None,
-        assignments: Sequence[str] = (),
-        *,
-        labels: str = "",
-        shots: int = 0,
-        harness: Sequence[str] = (),
-        head_labels: Mapping[str, Sequence[str]] | None = None,
-    ) -> Plan:
+    @taking(ExamineRequest)
+    def examination_plan(self, request: ExamineRequest) -> Plan:
         """Return what measures checkpoints that were trained anywhere against the model that they began as.
 
         :meth:`run` carries it out, and continues it.
 
         Args:
-            base: the model before training: a registered name, a hub id or a folder.
-            checkpoints: in the order of training: folders, ids of stored adapters, or hub ids.
-            tasks: their names; a small set from packages if empty.
-            probes: their names; None: those that suit the model.
-            rows: test rows of each task; as many train a head where one is fitted. 800 find a loss of 5 points in four
-                of five cases.
-            name: of the experiment.
-            assignments: other settings of the recipe, as ``budget.max_length=64``.
-            labels: how a language model answers classifications: ``head``, ``likelihood`` or
-                ``likelihood-per-character``.
-            shots: solved training examples before every question to a language model.
-            harness: tasks of EleutherAI's harness, by name or as paths of task files.
-            head_labels: task → its labels in the order of the outputs of the checkpoints' heads, where those do not
-                name them.
+            request: its fields, by position or by name: ``examination_plan("minilm", ["my-model"], rows=400)``.
 
         Raises:
             SettingsError: all that is wrong, in one message.
@@ -362,25 +328,16 @@ class Workbench:
         from adapter_workbench.experiments.studies.stream.plan.examination import examination
 
         store = self.workspace.adapters
-        stages = [str(store.folder(name)) if name in store else name for name in checkpoints]
-        asked: dict[str, Any] = {"labels": labels, "shots": shots, "harness": harness, "head_labels": head_labels}
-        document = examination(base, stages, tasks, probes, rows, name, assignments, **asked)
+        stages = [str(store.folder(name)) if name in store else name for name in request.checkpoints]
+        document = examination(replace(request, checkpoints=stages))
         return study_for(document.data).planner(self.workspace)(document, self.task_folders)
 
-    def repair_plan(
-        self,
-        experiment: str,
-        repairs: Sequence[str] = (),
-        strategies: Sequence[str] = (),
-        assignments: Sequence[str] = (),
-    ) -> Plan:
+    @taking(RepairRequest)
+    def repair_plan(self, request: RepairRequest) -> Plan:
         """Return what :meth:`repair` would do.
 
         Args:
-            experiment: name of a finished stream.
-            repairs: their names; all if empty.
-            strategies: labels of the recipe's entries; all with shared weights if empty.
-            assignments: settings, as ``refit-head.examples=64``.
+            request: its fields, by position or by name: ``repair_plan("quickstart", ["refit-head"])``.
 
         Raises:
             UnknownNameError: no such experiment, repair, entry or task.
@@ -389,21 +346,16 @@ class Workbench:
         """
         from adapter_workbench.experiments.studies.repair.recipe import plain_repair
 
-        document = plain_repair(experiment, repairs, strategies, assignments)
+        document = plain_repair(request)
         return study_for(document.data).plan(document, self.task_folders, self.workspace)
 
-    def repair(
-        self,
-        experiment: str,
-        repairs: Sequence[str] = (),
-        strategies: Sequence[str] = (),
-        assignments: Sequence[str] = (),
-    ) -> RepairReport:
+    @taking(RepairRequest)
+    def repair(self, request: RepairRequest) -> RepairReport:
         """Return what repairs bring back of the shared weights of a finished stream, beside doing nothing.
 
         It is an experiment of its own, which :meth:`run` continues; takes and raises what :meth:`repair_plan` does.
         """
-        report: Any = self.run(self.repair_plan(experiment, repairs, strategies, assignments))
+        report: Any = self.run(self.repair_plan(**request.given))
         repaired: RepairReport = report
         return repaired
 

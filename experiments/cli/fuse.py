@@ -25,7 +25,7 @@ def _kinds(controls: str | None) -> list[str] | None:
 @app.command()
 @options_of(
     FuseRequest,
-    last=("backbone", "assignments"),
+    before={"backbone": "workspace", "assignments": "workspace"},
     target=argument("TARGET", autocompletion=completion.task),
     sources=option("--from", metavar="ID,ID,…", autocompletion=completion.adapters),
     method=option(autocompletion=completion.composition),
@@ -80,7 +80,7 @@ def fuse(
         registered = workbench.release.enthrone(adapter.id, accept_loss).as_json() if register else None
         emit({**kept, "kept": fused.kept.as_json(), **chosen, "registered": registered, "evidence": document})
         return
-    given = [("--from", request.sources), ("--method", request.method)]
+    given: list[tuple[str, str | None]] = [("--from", request.sources), ("--method", request.method)]
     given += [("--shots", None if request.shots is None else str(request.shots))]
     given += [("--ranking", None if request.ranking == FuseRequest.ranking else request.ranking)]
     given += [("--controls", None if request.controls is None else ",".join(request.controls) or "none")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
-from functools import cache, wraps
+from functools import wraps
 from inspect import Parameter, signature
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -14,7 +14,9 @@ from pydantic.fields import FieldInfo
 from adapter_workbench.workbench.errors import Problem, SettingsError
 
 Given = ParamSpec("Given")
-Owner, Asked, Result = TypeVar("Owner"), TypeVar("Asked"), TypeVar("Result")
+Owner = TypeVar("Owner")
+Asked = TypeVar("Asked")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,6 @@ class Request:
         return {**vars(self)}
 
 
-@cache
 def asked_fields(model: type[Any]) -> MappingProxyType[str, AskedField]:
     """Return the fields of a dataclass by name, in order."""
     hints = get_type_hints(model, include_extras=True)
@@ -100,7 +101,7 @@ def taking(
 
     def decorate(method: Callable[[Owner, Asked], Result]) -> Callable[Concatenate[Owner, Given], Result]:
         @wraps(method)
-        def called(self: Owner, *args: Given.args, **by_name: Given.kwargs) -> Result:
+        def called(self: Owner, /, *args: Given.args, **by_name: Given.kwargs) -> Result:
             return method(self, request(*args, **by_name))
 
         own = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)

@@ -7,13 +7,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from inspect import Parameter
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, Optional, get_origin
 
 import typer
 
 from adapter_workbench.experiments.requests.request import AskedField, asked_fields, is_required
-
-SHARED = "workspace"  # the first of the options that stand last in every command
 
 Command = Callable[..., None]
 
@@ -33,13 +31,14 @@ class Written:
         """Return the parameter from which typer makes the option."""
         typed = self.typed or (str if self.read else list[str] if _is_sequence(asked) else asked.type)
         default = Parameter.empty if is_required(asked) else None if self._is_rewritten(asked) else asked.default
-        about = {"help": asked.meaning, **self.about}
+        about: dict[str, Any] = {"help": asked.meaning, **self.about}
         if self.is_argument:
             info: Any = typer.Argument(**about)
         else:
-            bounds = {} if self.read else {"min": asked.least, "max": asked.most}
-            info = typer.Option(*self.names, **bounds, **about)
-        annotation = Annotated[typed | None if default is None else typed, info]
+            bounds: dict[str, Any] = {} if self.read else {"min": asked.least, "max": asked.most}
+            option: Callable[..., Any] = typer.Option
+            info = option(*self.names, **bounds, **about)
+        annotation: Any = Annotated[Optional[typed] if default is None else typed, info]  # noqa: UP045 (made at run time)
         return Parameter(self.called or asked.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
     def value(self, asked: AskedField, written: Any) -> Any:
@@ -65,13 +64,13 @@ def argument(metavar: str, **about: Any) -> Written:
 
 
 def options_of(
-    model: type[Any], *, last: Collection[str] = (), leave_out: Collection[str] = (), **written: Any
+    model: type[Any], *, before: Mapping[str, str] | None = None, leave_out: Collection[str] = (), **written: Any
 ) -> Callable[[Command], Command]:
     """Return a decorator: the parameter of a command that is a ``model`` becomes options, one a field.
 
     Args:
         model: a request or bounds: a dataclass, see :class:`AskedField`.
-        last: fields that stand behind the command's own options, before those that all commands share.
+        before: field → the command's own option that it stands before in the help; the others stand together.
         leave_out: fields that the command does not ask for: they are as they are by default.
         written: field → how it is written: a :class:`Written`, or one of the options that commands share
             (``backbone=Backbone``).
@@ -90,7 +89,7 @@ def options_of(
             values = {name: _value(asked[name], shown[name], value) for name, value in values.items()}
             command(**{place: model(**values)}, **given)
 
-        laid_out = _laid_out(own.values(), place, parameters, last)
+        laid_out = _laid_out(own.values(), place, parameters, before or {})
         setattr(run, "__signature__", inspect.Signature(laid_out))  # noqa: B010 (a function's type does not have it)
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in laid_out}
         return run
@@ -110,16 +109,13 @@ def _value(asked: AskedField, written: Any, value: Any) -> Any:
 
 
 def _laid_out(
-    own: Collection[Parameter], place: str, parameters: Mapping[str, Parameter], last: Collection[str]
+    own: Collection[Parameter], place: str, parameters: Mapping[str, Parameter], before: Mapping[str, str]
 ) -> list[Parameter]:
     """Return the parameters of a command in the order of its help."""
     laid_out: list[Parameter] = []
     for parameter in own:
-        if parameter.name == SHARED:
-            laid_out += [parameters[name] for name in last]
-        if parameter.name == place:
-            laid_out += [other for name, other in parameters.items() if name not in last]
-        else:
+        laid_out += [other for name, other in parameters.items() if before.get(name, place) == parameter.name]
+        if parameter.name != place:
             laid_out.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
     return laid_out
 
