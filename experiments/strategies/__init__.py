@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from adapter_workbench.experiments.scenarios import Scenario
-    from adapter_workbench.experiments.strategies._checkpoints import GivenStage
+    from adapter_workbench.experiments.strategies._checkpoint import GivenStage
     from adapter_workbench.experiments.workspace import Workspace
     from adapter_workbench.fusion.routing.route import RoutingState
     from adapter_workbench.workbench.adapters.fit_record import FitRecord

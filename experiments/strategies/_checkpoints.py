@@ -1,11 +1,12 @@
-"""Checkpoints and adapters that exist already: where each is, what it is, and what tells its weights from others."""
+"""Checkpoints and adapters that exist already are found: where each is, and what tells its weights from others."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from adapter_workbench.experiments.strategies._checkpoint import Checkpoint, Labels
 from adapter_workbench.experiments.strategies._heads import FOLDER as HEADS
 from adapter_workbench.experiments.strategies._model_digests import file_digests, read_with, reads_alike, weights_digest
 from adapter_workbench.workbench.adapters.manifest import MANIFEST, read_sent_manifest
@@ -27,66 +28,17 @@ from adapter_workbench.workbench.methods.stored_model import backbone_of, requir
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from adapter_workbench.experiments.strategies._ways import Way
     from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
     from adapter_workbench.workbench.backbone.pretrained import Backbone
     from adapter_workbench.workbench.methods.task import Task
 
 BODY, STATE = "body", "state"
-Labels = tuple[str, ...]
 BESIDE = {  # file of a state → the strategy that answers with what it holds, and not with body and heads alone
     "masks.safetensors": "mask",
     "embeddings.safetensors": "hypernetwork",
     "solution.safetensors": "ranpac",
     "body/pool.safetensors": "l2p",
 }
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Weights that somebody trained.
-
-    Attributes:
-        name: what people see.
-        form: ``model``: all weights of a model; ``adapter``: stored here, a whole model too; ``state``: what a stream
-            left after a stage, here; ``folder``: an adapter that another program wrote.
-        folder: where it is.
-        digest: equal digests, equal answers: of the weights and the heads that came, and for models that are not
-            registered also of the config and of the files that texts are read with.
-        heads: task of the stream → labels of the head that it brings for that, in the order of its logits.
-        lacking: task whose labels a person has named → why it brings no head with these.
-        backbone: of a whole model, as a backbone of its own.
-    """
-
-    name: str
-    form: Literal["model", "adapter", "state", "folder"]
-    folder: Path
-    digest: str
-    heads: Mapping[str, Labels] = field(default_factory=dict)
-    lacking: Mapping[str, str] = field(default_factory=dict)
-    backbone: Backbone | None = None
-
-    @property
-    def reader(self) -> Backbone | None:
-        """Whose tokenizer reads the texts: its own, where it has one; else None, and that of the stream does."""
-        return self.backbone if self.backbone and has_tokenizer(self.backbone.folder) else None
-
-
-@dataclass(frozen=True)
-class GivenStage:
-    """A checkpoint as a stage of a stream.
-
-    Attributes:
-        number: of the stage; 0 before any task.
-        checkpoint: the weights.
-        ways: how each task is answered, at all stages of the stream alike.
-        learned: names of the tasks that count from this stage on.
-    """
-
-    number: int
-    checkpoint: Checkpoint
-    ways: Mapping[str, Way] = field(default_factory=dict)
-    learned: tuple[str, ...] = ()
 
 
 def read_checkpoints(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from adapter_workbench.experiments.strategies import Context
-    from adapter_workbench.experiments.strategies._checkpoints import Checkpoint
+    from adapter_workbench.experiments.strategies._checkpoint import Checkpoint
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
     from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
     from adapter_workbench.workbench.methods.model import TaskModel

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from adapter_workbench.experiments.scenarios import Scenario
     from adapter_workbench.experiments.strategies import Context, State
-    from adapter_workbench.experiments.strategies._checkpoints import Checkpoint, GivenStage
+    from adapter_workbench.experiments.strategies._checkpoint import Checkpoint, GivenStage
     from adapter_workbench.workbench.answering.evaluation import Evaluation
     from adapter_workbench.workbench.backbone.pretrained import Backbone
     from adapter_workbench.workbench.methods.task import Task

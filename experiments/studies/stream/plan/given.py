@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.experiments.strategies._checkpoints import BODY, GivenStage, read_checkpoints
+from adapter_workbench.experiments.strategies._checkpoint import GivenStage
+from adapter_workbench.experiments.strategies._checkpoints import BODY, read_checkpoints
 from adapter_workbench.experiments.strategies._ways import FITTABLE, require_room, require_speaking, way_of
 from adapter_workbench.experiments.studies.stream.plan.entry import GIVEN
 from adapter_workbench.experiments.studies.stream.plan.given_labels import (
@@ -22,7 +23,7 @@ from adapter_workbench.workbench.methods.sampling import test_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from adapter_workbench.experiments.strategies._checkpoints import Checkpoint, Labels
+    from adapter_workbench.experiments.strategies._checkpoint import Checkpoint, Labels
     from adapter_workbench.experiments.strategies._ways import AnswerSettings, Way
     from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
     from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe

@@ -10,7 +10,7 @@ from adapter_workbench.workbench.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from adapter_workbench.experiments.strategies._checkpoints import Checkpoint, Labels
+    from adapter_workbench.experiments.strategies._checkpoint import Checkpoint, Labels
     from adapter_workbench.experiments.strategies._ways import Way
     from adapter_workbench.workbench.methods.task import Task
 

@@ -11,7 +11,7 @@ from adapter_workbench.workbench.files.digest import key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from adapter_workbench.experiments.strategies._checkpoints import GivenStage
+    from adapter_workbench.experiments.strategies._checkpoint import GivenStage
     from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
     from adapter_workbench.workbench.methods.task import Task
 
