@@ -107,4 +107,6 @@ class Router:
     libraries: tuple[str, ...] = ANY
 
 
-ROUTERS: Modules[Router] = Modules("router", __name__, "ROUTER", Router, group="routing")
+ROUTERS: Modules[Router] = Modules(
+    "router", __name__, "ROUTER", Router, group="routing", command="workbench routers list"
+)
