@@ -12,6 +12,7 @@ from adapter_workbench.experiments.answers.predicting import Prediction, Predict
 from adapter_workbench.experiments.engine.piece import Site
 from adapter_workbench.experiments.gating.release import Release
 from adapter_workbench.experiments.requests.fuse import FuseRequest
+from adapter_workbench.experiments.requests.lesson import BACKBONE, LessonRequest
 from adapter_workbench.experiments.requests.request import taking
 from adapter_workbench.experiments.requests.update import UpdateRequest
 from adapter_workbench.experiments.running import Experiments
@@ -51,7 +52,7 @@ class Workbench(Experiments):
         """What answers under a task's name: gates, champions and their copy in MLflow's registry, rollback."""
         return Release(self.workspace, self.task_folders, self.listener)
 
-    def lesson(self, task: str, method: str, backbone: str = "minilm", seed: int = 0, **settings: Any) -> Lesson:
+    def lesson(self, task: str, method: str, backbone: str = BACKBONE, seed: int = 0, **settings: Any) -> Lesson:
         """Return what :meth:`train` would learn.
 
         Args:
@@ -64,16 +65,24 @@ class Workbench(Experiments):
         Raises:
             InputError: an unknown name or setting, or data that do not fit.
         """
-        return self._lesson(Document(settings, "settings"), task, method, backbone, seed)
-
-    def lesson_from(self, task: str, method: str, backbone: str, seed: int, assignments: Sequence[str]) -> Lesson:
-        """Return the lesson that ``key=value`` assignments describe; raises as :meth:`lesson`."""
-        return self._lesson(Document({}, "command line").set(assignments), task, method, backbone, seed)
-
-    def _lesson(self, document: Document, task: str, method: str, backbone: str, seed: int) -> Lesson:
         from adapter_workbench.experiments.engine.lesson import plan_lesson
 
-        return plan_lesson(document, task, method, backbone, seed, self.task_folders)
+        request = LessonRequest(task, method, backbone, seed)
+        return plan_lesson(request, self.task_folders, Document(settings, "settings"))
+
+    @taking(LessonRequest)
+    def lesson_from(self, request: LessonRequest) -> Lesson:
+        """Return the lesson that ``key=value`` assignments describe.
+
+        Args:
+            request: its fields, by position or by name: ``lesson_from("tickets", "lora", assignments=["rank=16"])``.
+
+        Raises:
+            InputError: as :meth:`lesson`.
+        """
+        from adapter_workbench.experiments.engine.lesson import plan_lesson
+
+        return plan_lesson(request, self.task_folders)
 
     def train(self, lesson: Lesson) -> Trained:
         """Train the lesson's adapter, or take it from the store, test it, and log it to MLflow.

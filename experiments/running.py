@@ -21,6 +21,7 @@ from adapter_workbench.experiments.engine.until_decided import (
 from adapter_workbench.experiments.engine.work import work_of
 from adapter_workbench.experiments.engine.workers import machines, workers
 from adapter_workbench.experiments.requests.examine import ExamineRequest
+from adapter_workbench.experiments.requests.lesson import BACKBONE
 from adapter_workbench.experiments.requests.repair import RepairRequest
 from adapter_workbench.experiments.requests.request import taking
 from adapter_workbench.experiments.studies import STUDIES, present_change, report_of, report_on, study_for
@@ -88,7 +89,7 @@ class Experiments:
         """
         from adapter_workbench.experiments.studies.methods.plan import make_plan, plain_comparison
 
-        recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
+        recipe = {"backbone": BACKBONE, **plain_comparison(task, methods), **others}
         return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
 
     @taking(ExamineRequest)

@@ -70,7 +70,8 @@ def options_of(
 
     Args:
         model: a request or bounds: a dataclass, see :class:`AskedField`.
-        before: field → the command's own option that it stands before in the help; the others stand together.
+        before: field → the command's own option that it stands before in the help, in this order; the others stand
+            together.
         leave_out: fields that the command does not ask for: they are as they are by default.
         written: field → how it is written: a :class:`Written`, or one of the options that commands share
             (``backbone=Backbone``).
@@ -114,8 +115,10 @@ def _laid_out(
     """Return the parameters of a command in the order of its help."""
     laid_out: list[Parameter] = []
     for parameter in own:
-        laid_out += [other for name, other in parameters.items() if before.get(name, place) == parameter.name]
-        if parameter.name != place:
+        laid_out += [parameters[name] for name, other in before.items() if other == parameter.name]
+        if parameter.name == place:
+            laid_out += [asked for name, asked in parameters.items() if name not in before]
+        else:
             laid_out.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
     return laid_out
 

@@ -12,6 +12,7 @@ from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.cli import application
 from adapter_workbench.experiments.requests.examine import ExamineRequest
 from adapter_workbench.experiments.requests.fuse import FuseRequest
+from adapter_workbench.experiments.requests.lesson import LessonRequest
 from adapter_workbench.experiments.requests.repair import RepairRequest
 from adapter_workbench.experiments.requests.request import asked_fields
 from adapter_workbench.experiments.requests.update import UpdateRequest
@@ -20,10 +21,17 @@ from adapter_workbench.workbench.errors import SettingsError
 METHODS: dict[type[Any], tuple[Any, ...]] = {
     ExamineRequest: (Workbench.examination_plan,),
     FuseRequest: (Workbench.fusion_plan,),
+    LessonRequest: (Workbench.lesson_from,),
     RepairRequest: (Workbench.repair_plan, Workbench.repair),
     UpdateRequest: (Workbench.update_plan,),
 }
-COMMANDS = {ExamineRequest: "examine", FuseRequest: "fuse", RepairRequest: "repair", UpdateRequest: "update"}
+COMMANDS = {
+    ExamineRequest: "examine",
+    FuseRequest: "fuse",
+    LessonRequest: "add",
+    RepairRequest: "repair",
+    UpdateRequest: "update",
+}
 
 
 @pytest.mark.parametrize("request_class", METHODS)

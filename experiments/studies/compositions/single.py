@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.answers.naming import source_ids
 from adapter_workbench.experiments.engine.entries import collisions
+from adapter_workbench.experiments.requests.lesson import BACKBONE
 from adapter_workbench.experiments.studies.compositions.controls import (
     WITHOUT_SKILL,
     controlled,
@@ -63,8 +64,6 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.backbone.pretrained import Backbone
     from adapter_workbench.workbench.machine.listener import Listener
     from adapter_workbench.workbench.methods.task import Task
-
-DEFAULT_BACKBONE = "minilm"
 
 
 def plan_fuse(wanted: FuseRequest, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> FusionPlan:
@@ -129,7 +128,7 @@ def _backbone(wanted: FuseRequest, workspace: Workspace, target: Task, sources: 
     if sources:
         return backbone_of(sources[0], wanted.backbone)
     common = None if wanted.backbone else common_backbone(workspace, wanted.method, target)
-    return common or open_backbone(wanted.backbone or DEFAULT_BACKBONE)
+    return common or open_backbone(wanted.backbone or BACKBONE)
 
 
 def _named(
