@@ -10,7 +10,9 @@ import typer
 
 from adapter_workbench.experiments.reporting.label_table import in_words
 from adapter_workbench.experiments.reporting.wording import baseline, megabytes, score, seconds
+from adapter_workbench.experiments.requests.fields import Method
 from adapter_workbench.experiments.requests.lesson import LessonRequest
+from adapter_workbench.experiments.requests.request import meaning
 from adapter_workbench.experiments.terminal import completion, next_steps
 from adapter_workbench.experiments.terminal.asked import options_of
 from adapter_workbench.experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
@@ -34,9 +36,7 @@ def train(
     request: LessonRequest,
     method: Annotated[
         str | None,
-        typer.Option(
-            help="Name of a method; see `workbench methods list`. Required.", autocompletion=completion.method
-        ),
+        typer.Option(help=f"{meaning(Method)} Required.", autocompletion=completion.method),
     ] = None,
     register: Annotated[
         bool, typer.Option("--register", help="Enter the adapter into MLflow's model registry, as TASK.METHOD.")

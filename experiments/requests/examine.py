@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from adapter_workbench.experiments.requests.fields import Assignments
 from adapter_workbench.experiments.requests.request import Request
 
 ROWS = 800  # docs/examine-errors.md says what they find
@@ -43,7 +44,7 @@ class ExamineRequest(Request):
         ),
     ] = ROWS
     name: Annotated[str | None, Field(description="Name of the experiment.")] = None
-    assignments: Sequence[str] = ()  # settings of the recipe, as ``budget.max_length=64``
+    assignments: Assignments = ()  # settings of the recipe, as ``budget.max_length=64``
     _: KW_ONLY
     labels: Annotated[
         str,

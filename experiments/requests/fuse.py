@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from adapter_workbench.experiments.requests.fields import Assignments
 from adapter_workbench.experiments.requests.request import Request
 from adapter_workbench.workbench.settings.bounds import MOST_EXAMPLES, Seed
 
@@ -43,4 +44,4 @@ class FuseRequest(Request):
         str | None,
         Field(description="Where the sources' backbone is now, if it has moved; for auto:K also which, if several."),
     ] = None
-    assignments: Sequence[str] = ()  # settings of the method, and ``budget.…``, as key=value
+    assignments: Assignments = ()  # settings of the method, and ``budget.…``, as key=value

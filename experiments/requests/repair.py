@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from adapter_workbench.experiments.requests.fields import Assignments
 from adapter_workbench.experiments.requests.request import Request
 
 
@@ -24,4 +25,4 @@ class RepairRequest(Request):
             "out."
         ),
     ] = ()
-    assignments: Sequence[str] = ()  # settings, each below the name of its repair: ``refit-head.examples=64``
+    assignments: Assignments = ()  # settings, each below the name of its repair: ``refit-head.examples=64``

@@ -72,6 +72,11 @@ def asked_fields(model: type[Any]) -> MappingProxyType[str, AskedField]:
     )
 
 
+def meaning(annotation: Any) -> str:
+    """Return what a field's annotation says that it means."""
+    return _asked("", annotation, MISSING).meaning
+
+
 def _asked(name: str, annotation: Any, default: Any) -> AskedField:
     notes: list[Any] = []
     plain = _plain(annotation, notes)

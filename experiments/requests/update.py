@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
 from pydantic import Field
 
+from adapter_workbench.experiments.requests.fields import Assignments, Task
 from adapter_workbench.experiments.requests.request import Request
 from adapter_workbench.workbench.settings.bounds import Seed
 
@@ -16,10 +16,10 @@ from adapter_workbench.workbench.settings.bounds import Seed
 class UpdateRequest(Request):
     """Which task's adapter is to be updated, and how; all that is not set is the champion's."""
 
-    task: Annotated[str, Field(description="Name of a task; see `workbench tasks list`.")]
+    task: Task
     how: Annotated[str | None, Field(description="Name of a way; see `workbench ways list`.")] = None
     seed: Annotated[Seed | None, Field(description="Seed of every random choice.")] = None
-    assignments: Sequence[str] = ()  # of the method; of the budget with ``budget.``, of the way with ``way.`` before
+    assignments: Assignments = ()  # of the method; of the budget with ``budget.``, of the way with ``way.`` before
     _: KW_ONLY
     forget_rows: Annotated[bool, Field(description="Read no training row of the champion's version of the task.")] = (
         False

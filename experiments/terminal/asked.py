@@ -58,9 +58,9 @@ def option(
     return Written(names, called, typed, read, about=about)
 
 
-def argument(metavar: str, **about: Any) -> Written:
+def argument(metavar: str, typed: Any = None, **about: Any) -> Written:
     """Return how a field is written as an argument."""
-    return Written(is_argument=True, about={"metavar": metavar, **about})
+    return Written(typed=typed, is_argument=True, about={"metavar": metavar, **about})
 
 
 def options_of(
