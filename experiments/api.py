@@ -65,10 +65,7 @@ class Workbench(Experiments):
         Raises:
             InputError: an unknown name or setting, or data that do not fit.
         """
-        from adapter_workbench.experiments.engine.lesson import plan_lesson
-
-        request = LessonRequest(task, method, backbone, seed)
-        return plan_lesson(request, self.task_folders, Document(settings, "settings"))
+        return self._lesson(LessonRequest(task, method, backbone, seed), Document(settings, "settings"))
 
     @taking(LessonRequest)
     def lesson_from(self, request: LessonRequest) -> Lesson:
@@ -80,9 +77,13 @@ class Workbench(Experiments):
         Raises:
             InputError: as :meth:`lesson`.
         """
+        return self._lesson(request, Document({}, "command line").set(request.assignments))
+
+    def _lesson(self, request: LessonRequest, settings: Document) -> Lesson:
         from adapter_workbench.experiments.engine.lesson import plan_lesson
 
-        return plan_lesson(request, self.task_folders)
+        asked = request.task, request.method, request.backbone, request.seed
+        return plan_lesson(settings, *asked, self.task_folders)
 
     def train(self, lesson: Lesson) -> Trained:
         """Train the lesson's adapter, or take it from the store, test it, and log it to MLflow.

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from adapter_workbench.experiments.answers.converting import convert_to_lora
 from adapter_workbench.experiments.answers.exporting import export_adapter
-from adapter_workbench.experiments.answers.import_options import AUTO, ImportOptions, Source, require_possible
+from adapter_workbench.experiments.answers.import_options import AUTO, Source, require_possible
 from adapter_workbench.experiments.answers.importing import ImportResult, import_each, import_source
 from adapter_workbench.experiments.answers.known_here import KnownHere
 from adapter_workbench.experiments.answers.naming import adapter_id
 from adapter_workbench.experiments.requests.export import ExportRequest
+from adapter_workbench.experiments.requests.importing import ImportOptions
 from adapter_workbench.experiments.requests.request import taking
 from adapter_workbench.experiments.workspace.origins import IMPORT
 from adapter_workbench.tasks.reading.text_files import path_of

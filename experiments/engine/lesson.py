@@ -9,15 +9,15 @@ from adapter_workbench.tasks.loading import registry
 from adapter_workbench.workbench.errors import Problem, SettingsError, collect_problems
 from adapter_workbench.workbench.machine.device import resolve_precision
 from adapter_workbench.workbench.methods.methods import trained_method
-from adapter_workbench.workbench.settings.base import Budget, Document
+from adapter_workbench.workbench.settings.base import Budget
+from adapter_workbench.workbench.settings.bounds import require_seed
 from adapter_workbench.workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from adapter_workbench.experiments.requests.lesson import LessonRequest
-    from adapter_workbench.workbench.settings.base import Settings
+    from adapter_workbench.workbench.settings.base import Document, Settings
 
 
 def settings_and_budget(document: Document, settings: type[Settings]) -> tuple[Any, Budget]:
@@ -33,34 +33,30 @@ def settings_and_budget(document: Document, settings: type[Settings]) -> tuple[A
     return parsed, budget
 
 
-def plan_lesson(request: LessonRequest, task_folders: Sequence[Path], settings: Document | None = None) -> Lesson:
-    """Return the lesson that is asked for; nothing is trained.
-
-    Args:
-        request: what is to be learned, and with what.
-        task_folders: of one's own tasks.
-        settings: the method's settings, and ``budget``; by default the request's assignments.
+def plan_lesson(
+    document: Document, task: str, method: str, backbone: str, seed: int, task_folders: Sequence[Path]
+) -> Lesson:
+    """Return the lesson that ``document`` describes: the method's settings, and ``budget``; nothing is trained.
 
     Raises:
         InputError: an unknown name or setting, or data that do not fit.
     """
-    document = settings or Document({}, "command line").set(request.assignments)
-    method = request.method
     card, problems = trained_method(method), list[Problem]()
     with collect_problems(problems):
-        parsed, budget = settings_and_budget(document, card.settings)
+        settings, budget = settings_and_budget(document, card.settings)
     with collect_problems(problems):
-        spec = registry.find(request.task, task_folders)
+        require_seed(seed)
+    with collect_problems(problems):
+        spec = registry.find(task, task_folders)
     if problems:
         raise SettingsError(problems)
     kinds = [spec.file.kind]
-    budgets = [(budget, ("budget",), kinds)]
-    model = open_feasible(document.where, request.backbone, [(method, parsed, ())], kinds, budgets)
+    model = open_feasible(document.where, backbone, [(method, settings, ())], kinds, [(budget, ("budget",), kinds)])
     from adapter_workbench.workbench.methods.adaptation import (
         Adaptation,  # imports torch, which reporting mistakes does not need
     )
     from adapter_workbench.workbench.training.default_rates import at_default_rate
 
-    parsed = at_default_rate(method, parsed, model.config)
-    adaptation = Adaptation(model, method, parsed, resolve_precision(budget.precision))
-    return Lesson(registry.load(spec), adaptation, budget, request.seed)
+    settings = at_default_rate(method, settings, model.config)
+    adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))
+    return Lesson(registry.load(spec), adaptation, budget, seed)

@@ -9,7 +9,6 @@ import pytest
 from transformers import BertConfig, LlamaConfig, PretrainedConfig, T5Config
 
 from adapter_workbench.experiments.engine.lesson import plan_lesson
-from adapter_workbench.experiments.requests.lesson import LessonRequest
 from adapter_workbench.experiments.studies import STUDIES
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.methods.methods import METHODS
@@ -95,7 +94,7 @@ def test_a_lesson_holds_the_number(bert: Path, llama: Path, tmp_path: Path) -> N
 
     def rate(backbone: Path, **settings: float) -> float:
         document = Document({**settings, "budget": {"max_length": 16, "precision": "fp32"}}, "test")
-        lesson = plan_lesson(LessonRequest("animals", "lora", str(backbone)), folders, document)
+        lesson = plan_lesson(document, "animals", "lora", str(backbone), 0, folders)
         return float(lesson.adaptation.settings.model_dump()["learning_rate"])
 
     assert rate(bert) == 5e-3
