@@ -24,6 +24,8 @@ from pydantic.fields import FieldInfo
 
 from adapter_workbench.experiments.arrivals import ARRIVALS
 from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
 from adapter_workbench.experiments.repairs import REPAIRS
 from adapter_workbench.experiments.requests.examine import ExamineRequest
 from adapter_workbench.experiments.requests.export import ExportRequest
@@ -54,6 +56,10 @@ SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 KEYS = "<!-- the keys of a task file -->"
 REQUESTS = "<!-- the fields of requests -->"
 VERSION = "version"  # a source that `workbench tasks update` writes, and nobody else
+REQUESTED = (
+    *(LessonRequest, UpdateRequest, FuseRequest, ExamineRequest, RepairRequest, ExportRequest),
+    *(AdapterBounds, CandidateBounds),
+)
 ROLES = re.compile(r":(?:meth|func|class|mod|attr):(?=`)")
 
 
@@ -149,9 +155,9 @@ def task_files() -> str:
 
 
 def requests() -> str:
-    """Return the tables of what methods are asked for: the fields of each request."""
+    """Return the tables of what methods are asked for: the fields of each request, and of bounds."""
     page = []
-    for request in (LessonRequest, UpdateRequest, FuseRequest, ExamineRequest, RepairRequest, ExportRequest):
+    for request in REQUESTED:
         hints = get_type_hints(request, include_extras=True)
         rows = [
             [f"`{name}`", f"`{told_type(info)}`", python_default(asked), prose(asked.meaning)]

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
 from adapter_workbench.experiments.requests.lesson import LessonRequest
 from adapter_workbench.experiments.terminal import completion, next_steps
-from adapter_workbench.experiments.terminal.added import MarginBelow, MaxLeakage, print_added
+from adapter_workbench.experiments.terminal.added import MaxLeakage, print_added
 from adapter_workbench.experiments.terminal.asked import option, options_of
-from adapter_workbench.experiments.terminal.bounds import (
-    AcceptLoss,
-    MinMacroF1,
-    MinScore,
-    MinWorstLabel,
-    adapter_bounds,
-)
+from adapter_workbench.experiments.terminal.bounds import NEWLY_TRAINED
 from adapter_workbench.experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
 from adapter_workbench.experiments.terminal.output import Json
 
@@ -31,13 +25,10 @@ app = typer.Typer(add_completion=False)
     backbone=Backbone,
     assignments=Assignments,
 )
+@options_of(AdapterBounds, **NEWLY_TRAINED)
 def add(
     request: LessonRequest,
-    min_score: MinScore = None,
-    min_macro_f1: MinMacroF1 = None,
-    min_worst_label: MinWorstLabel = None,
-    margin: MarginBelow = MARGIN,
-    accept_loss: AcceptLoss = False,
+    bounds: AdapterBounds,
     max_leakage: MaxLeakage = 1.0,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
@@ -57,7 +48,6 @@ def add(
     from adapter_workbench.experiments.engine.work import Work
     from adapter_workbench.experiments.terminal.progress import progress
 
-    bounds = adapter_bounds(min_score, margin, min_macro_f1, min_worst_label, accept_loss)
     workbench = Workbench(workspace, tasks)
     lesson = workbench.lesson_from(**request.given)
     with progress(request.task, Work(updates=workbench.updates(lesson))) as listener:

@@ -34,7 +34,7 @@ app = typer.Typer(add_completion=False)
 @options_of(
     Limits,
     before={"seconds": "workspace"},
-    leave_out=["arrival", "large_at_once"],
+    only=["texts", "characters", "connections", "seconds"],
     texts=option("--max-texts", called="max_texts"),
     characters=option("--max-characters", called="max_characters"),
     seconds=option("--timeout", called="timeout"),

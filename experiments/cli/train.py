@@ -27,7 +27,7 @@ app = typer.Typer(add_completion=False)
 @options_of(
     LessonRequest,
     before={"backbone": "register", "seed": "register", "assignments": "workspace"},
-    leave_out=["method"],
+    only=["task", "backbone", "seed", "assignments"],
     task=TaskName,
     backbone=Backbone,
     assignments=Assignments,

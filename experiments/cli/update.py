@@ -6,21 +6,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
 from adapter_workbench.experiments.requests.update import UpdateRequest
 from adapter_workbench.experiments.terminal import completion, next_steps
-from adapter_workbench.experiments.terminal.added import MarginBelow, MaxLeakage, print_added
+from adapter_workbench.experiments.terminal.added import MaxLeakage, print_added
 from adapter_workbench.experiments.terminal.asked import option, options_of
-from adapter_workbench.experiments.terminal.bounds import (
-    AcceptLoss,
-    MaxFlips,
-    MaxLostOnOld,
-    MinMacroF1,
-    MinNewLabel,
-    MinScore,
-    MinWorstLabel,
-    adapter_bounds,
-)
+from adapter_workbench.experiments.terminal.bounds import CANDIDATE, NEWLY_TRAINED
 from adapter_workbench.experiments.terminal.candidate import Html, require_page, write_page
 from adapter_workbench.experiments.terminal.options import (
     Assignments,
@@ -48,17 +40,14 @@ app = typer.Typer(add_completion=False)
     assignments=Assignments,
     forget_rows=option("--forget-rows"),
 )
+@options_of(AdapterBounds, **NEWLY_TRAINED)
+@options_of(CandidateBounds, **CANDIDATE)
 def update(
     request: UpdateRequest,
-    min_score: MinScore = None,
-    min_macro_f1: MinMacroF1 = None,
-    min_worst_label: MinWorstLabel = None,
-    margin: MarginBelow = MARGIN,
-    accept_loss: AcceptLoss = False,
+    bounds: AdapterBounds,
     max_leakage: MaxLeakage = 1.0,
-    max_lost_on_old: MaxLostOnOld = None,
-    max_flips: MaxFlips = None,
-    min_new_label: MinNewLabel = None,
+    *,
+    beside: CandidateBounds,
     html: Html = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
@@ -78,11 +67,8 @@ def update(
     """
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.engine.work import Work
-    from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
     from adapter_workbench.experiments.terminal.progress import Messages, progress
 
-    bounds = adapter_bounds(min_score, margin, min_macro_f1, min_worst_label, accept_loss)
-    beside = CandidateBounds(max_lost_on_old, max_flips, min_new_label)
     require_page(html, overwrite)
     workbench = Workbench(workspace, tasks, Messages())
     plan = workbench.update_plan(**request.given)

@@ -24,6 +24,7 @@ class Written:
     called: str = ""  # the parameter, where it is not called as the field
     typed: Any = None  # type of what is written, where it is not the field's
     read: Callable[[Any], Any] | None = None  # from what is written to the field's value
+    default: Any = None  # where the command has another one than the field
     is_argument: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)  # what typer takes besides
 
@@ -31,13 +32,14 @@ class Written:
         """Return the parameter from which typer makes the option."""
         typed = self.typed or (str if self.read else list[str] if _is_sequence(asked) else asked.type)
         default = Parameter.empty if is_required(asked) else None if self._is_rewritten(asked) else asked.default
+        default = default if self.default is None else self.default
         about: dict[str, Any] = {"help": asked.meaning, **self.about}
         if self.is_argument:
             info: Any = typer.Argument(**about)
         else:
-            bounds: dict[str, Any] = {} if self.read else {"min": asked.least, "max": asked.most}
+            about |= {} if self.read else {"min": asked.least, "max": asked.most, **self.about}
             option: Callable[..., Any] = typer.Option
-            info = option(*self.names, **bounds, **about)
+            info = option(*self.names, **about)
         annotation: Any = Annotated[Optional[typed] if default is None else typed, info]  # noqa: UP045 (made at run time)
         return Parameter(self.called or asked.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
@@ -52,10 +54,15 @@ class Written:
 
 
 def option(
-    *names: str, called: str = "", typed: Any = None, read: Callable[[Any], Any] | None = None, **about: Any
+    *names: str,
+    called: str = "",
+    typed: Any = None,
+    read: Callable[[Any], Any] | None = None,
+    default: Any = None,
+    **about: Any,
 ) -> Written:
     """Return how a field is written as an option: see :class:`Written`."""
-    return Written(names, called, typed, read, about=about)
+    return Written(names, called, typed, read, default, about=about)
 
 
 def argument(metavar: str, typed: Any = None, **about: Any) -> Written:
@@ -64,7 +71,7 @@ def argument(metavar: str, typed: Any = None, **about: Any) -> Written:
 
 
 def options_of(
-    model: type[Any], *, before: Mapping[str, str] | None = None, leave_out: Collection[str] = (), **written: Any
+    model: type[Any], *, before: Mapping[str, str] | None = None, only: Sequence[str] = (), **written: Any
 ) -> Callable[[Command], Command]:
     """Return a decorator: the parameter of a command that is a ``model`` becomes options, one a field.
 
@@ -72,11 +79,12 @@ def options_of(
         model: a request or bounds: a dataclass, see :class:`AskedField`.
         before: field → the command's own option that it stands before in the help, in this order; the others stand
             together.
-        leave_out: fields that the command does not ask for: they are as they are by default.
+        only: the fields that the command asks for, in the order of its help; others are as they are by default.
         written: field → how it is written: a :class:`Written`, or one of the options that commands share
             (``backbone=Backbone``).
     """
-    asked = {name: about for name, about in asked_fields(model).items() if name not in leave_out}
+    fields = asked_fields(model)
+    asked = {name: fields[name] for name in only or fields}
     shown = {name: written.get(name, Written()) for name in asked}
     parameters = {name: _parameter(asked[name], shown[name]) for name in asked}
 

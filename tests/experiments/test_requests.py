@@ -13,6 +13,7 @@ from adapter_workbench.experiments.answers.exchange import Exchange
 from adapter_workbench.experiments.answers.http_server.limits import Limits
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.cli import application
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
 from adapter_workbench.experiments.requests.examine import ExamineRequest
 from adapter_workbench.experiments.requests.export import ExportRequest
 from adapter_workbench.experiments.requests.fuse import FuseRequest
@@ -33,6 +34,8 @@ METHODS: list[tuple[type[Any], Any]] = [
     (UpdateRequest, Workbench.update_plan),
 ]
 COMMANDS: list[tuple[type[Any], str]] = [
+    (CandidateBounds, "adapters compare"),
+    (CandidateBounds, "update"),
     (DriftBounds, "drift"),
     (ExamineRequest, "examine"),
     (ExportRequest, "adapters export"),
