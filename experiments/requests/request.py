@@ -55,7 +55,7 @@ class Request:
     def __post_init__(self) -> None:
         """Refuse what is not within the bounds."""
         asked = asked_fields(type(self))
-        if problems := [found for name, field in asked.items() if (found := field.problem(getattr(self, name)))]:
+        if problems := [problem for name, field in asked.items() if (problem := field.problem(getattr(self, name)))]:
             raise SettingsError(problems)
 
     @property

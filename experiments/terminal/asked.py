@@ -90,15 +90,15 @@ def options_of(
 
     def decorate(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True).parameters
-        place = next(name for name, parameter in own.items() if parameter.annotation is model)
+        model_parameter = next(name for name, parameter in own.items() if parameter.annotation is model)
 
         @wraps(command)
         def run(**given: Any) -> None:
             values = {name: given.pop(parameter.name) for name, parameter in parameters.items()}
             values = {name: _value(asked[name], shown[name], value) for name, value in values.items()}
-            command(**{place: model(**values)}, **given)
+            command(**{model_parameter: model(**values)}, **given)
 
-        laid_out = _laid_out(own.values(), place, parameters, before or {})
+        laid_out = _laid_out(own.values(), model_parameter, parameters, before or {})
         setattr(run, "__signature__", inspect.Signature(laid_out))  # noqa: B010 (a function's type does not have it)
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in laid_out}
         return run
@@ -118,13 +118,13 @@ def _value(asked: AskedField, written: Any, value: Any) -> Any:
 
 
 def _laid_out(
-    own: Collection[Parameter], place: str, parameters: Mapping[str, Parameter], before: Mapping[str, str]
+    own: Collection[Parameter], model_parameter: str, parameters: Mapping[str, Parameter], before: Mapping[str, str]
 ) -> list[Parameter]:
     """Return the parameters of a command in the order of its help."""
     laid_out: list[Parameter] = []
     for parameter in own:
         laid_out += [parameters[name] for name, other in before.items() if other == parameter.name]
-        if parameter.name == place:
+        if parameter.name == model_parameter:
             laid_out += [asked for name, asked in parameters.items() if name not in before]
         else:
             laid_out.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
