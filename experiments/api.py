@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,29 +10,16 @@ from adapter_workbench.experiments.answers.made_adapters import FusedAdapter, Tr
 from adapter_workbench.experiments.answers.naming import adapter_id
 from adapter_workbench.experiments.answers.predicting import Prediction, Predictions, Predictor
 from adapter_workbench.experiments.engine.piece import Site
-from adapter_workbench.experiments.engine.recipes import find_recipe
-from adapter_workbench.experiments.engine.run import pending, run
-from adapter_workbench.experiments.engine.system_metrics import record_system_metrics
-from adapter_workbench.experiments.engine.until_decided import (
-    MOST_SEEDS,
-    UntilDecided,
-    planned_looks,
-    seeds_to_extend,
-    undecided,
-)
-from adapter_workbench.experiments.engine.work import work_of
-from adapter_workbench.experiments.engine.workers import machines, workers
 from adapter_workbench.experiments.gating.release import Release
-from adapter_workbench.experiments.studies import STUDIES, present_change, report_of, report_on, study_for
-from adapter_workbench.experiments.workspace import find_workspace
-from adapter_workbench.tasks.loading import registry
-from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.experiments.requests.fuse import FuseRequest
+from adapter_workbench.experiments.requests.lesson import BACKBONE, LessonRequest
+from adapter_workbench.experiments.requests.request import taking
+from adapter_workbench.experiments.requests.update import UpdateRequest
+from adapter_workbench.experiments.running import Experiments
 from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
 
     import pandas as pd
     from datasets import Dataset
@@ -42,43 +27,20 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.answers.drift.result import Drift
     from adapter_workbench.experiments.answers.evaluated import Evaluated
     from adapter_workbench.experiments.answers.routed_predictions import RoutedPrediction
-    from adapter_workbench.experiments.engine.piece import Piece
-    from adapter_workbench.experiments.engine.study import Plan, Report
-    from adapter_workbench.experiments.engine.until_decided import Step
-    from adapter_workbench.experiments.engine.work import Work
-    from adapter_workbench.experiments.engine.workers.machine import Machine
     from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
     from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
     from adapter_workbench.experiments.gating.updating import UpdatedTask
     from adapter_workbench.experiments.studies.compositions.report import FusionReport
     from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
-    from adapter_workbench.experiments.studies.core.report import StudyReport
-    from adapter_workbench.experiments.studies.methods.plan import ComparisonPlan
-    from adapter_workbench.experiments.studies.repair.report import RepairReport
     from adapter_workbench.experiments.updates.plan import UpdatePlan
-    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
     from adapter_workbench.fusion.routing.rejection import Rejection
     from adapter_workbench.tasks.reading.known_dialect import KnownDialect
     from adapter_workbench.tasks.task_file.task_file import TaskFile
-    from adapter_workbench.workbench.machine.listener import Listener
     from adapter_workbench.workbench.training import Lesson, Teachable
 
-    Watch = Callable[[Work], AbstractContextManager[Listener]]
 
-
-class Workbench:
+class Workbench(Experiments):
     """One workspace and the tasks that can be seen from here."""
-
-    def __init__(
-        self,
-        workspace: Path | None = None,
-        task_folders: Sequence[Path] | Path | str | None = None,
-        listener: Listener | None = None,
-    ) -> None:
-        """Use a workspace as ``--workspace`` does, and task folders as ``--tasks`` does."""
-        self.workspace = find_workspace(workspace)
-        self.task_folders = registry.user_folders(task_folders)
-        self.listener: Listener = listener or Silent()
 
     @property
     def exchange(self) -> Exchange:
@@ -90,7 +52,7 @@ class Workbench:
         """What answers under a task's name: gates, champions and their copy in MLflow's registry, rollback."""
         return Release(self.workspace, self.task_folders, self.listener)
 
-    def lesson(self, task: str, method: str, backbone: str = "minilm", seed: int = 0, **settings: Any) -> Lesson:
+    def lesson(self, task: str, method: str, backbone: str = BACKBONE, seed: int = 0, **settings: Any) -> Lesson:
         """Return what :meth:`train` would learn.
 
         Args:
@@ -103,16 +65,25 @@ class Workbench:
         Raises:
             InputError: an unknown name or setting, or data that do not fit.
         """
-        return self._lesson(Document(settings, "settings"), task, method, backbone, seed)
+        return self._lesson(LessonRequest(task, method, backbone, seed), Document(settings, "settings"))
 
-    def lesson_from(self, task: str, method: str, backbone: str, seed: int, assignments: Sequence[str]) -> Lesson:
-        """Return the lesson that ``key=value`` assignments describe; raises as :meth:`lesson`."""
-        return self._lesson(Document({}, "command line").set(assignments), task, method, backbone, seed)
+    @taking(LessonRequest)
+    def lesson_from(self, request: LessonRequest) -> Lesson:
+        """Return the lesson that ``key=value`` assignments describe.
 
-    def _lesson(self, document: Document, task: str, method: str, backbone: str, seed: int) -> Lesson:
+        Args:
+            request: its fields, by position or by name: ``lesson_from("tickets", "lora", assignments=["rank=16"])``.
+
+        Raises:
+            InputError: as :meth:`lesson`.
+        """
+        return self._lesson(request, Document({}, "command line").set(request.assignments))
+
+    def _lesson(self, request: LessonRequest, settings: Document) -> Lesson:
         from adapter_workbench.experiments.engine.lesson import plan_lesson
 
-        return plan_lesson(document, task, method, backbone, seed, self.task_folders)
+        asked = request.task, request.method, request.backbone, request.seed
+        return plan_lesson(settings, *asked, self.task_folders)
 
     def train(self, lesson: Lesson) -> Trained:
         """Train the lesson's adapter, or take it from the store, test it, and log it to MLflow.
@@ -127,34 +98,22 @@ class Workbench:
         bring_here(self.workspace, self.listener)
         return result
 
-    def update_plan(
-        self,
-        task: str,
-        how: str | None = None,
-        seed: int | None = None,
-        assignments: Sequence[str] = (),
-        *,
-        forget_rows: bool = False,
-    ) -> UpdatePlan:
-        """Return what :meth:`update` would learn: from the champion of an earlier version of ``task`` to the newest.
+    @taking(UpdateRequest)
+    def update_plan(self, request: UpdateRequest) -> UpdatePlan:
+        """Return what :meth:`update` would learn: from the champion of an earlier version of a task to the newest.
 
         Method, backbone, settings and budget are the champion's.
 
         Args:
-            task: its name.
-            how: name of a way; the usual one if None.
-            seed: for every random choice; the champion's if None.
-            assignments: other settings: ``learning_rate=…``, ``budget.epochs=…``, ``way.memory=…``.
-            forget_rows: whether no training row of the champion's version may be read.
+            request: its fields, by position or by name: ``update_plan("tickets", "replay", forget_rows=False)``.
 
         Raises:
             UnknownNameError: no such task or way.
             InputError: no champion, no newer version, or a way that is not possible here.
             IntegrityError: the champion or a version is damaged.
         """
-        from adapter_workbench.experiments.updates.plan import UpdateRequest, plan_update
+        from adapter_workbench.experiments.updates.plan import plan_update
 
-        request = UpdateRequest(task, how, seed, assignments, forget_rows)
         return plan_update(request, self.workspace, self.task_folders, self.listener)
 
     def update(
@@ -318,93 +277,6 @@ class Workbench:
 
         return known_dialect(task, self.task_folders)
 
-    def examination_plan(
-        self,
-        base: str,
-        checkpoints: Sequence[str],
-        tasks: Sequence[str] = (),
-        probes: Sequence[str] | None = None,
-        rows: int = 800,
-        name: str | None = None,
-        assignments: Sequence[str] = (),
-        *,
-        labels: str = "",
-        shots: int = 0,
-        harness: Sequence[str] = (),
-        head_labels: Mapping[str, Sequence[str]] | None = None,
-    ) -> Plan:
-        """Return what measures checkpoints that were trained anywhere against the model that they began as.
-
-        :meth:`run` carries it out, and continues it.
-
-        Args:
-            base: the model before training: a registered name, a hub id or a folder.
-            checkpoints: in the order of training: folders, ids of stored adapters, or hub ids.
-            tasks: their names; a small set from packages if empty.
-            probes: their names; None: those that suit the model.
-            rows: test rows of each task; as many train a head where one is fitted. 800 find a loss of 5 points in four
-                of five cases.
-            name: of the experiment.
-            assignments: other settings of the recipe, as ``budget.max_length=64``.
-            labels: how a language model answers classifications: ``head``, ``likelihood`` or
-                ``likelihood-per-character``.
-            shots: solved training examples before every question to a language model.
-            harness: tasks of EleutherAI's harness, by name or as paths of task files.
-            head_labels: task → its labels in the order of the outputs of the checkpoints' heads, where those do not
-                name them.
-
-        Raises:
-            SettingsError: all that is wrong, in one message.
-            UnknownNameError, AssetError, UnsafeConfigError: the base model is not to be had, or would run code.
-        """
-        from adapter_workbench.experiments.studies.stream.plan.examination import examination
-
-        store = self.workspace.adapters
-        stages = [str(store.folder(name)) if name in store else name for name in checkpoints]
-        asked: dict[str, Any] = {"labels": labels, "shots": shots, "harness": harness, "head_labels": head_labels}
-        document = examination(base, stages, tasks, probes, rows, name, assignments, **asked)
-        return study_for(document.data).planner(self.workspace)(document, self.task_folders)
-
-    def repair_plan(
-        self,
-        experiment: str,
-        repairs: Sequence[str] = (),
-        strategies: Sequence[str] = (),
-        assignments: Sequence[str] = (),
-    ) -> Plan:
-        """Return what :meth:`repair` would do.
-
-        Args:
-            experiment: name of a finished stream.
-            repairs: their names; all if empty.
-            strategies: labels of the recipe's entries; all with shared weights if empty.
-            assignments: settings, as ``refit-head.examples=64``.
-
-        Raises:
-            UnknownNameError: no such experiment, repair, entry or task.
-            InputError: nothing can be repaired, or data or weights are not those that were learned.
-            IntegrityError: a file that is needed is damaged.
-        """
-        from adapter_workbench.experiments.studies.repair.recipe import plain_repair
-
-        document = plain_repair(experiment, repairs, strategies, assignments)
-        return study_for(document.data).plan(document, self.task_folders, self.workspace)
-
-    def repair(
-        self,
-        experiment: str,
-        repairs: Sequence[str] = (),
-        strategies: Sequence[str] = (),
-        assignments: Sequence[str] = (),
-    ) -> RepairReport:
-        """Return what repairs bring back of the shared weights of a finished stream, beside doing nothing.
-
-        It is an experiment of its own, which :meth:`run` continues; takes and raises what :meth:`repair_plan` does.
-        """
-        report: Any = self.run(self.repair_plan(experiment, repairs, strategies, assignments))
-        repaired: RepairReport = report
-        return repaired
-
     def route(
         self,
         router: str,
@@ -444,26 +316,19 @@ class Workbench:
             )
         )
 
-    def fusion_plan(
-        self, target: str, sources: str, method: str, shots: int | None = None, **options: Any
-    ) -> FusionPlan:
+    @taking(FuseRequest)
+    def fusion_plan(self, request: FuseRequest) -> FusionPlan:
         """Return what :meth:`fuse` would do.
 
         Args:
-            target: name of a task.
-            sources: ids or tasks with commas, see :meth:`chosen`, or ``auto:K`` for the K adapters that a ranking puts
-                first.
-            method: name of a composition method.
-            shots: labelled examples of the target, and as many for validation; all if None, none at all if 0.
-            options: the other fields of :class:`adapter_workbench.experiments.studies.compositions.single.Wanted`.
+            request: its fields, by position or by name: ``fusion_plan("tickets", "auto:3", shots=16)``.
 
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
-        from adapter_workbench.experiments.studies.compositions.single import Wanted, plan_fuse
+        from adapter_workbench.experiments.studies.compositions.single import plan_fuse
 
-        wanted = Wanted(target, sources, method, shots, **options)
-        return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
+        return plan_fuse(request, self.workspace, self.task_folders, self.listener)
 
     def fuse(self, plan: FusionPlan, command: str = "", keep: str = "validation") -> FusedAdapter:
         """Make what a :meth:`fusion_plan` describes beside the plain alternatives, and keep one of these adapters.
@@ -500,159 +365,8 @@ class Workbench:
         score, rows = evaluation.scores[KINDS.get(problem.target.kind).metric], len(problem.target.splits["train"])
         return FusedAdapter(adapter, report, chosen, score, rows)
 
-    def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
-        """Return what :meth:`run` would do for a recipe of any kind.
-
-        The key that only recipes of one study have says which study it is for; see :mod:`.studies`.
-
-        Raises:
-            SettingsError: all that is wrong with the recipe, in one message.
-            DataError: a task's data do not fit its file.
-        """
-        document = find_recipe(recipe).set(assignments)
-        make_plan = study_for(document.data).planner(self.workspace)
-        return make_plan(document, self.task_folders)
-
-    def comparison_plan(
-        self, task: str, methods: Sequence[str], assignments: Sequence[str] = (), **others: Any
-    ) -> ComparisonPlan:
-        """Return what :meth:`run` would do to compare methods on one task; raises as :meth:`plan`.
-
-        Args:
-            task: its name.
-            methods: their names, at their default settings.
-            assignments: as ``--set`` takes them: ``budget.epochs=5``, ``methods.lora.rank=16``.
-            others: the other fields of :class:`adapter_workbench.experiments.studies.methods.recipe.Recipe`.
-        """
-        from adapter_workbench.experiments.studies.methods.plan import make_plan, plain_comparison
-
-        recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
-        return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
-
-    def can_have_more_seeds(self, plan: Plan, report: StudyReport | None = None) -> bool:
-        """Return whether seeds can be added to what ``plan`` compares.
-
-        Args:
-            plan: of an experiment of any kind.
-            report: on it, where there is one: its record says it, and no data are read.
-        """
-        study = STUDIES.get(plan.study)
-        with suppress(InputError):
-            facts = study.shared_facts(plan) if report is None else report.record.about()
-            return bool(seeds_to_extend(study, plan.name, facts))
-        return False
-
-    def pieces(self, plan: Plan) -> Sequence[Piece]:
-        """Return all the work of ``plan``, done or not."""
-        return [*STUDIES.get(plan.study).pieces(plan)]
-
-    def pending(self, plan: Plan) -> list[Piece]:
-        """Return the pieces of ``plan`` that :meth:`run` still has to do."""
-        return pending(self.pieces(plan), self.workspace)
-
-    def machines(self, cluster: str) -> Sequence[Machine]:
-        """Return the machines of a Ray cluster that :meth:`run` would work on; raises InputError as that does."""
-        return machines(cluster)
-
     def updates(self, lesson: Teachable) -> int:
         """Return how many optimiser steps :meth:`train` takes."""
         from adapter_workbench.experiments.engine.forecast import lesson_updates
 
         return 0 if lesson.adapter_id in self.workspace.adapters else lesson_updates(lesson)
-
-    def run(
-        self,
-        plan: Plan,
-        command: str = "",
-        jobs: int = 1,
-        cluster: str | None = None,
-        watch: Watch | None = None,
-        pieces: Sequence[Piece] | None = None,
-        looks: Sequence[int] = (),
-    ) -> Report:
-        """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.
-
-        Args:
-            plan: of an experiment of any kind.
-            command: what to keep as the command that was given.
-            jobs: how many processes work on it side by side, each with its share of the processor's cores.
-            cluster: address of a Ray cluster, with ``jobs`` processes on each of its machines.
-            watch: shows how the work goes that is left to do; what it gives is the listener from then on.
-            pieces: those of the plan that are needed; by default all.
-            looks: see :meth:`run_until_decided`.
-
-        Raises:
-            InputError: Ray is not installed, the cluster cannot be joined, or no machine has memory for a piece.
-            TrainingError: a fit failed; what was finished before is kept.
-        """
-        from adapter_workbench.experiments.engine.publish import Publisher
-        from adapter_workbench.experiments.tracking.anew import bring_here
-
-        who, study = workers(jobs, cluster), STUDIES.get(plan.study)
-        pieces = self.pieces(plan) if pieces is None else pieces
-        watched = watch(work_of(pending(pieces, self.workspace))) if watch else nullcontext(self.listener)
-        with watched as self.listener:
-            publisher = Publisher(self.workspace, self.listener)
-
-            def on_done(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
-                publisher.update(lambda: present_change(plan.name, record, piece.coordinates, workspace))
-
-            with record_system_metrics(self.workspace.system(plan.name)):
-                record = run(study, plan, self.workspace, self.listener, command, who, on_done, pieces, looks)
-            report = report_on(plan.name, record, self.workspace)
-            publisher.finish(study.present(report))
-            bring_here(self.workspace, self.listener)
-            return report
-
-    def until_decided(self, recipe: str, assignments: Sequence[str] = (), most: int = MOST_SEEDS) -> UntilDecided:
-        """Return a run of a recipe that adds seeds until its comparisons are decided; nothing is trained yet.
-
-        Args:
-            recipe: as for :meth:`plan`, of a study with seeds.
-            assignments: as for :meth:`plan`.
-            most: how many seeds at most.
-
-        Raises:
-            InputError: seeds cannot be added to this recipe, or ``most`` is not more than it has.
-            SettingsError: as :meth:`plan`.
-        """
-
-        @cache  # each look asks for the plans of all looks before it, and a plan reads its tasks
-        def planned(seeds: tuple[int, ...]) -> Plan:
-            return self.plan(recipe, [*assignments, f"seeds={[*seeds]}"])
-
-        plan = self.plan(recipe, assignments)
-        study = STUDIES.get(plan.study)
-        seeds = seeds_to_extend(study, plan.name, study.shared_facts(plan))
-        return UntilDecided(study, planned, planned_looks(seeds, most), self.workspace)
-
-    def run_until_decided(
-        self,
-        whole: UntilDecided,
-        command: str = "",
-        jobs: int = 1,
-        cluster: str | None = None,
-        watch: Watch | None = None,
-        on_step: Callable[[Step], None] = lambda step: None,
-    ) -> Report:
-        """Do the work up to one look after another, until all is decided or the last look is reached.
-
-        Args:
-            whole: made by :meth:`until_decided`.
-            command: as for :meth:`run`, which says what else is raised, with ``jobs``, ``cluster`` and ``watch``.
-            jobs: see there.
-            cluster: see there.
-            watch: see there; of the work up to one look.
-            on_step: is called before the work up to a look.
-        """
-        looks = whole.looks.after
-        while True:
-            step = whole.next_step()
-            on_step(step)
-            report = self.run(step.plan, command, jobs, cluster, watch, step.pieces, looks)
-            if step.look == looks[-1] or not undecided(report):
-                return report
-
-    def report(self, experiment: str) -> Report:
-        """Return the report on an experiment, from what is stored; raises UnknownNameError where it is unknown."""
-        return report_of(self.workspace, experiment)

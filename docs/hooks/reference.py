@@ -13,7 +13,7 @@ from importlib import import_module
 from operator import or_
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -24,7 +24,16 @@ from pydantic.fields import FieldInfo
 
 from adapter_workbench.experiments.arrivals import ARRIVALS
 from adapter_workbench.experiments.engine.recipes import RECIPES
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
 from adapter_workbench.experiments.repairs import REPAIRS
+from adapter_workbench.experiments.requests.examine import ExamineRequest
+from adapter_workbench.experiments.requests.export import ExportRequest
+from adapter_workbench.experiments.requests.fuse import FuseRequest
+from adapter_workbench.experiments.requests.lesson import LessonRequest
+from adapter_workbench.experiments.requests.repair import RepairRequest
+from adapter_workbench.experiments.requests.request import AskedField, asked_fields, is_required
+from adapter_workbench.experiments.requests.update import UpdateRequest
 from adapter_workbench.experiments.scenarios import SCENARIOS
 from adapter_workbench.experiments.strategies import STRATEGIES
 from adapter_workbench.experiments.studies import STUDIES
@@ -45,7 +54,12 @@ from adapter_workbench.workbench.settings.registry import Modules
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 KEYS = "<!-- the keys of a task file -->"
+REQUESTS = "<!-- the fields of requests -->"
 VERSION = "version"  # a source that `workbench tasks update` writes, and nobody else
+REQUESTED = (
+    *(LessonRequest, UpdateRequest, FuseRequest, ExamineRequest, RepairRequest, ExportRequest),
+    *(AdapterBounds, CandidateBounds),
+)
 ROLES = re.compile(r":(?:meth|func|class|mod|attr):(?=`)")
 
 
@@ -58,12 +72,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 @event_priority(-100)  # after numbers.py has read what people wrote
 def on_page_markdown(markdown: str, page: Page, **about: Any) -> str:
-    """Return the page on task files with the tables of their keys; other pages as they are."""
-    if page.file.src_uri != "how-to/task-files.md":
+    """Return the pages on task files and on Python with the tables of keys and fields; other pages as they are."""
+    if page.file.src_uri not in WRITTEN_INTO:
         return markdown
-    if markdown.count(KEYS) != 1:
-        raise PluginError(f"task-files.md: expected one line {KEYS}")
-    return markdown.replace(KEYS, task_files())
+    place, write = WRITTEN_INTO[page.file.src_uri]
+    if markdown.count(place) != 1:
+        raise PluginError(f"{page.file.src_uri}: expected one line {place}")
+    return markdown.replace(place, write())
 
 
 def on_page_content(html: str, **about: Any) -> str:
@@ -137,6 +152,25 @@ def task_files() -> str:
         page += [f"### Keys of `{name}`", f"**{prose(SOURCES.describe(name).replace('**', ''))}**"]
         page += [settings_table(SOURCES.get(name).settings)]
     return join(page)
+
+
+def requests() -> str:
+    """Return the tables of what methods are asked for: the fields of each request, and of bounds."""
+    page = []
+    for request in REQUESTED:
+        hints = get_type_hints(request, include_extras=True)
+        rows = [
+            [f"`{name}`", f"`{told_type(info)}`", python_default(asked), prose(asked.meaning)]
+            for name, asked in asked_fields(request).items()
+            for info in [FieldInfo.from_annotation(hints[name])]
+        ]
+        page += [f"### `{request.__name__}`", table(["field", "type", "default", "meaning"], rows)]
+    return join(page)
+
+
+def python_default(asked: AskedField) -> str:
+    """Return a field's default as Python writes it."""
+    return "required" if is_required(asked) else f"`{asked.default!r}`"
 
 
 def backbones() -> str:
@@ -257,6 +291,10 @@ def join(parts: Iterable[str]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+WRITTEN_INTO: dict[str, tuple[str, Callable[[], str]]] = {
+    "how-to/task-files.md": (KEYS, task_files),
+    "reference/python.md": (REQUESTS, requests),
+}
 PAGES: dict[str, Callable[[], str]] = {
     "methods": methods,
     "strategies": entries(

@@ -23,8 +23,8 @@ from measured import (
 from measured_seven_ways import in_short
 
 from adapter_workbench.experiments.reporting.differences import MARKS
+from adapter_workbench.experiments.requests.examine import ROWS
 from adapter_workbench.experiments.strategies import STRATEGIES
-from adapter_workbench.experiments.studies.stream.plan.examination import ROWS
 from adapter_workbench.fusion.methods import COMPOSITIONS
 from adapter_workbench.workbench.methods.methods import METHODS
 

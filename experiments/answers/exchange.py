@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from adapter_workbench.experiments.answers.converting import convert_to_lora
 from adapter_workbench.experiments.answers.exporting import export_adapter
-from adapter_workbench.experiments.answers.import_options import AUTO, ImportOptions, Source, require_possible
+from adapter_workbench.experiments.answers.import_options import AUTO, Source, require_possible
 from adapter_workbench.experiments.answers.importing import ImportResult, import_each, import_source
 from adapter_workbench.experiments.answers.known_here import KnownHere
 from adapter_workbench.experiments.answers.naming import adapter_id
+from adapter_workbench.experiments.requests.export import ExportRequest
+from adapter_workbench.experiments.requests.importing import ImportOptions
+from adapter_workbench.experiments.requests.request import taking
 from adapter_workbench.experiments.workspace.origins import IMPORT
 from adapter_workbench.tasks.reading.text_files import path_of
 
@@ -33,36 +36,22 @@ class Exchange:
     task_folders: Sequence[Path]
     listener: Listener
 
-    def export(
-        self,
-        adapter: str,
-        folder: Path | str,
-        merge: bool = False,
-        backbone: str | None = None,
-        form: str | None = None,
-        original: bool = False,
-    ) -> Path:
+    @taking(ExportRequest)
+    def export(self, request: ExportRequest) -> Path:
         """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
 
         An adapter of peft is written for the class of transformers that answers its task, such as
         ``AutoModelForCausalLM``, if that gives the same answers; the card begins with how it is opened.
 
         Args:
-            adapter: its id, or another name.
-            folder: where to; new or empty.
-            merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
-            backbone: where the adapter's backbone is, if not where it was; for ``merge``, and for adapters of peft.
-            form: for ``merge``: ``sequence-classification``, ``token-classification`` or ``causal-lm``, a model of
-                transformers' own that its ``pipeline`` answers with.
-            original: write it as it came, for the program that trained it, in place of the workbench's own form.
+            request: its fields, by position or by name: ``export("tickets", "to-send", merge=True)``.
 
         Raises:
             UnknownNameError: no such adapter.
             InputError: something is in ``folder`` already, it is one of the workspace's own, the adapter cannot be
                 merged, or its architecture has no such form that computes what it does, or it came in no other form.
         """
-        adapter_name, target = self._id(adapter), path_of(folder)
-        return export_adapter(self.workspace, adapter_name, target, merge, backbone, form, original, self.listener)
+        return export_adapter(replace(request, adapter=self._id(request.adapter)), self.workspace, self.listener)
 
     def export_for_servers(self, adapter: str, folder: Path | str, backbone: str | None = None) -> ServerLora:
         """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.

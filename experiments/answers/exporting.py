@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.workspace.evaluating import known_evaluation
+from adapter_workbench.tasks.reading.text_files import path_of
 from adapter_workbench.workbench.backbone.names import backbone_available
 from adapter_workbench.workbench.errors import InputError, WorkbenchError
 from adapter_workbench.workbench.files.atomic import new_folder
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from adapter_workbench.experiments.requests.export import ExportRequest
     from adapter_workbench.experiments.workspace import Workspace
     from adapter_workbench.workbench.adapters.sent_form import SentForm
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
@@ -21,33 +23,27 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.machine.listener import Listener
 
 
-def export_adapter(
-    workspace: Workspace,
-    adapter: str,
-    folder: Path,
-    merge: bool,
-    backbone: str | None,
-    form: str | None,
-    original: bool,
-    listener: Listener,
-) -> Path:
-    """Write the adapter with the id ``adapter``; see :meth:`Exchange.export`."""
+def export_adapter(request: ExportRequest, workspace: Workspace, listener: Listener) -> Path:
+    """Write an adapter, which is named by its id; see :meth:`Exchange.export`."""
     from adapter_workbench.workbench.answering.elsewhere.forms import form_of
     from adapter_workbench.workbench.answering.elsewhere.written_back import comes_back, write_back
     from adapter_workbench.workbench.answering.hub_card import front_matter
     from adapter_workbench.workbench.answering.merging import require_mergeable, save_merged
     from adapter_workbench.workbench.answering.standard_model import require_form, save_standard
 
+    folder, backbone, form = path_of(request.folder), request.backbone, request.form
     workspace.require_elsewhere(folder)
-    stored = workspace.adapters.verify(adapter)
+    stored = workspace.adapters.verify(request.adapter)
     evaluation, back = known_evaluation(workspace, stored), comes_back(stored.manifest)
-    standard = form is not None or (back and (merge or stored.manifest.is_whole))
-    about = front_matter(stored.manifest, evaluation.scores if evaluation else {}, merged=merge, standard=standard)
-    if original:
+    standard = form is not None or (back and (request.merge or stored.manifest.is_whole))
+    about = front_matter(
+        stored.manifest, evaluation.scores if evaluation else {}, merged=request.merge, standard=standard
+    )
+    if request.original:
         with new_folder(folder) as new:
             form_of(stored.manifest).write_back(stored, lambda: backbone_of(stored, backbone), new, about)
         return folder
-    if not merge:
+    if not request.merge:
         rewrite = _for_peft(stored, backbone, listener)
         return workspace.adapters.export(stored.id, folder, about, rewrite)
     require_mergeable(stored.manifest)

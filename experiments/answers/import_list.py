@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
-from adapter_workbench.experiments.answers.import_options import AUTO, ImportOptions, Source
+from adapter_workbench.experiments.answers.import_options import AUTO, Source
+from adapter_workbench.experiments.requests.importing import ImportOptions
 from adapter_workbench.tasks.reading.text_files import path_of
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.base import Document, Settings

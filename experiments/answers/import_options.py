@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from adapter_workbench.experiments.requests.importing import ImportOptions
 from adapter_workbench.workbench.adapters.ids import ID, LONGEST_ID
 from adapter_workbench.workbench.answering.elsewhere.identity import SHORT
 from adapter_workbench.workbench.backbone.model_folder import ITSELF
@@ -25,19 +26,6 @@ QUOTED = "Names stand between commas; one with a comma in it stands in double qu
 
 AUTO = ("auto",)  # `--labels auto`: the order that scores highest on validation rows of the task
 HEAD_LABELS = "--head-labels"  # of an examination
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """What a person says of a folder to import."""
-
-    task: str | None = None  # the task here that the adapter answers
-    backbone: str | None = None  # the base model: a name, hub id or folder
-    name: str | None = None  # the beginning of the adapter's id; without a task also the name of its own
-    labels: tuple[str, ...] | None = None  # in the order of the sender's numbers; AUTO: the order is found
-    max_length: int | None = None  # tokens; longer texts are cut
-    link: bool = False  # whether the files of a whole model stay where they are
-    backbone_to: str | None = None  # the folder that the base model is written to with the words that an adapter brings
 
 
 @dataclass(frozen=True)

@@ -55,4 +55,4 @@ def sizes(budget: Budget) -> dict[str, int | None]:
     return {name: getattr(budget, name) for name in SIZES}
 
 
-ARRIVALS: Modules[Arrival] = Modules("scenario", __name__, "ARRIVAL", Arrival)
+ARRIVALS: Modules[Arrival] = Modules("scenario", __name__, "ARRIVAL", Arrival, command="workbench scenarios list")

@@ -27,7 +27,9 @@ from adapter_workbench.workbench.machine.processes import STOPPED, is_first, sto
 from adapter_workbench.workbench.settings.plugins import PluginWarning
 from adapter_workbench.workbench.settings.registry import Modules
 
-COMMANDS: Modules[Typer] = Modules("command", "adapter_workbench.experiments.cli", "app", Typer)
+COMMANDS: Modules[Typer] = Modules(
+    "command", "adapter_workbench.experiments.cli", "app", Typer, command="workbench --help"
+)
 INTERRUPTED = 130
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 CONTINUED = (

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
 from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.asked import options_of
 from adapter_workbench.experiments.terminal.bounds import (
+    MINIMA,
     AcceptLoss,
     Margin,
-    MinMacroF1,
-    MinScore,
-    MinWorstLabel,
     NotBelowChampion,
-    adapter_bounds,
     below_champion,
     print_gate,
 )
@@ -33,11 +32,10 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.mlflow.registration import Version
 
 
+@options_of(AdapterBounds, only=[*MINIMA], **MINIMA)
 def register(
     adapter: Adapter,
-    min_score: MinScore = None,
-    min_macro_f1: MinMacroF1 = None,
-    min_worst_label: MinWorstLabel = None,
+    bounds: AdapterBounds,
     not_below_champion: NotBelowChampion = False,
     margin: Margin = None,
     workspace: WorkspaceOption = None,
@@ -55,8 +53,7 @@ def register(
     """
     from adapter_workbench.experiments.api import Workbench
 
-    below = below_champion(not_below_champion, margin)
-    bounds = adapter_bounds(min_score, below, min_macro_f1, min_worst_label)
+    bounds = replace(bounds, below_champion=below_champion(not_below_champion, margin))
     workbench = Workbench(workspace, tasks, Messages())
     stored = workbench.chosen(adapter, champions=False)
     gate, beside = workbench.release.gated(stored, bounds) if bounds.asked else (None, None)

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
 from adapter_workbench.experiments.terminal import completion
-from adapter_workbench.experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinNewLabel
+from adapter_workbench.experiments.terminal.asked import options_of
+from adapter_workbench.experiments.terminal.bounds import CANDIDATE
 from adapter_workbench.experiments.terminal.candidate import Html
 from adapter_workbench.experiments.terminal.options import Folders, Overwrite, WorkspaceOption
 from adapter_workbench.experiments.terminal.output import Json, emit
@@ -15,6 +17,7 @@ from adapter_workbench.experiments.terminal.progress import Messages
 from adapter_workbench.workbench.errors import GateError
 
 
+@options_of(CandidateBounds, **CANDIDATE)
 def compare(
     champion: Annotated[
         str,
@@ -32,9 +35,7 @@ def compare(
             autocompletion=completion.adapter,
         ),
     ],
-    max_lost_on_old: MaxLostOnOld = None,
-    max_flips: MaxFlips = None,
-    min_new_label: MinNewLabel = None,
+    bounds: CandidateBounds,
     html: Html = None,
     overwrite: Overwrite = False,
     log: Annotated[bool, typer.Option("--log", help="Log the report to MLflow, as a run of its own.")] = False,
@@ -50,12 +51,10 @@ def compare(
     that were right and are wrong now. Bounds are held against validation rows; if one is broken, the exit code is 3.
     """
     from adapter_workbench.experiments.api import Workbench
-    from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
     from adapter_workbench.experiments.gating.candidate.publishing import log as log_report
     from adapter_workbench.experiments.terminal.candidate import print_candidate, require_page, write_page
 
     require_page(html, overwrite)
-    bounds = CandidateBounds(max_lost_on_old, max_flips, min_new_label)
     workbench = Workbench(workspace, tasks, Messages())
     report = workbench.release.compare(champion, candidate, bounds)
     if log:

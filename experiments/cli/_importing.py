@@ -8,18 +8,37 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adapter_workbench.experiments.requests.importing import ImportOptions
 from adapter_workbench.experiments.terminal import completion, import_results, next_steps
+from adapter_workbench.experiments.terminal.asked import option, options_of
 from adapter_workbench.experiments.terminal.options import Folders, WorkspaceOption
 from adapter_workbench.experiments.terminal.output import Json, emit
 from adapter_workbench.experiments.terminal.progress import Messages, going_through
-from adapter_workbench.workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
 
 if TYPE_CHECKING:
-    from adapter_workbench.experiments.answers.import_options import ImportOptions, Source
+    from adapter_workbench.experiments.answers.import_options import Source
     from adapter_workbench.experiments.answers.importing import ImportResult
     from adapter_workbench.experiments.api import Workbench
 
 
+def _labels(text: str | None) -> tuple[str, ...] | None:
+    from adapter_workbench.experiments.answers.import_options import labels_in
+
+    return None if text is None else labels_in(text)
+
+
+def _text(folder: Path | None) -> str | None:
+    return None if folder is None else str(folder)
+
+
+@options_of(
+    ImportOptions,
+    task=option(autocompletion=completion.task),
+    backbone=option(autocompletion=completion.backbone),
+    labels=option(read=_labels),
+    link=option("--link"),
+    backbone_to=option("--backbone-to", metavar="FOLDER", typed=Path, read=_text),
+)
 def import_(
     folders: Annotated[
         list[str] | None,
@@ -30,52 +49,14 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    *,
     from_file: Annotated[
         Path | None,
         typer.Option(
             metavar="LIST", help="File with one folder or hub id a line, or a YAML list with options for each."
         ),
     ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help="Your task that it answers, if the folder does not say it.", autocompletion=completion.task),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="Its base model: a name, hub id or folder. Needed if the workspace does not know it.",
-            autocompletion=completion.backbone,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Beginning of its id; task and method if left out. For one adapter only.")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            help="Its labels in the order of its outputs, separated by commas; or auto: the order that scores highest "
-            "on validation rows of --task, if it is decided."
-        ),
-    ] = None,
-    max_length: Annotated[
-        int | None,
-        typer.Option(
-            min=FEWEST_TOKENS,
-            max=MOST_TOKENS,
-            help="Most tokens of a text, longer ones are cut; as many as it reads if left out.",
-        ),
-    ] = None,
-    link: Annotated[
-        bool, typer.Option("--link", help="Do not copy the files of a whole model: read them where they are.")
-    ] = False,
-    backbone_to: Annotated[
-        Path | None,
-        typer.Option(
-            "--backbone-to",
-            metavar="FOLDER",
-            help="Write the base model here with the tokens that the adapter brings; the adapter belongs to that one.",
-        ),
-    ] = None,
+    options: ImportOptions,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
@@ -106,11 +87,8 @@ def import_(
     If one of several is refused, the others still come in, and the exit code is 2. After a stop, the same command goes
     on: what came in before is not stored again.
     """
-    from adapter_workbench.experiments.answers.import_options import ImportOptions, labels_in
     from adapter_workbench.experiments.api import Workbench
 
-    order, target = None if labels is None else labels_in(labels), None if backbone_to is None else str(backbone_to)
-    options = ImportOptions(task, backbone, name, order, max_length, link, target)
     sources = _sources(folders or [], from_file, options)
     workbench = Workbench(workspace, tasks, Messages())
     results = _import(workbench, sources)

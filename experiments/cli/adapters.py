@@ -15,7 +15,9 @@ from adapter_workbench.experiments.answers.foreign_sources import foreign_source
 from adapter_workbench.experiments.answers.naming import adapter_id
 from adapter_workbench.experiments.cli import _champions, _comparing, _importing, _testing
 from adapter_workbench.experiments.reporting.wording import DASH, megabytes, score
+from adapter_workbench.experiments.requests.export import ExportRequest
 from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.asked import argument, option, options_of
 from adapter_workbench.experiments.terminal.options import ADAPTER, Adapter, Folders, WorkspaceOption
 from adapter_workbench.experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from adapter_workbench.experiments.terminal.progress import Messages
@@ -221,25 +223,20 @@ def verify(
 
 
 @app.command()
+@options_of(
+    ExportRequest,
+    before={"original": "workspace", "backbone": "workspace"},
+    adapter=Adapter,
+    folder=argument("DIR", typed=Path),
+    merge=option("--merge"),
+    form=option("--as", metavar="FORM"),
+    original=option("--original"),
+)
 def export(
-    adapter: Adapter,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    merge: Annotated[
-        bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
-    ] = False,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--as", metavar="FORM", help="With --merge: sequence-classification, token-classification or causal-lm."
-        ),
-    ] = None,
+    request: ExportRequest,
     vllm: Annotated[
         bool, typer.Option("--vllm", help="Write a language model's LoRA as vLLM, SGLang and LoRAX load it.")
     ] = False,
-    original: Annotated[
-        bool, typer.Option("--original", help="Write the files as they came in, for the program that trained it.")
-    ] = False,
-    backbone: Annotated[str | None, typer.Option(help="Where the backbone is now, if it was given by path.")] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write an adapter as a folder that is ready for the Hugging Face hub; nothing is uploaded.
@@ -255,24 +252,25 @@ def export(
     """
     from adapter_workbench.experiments.api import Workbench
 
-    if original and (merge or form or vllm):
+    if request.original and (request.merge or request.form or vllm):
         hint = "--original writes the files as they came in; the others write another form. Leave one out."
         raise InputError("--original cannot be combined with --merge, --as or --vllm", hint=hint)
-    if vllm and (merge or form):
+    if vllm and (request.merge or request.form):
         hint = "--vllm writes the LoRA alone: the server adds it to the backbone itself. Leave one out."
         raise InputError("--vllm cannot be combined with --merge or --as", hint=hint)
     if vllm:
-        written = Workbench(workspace, listener=Messages()).exchange.export_for_servers(adapter, folder, backbone)
+        asked = request.adapter, request.folder, request.backbone
+        written = Workbench(workspace, listener=Messages()).exchange.export_for_servers(*asked)
         stdout.print(f"Exported to {written.folder}")
         model = shlex.quote(written.backbone)
         stdout.print(
             f"Next: vllm serve {model} --enable-lora --max-lora-rank {written.rank_to_ask_for} "
-            f"--lora-modules NAME={shlex.quote(str(folder))}"
+            f"--lora-modules NAME={shlex.quote(str(request.folder))}"
         )
         return
-    if form and not merge:
+    if request.form and not request.merge:
         raise InputError("--as needs --merge", hint="It says as which class the whole model is written.")
-    target = Workbench(workspace, listener=Messages()).exchange.export(adapter, folder, merge, backbone, form, original)
+    target = Workbench(workspace, listener=Messages()).exchange.export(**request.given)
     stdout.print(f"Exported to {target}")
     stdout.print(f"Next: hf upload OWNER/NAME {shlex.quote(str(target))}")
 

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+from adapter_workbench.experiments.requests.lesson import LessonRequest
 from adapter_workbench.experiments.terminal import completion, next_steps
-from adapter_workbench.experiments.terminal.added import MarginBelow, MaxLeakage, print_added
-from adapter_workbench.experiments.terminal.bounds import (
-    AcceptLoss,
-    MinMacroF1,
-    MinScore,
-    MinWorstLabel,
-    adapter_bounds,
-)
+from adapter_workbench.experiments.terminal.added import MaxLeakage, print_added
+from adapter_workbench.experiments.terminal.asked import option, options_of
+from adapter_workbench.experiments.terminal.bounds import NEWLY_TRAINED
 from adapter_workbench.experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
 from adapter_workbench.experiments.terminal.output import Json
-from adapter_workbench.workbench.settings.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@options_of(
+    LessonRequest,
+    before={"assignments": "workspace"},
+    task=TaskName,
+    method=option(autocompletion=completion.method),
+    backbone=Backbone,
+    assignments=Assignments,
+)
+@options_of(AdapterBounds, **NEWLY_TRAINED)
 def add(
-    task: TaskName,
-    method: Annotated[
-        str, typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method)
-    ] = "lora",
-    backbone: Backbone = "minilm",
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
-    min_score: MinScore = None,
-    min_macro_f1: MinMacroF1 = None,
-    min_worst_label: MinWorstLabel = None,
-    margin: MarginBelow = MARGIN,
-    accept_loss: AcceptLoss = False,
+    request: LessonRequest,
+    bounds: AdapterBounds,
     max_leakage: MaxLeakage = 1.0,
-    assignments: Assignments = None,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
@@ -56,10 +48,9 @@ def add(
     from adapter_workbench.experiments.engine.work import Work
     from adapter_workbench.experiments.terminal.progress import progress
 
-    bounds = adapter_bounds(min_score, margin, min_macro_f1, min_worst_label, accept_loss)
     workbench = Workbench(workspace, tasks)
-    lesson = workbench.lesson_from(task, method, backbone, seed, assignments or [])
-    with progress(task, Work(updates=workbench.updates(lesson))) as listener:
+    lesson = workbench.lesson_from(**request.given)
+    with progress(request.task, Work(updates=workbench.updates(lesson))) as listener:
         workbench.listener = listener
         added = workbench.release.add(lesson, bounds, max_leakage)
-    print_added(added, task, next_steps.options(workspace), added.as_json() if as_json else None)
+    print_added(added, request.task, next_steps.options(workspace), added.as_json() if as_json else None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from adapter_workbench.experiments.requests.lesson import BACKBONE
 from adapter_workbench.experiments.terminal import completion, next_steps
 from adapter_workbench.experiments.terminal.options import (
     Assignments,
@@ -40,7 +41,7 @@ def compare(
         ),
     ],
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of seeds with which each method is trained.")] = 3,
-    backbone: Backbone = "minilm",
+    backbone: Backbone = BACKBONE,
     tune: Annotated[
         int,
         typer.Option(
@@ -85,9 +86,7 @@ def compare(
         stdout.print(report.verdict)
         return
     experiment.print_report(report, workbench, plan, workspace)
-    given = next_steps.named(
-        [("--methods", methods), ("--backbone", None if backbone == next_steps.DEFAULT else backbone)]
-    )
+    given = next_steps.named([("--methods", methods), ("--backbone", None if backbone == BACKBONE else backbone)])
     given += next_steps.named([("--tune", str(tune) if tune else None)])
     again = f"workbench compare {task}{given}{next_steps.options(workspace, tasks, assignments)} --seeds"
     where, pair = next_steps.options(workspace), plan.tasks[0].pair

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
 from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.asked import option, options_of
 from adapter_workbench.experiments.terminal.options import Folders, TaskName, WorkspaceOption, path_option
 from adapter_workbench.experiments.terminal.output import Json, emit
 from adapter_workbench.workbench.errors import InputError
@@ -25,8 +27,15 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@options_of(
+    DriftBounds,
+    level=option(metavar="P"),
+    max_lost=option(metavar="X"),
+    max_foreign=option(metavar="X"),
+)
 def drift(
     task: TaskName,
+    *,
     file: Annotated[
         Path | None, path_option("FILE", "One text a line; or CSV, TSV, JSONL, Parquet, XLSX with columns.")
     ] = None,
@@ -54,18 +63,7 @@ def drift(
             autocompletion=completion.adapter,
         ),
     ] = None,
-    level: Annotated[float, typer.Option(metavar="P", help="The chance of any false alarm.")] = 0.05,
-    max_lost: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            help="With --label-column: the points of right answers that may be lost, in place of a test.",
-        ),
-    ] = None,
-    max_foreign: Annotated[
-        float,
-        typer.Option(metavar="X", help="Percent of rows that may be unlike the task's own before the exit code is 3."),
-    ] = 0.0,
+    bounds: DriftBounds,
     backbone: Annotated[
         str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
     ] = None,
@@ -85,7 +83,6 @@ def drift(
 
     With --server, the answers that the adapter gave there are compared: their shares, and how many are how confident.
     """
-    from adapter_workbench.experiments.answers.drift.bounds import DriftBounds
     from adapter_workbench.experiments.answers.drift.drift import drift_of
     from adapter_workbench.experiments.answers.drift.server import served_drift
     from adapter_workbench.experiments.api import Workbench
@@ -102,7 +99,6 @@ def drift(
     workbench = Workbench(workspace, tasks, Messages())
     predictor = workbench.predictor(adapter or task, backbone)
     _require_task(task, adapter, predictor)
-    bounds = DriftBounds(level, max_lost, max_foreign)
     bounds.require_possible(predictor.task, label is not None)
     if file is not None:
         named = NamedColumns(column, pair, label)

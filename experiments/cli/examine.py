@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from adapter_workbench.experiments.requests.examine import ExamineRequest
 from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.asked import argument, option, options_of
 from adapter_workbench.experiments.terminal.options import (
     Assignments,
     DryRun,
@@ -23,87 +25,40 @@ from adapter_workbench.workbench.errors import InputError
 app = typer.Typer(add_completion=False)
 
 
+def _without_none(probes: str | None) -> list[str] | None:
+    return None if probes is None else [probe for probe in listed(probes) if probe != "none"]
+
+
+def _labels_by_task(texts: list[str] | None) -> dict[str, tuple[str, ...]]:
+    from adapter_workbench.experiments.answers.import_options import labels_by_task
+
+    return labels_by_task(texts or [])
+
+
 @app.command()
+@options_of(
+    ExamineRequest,
+    before={"name": "out", "assignments": "workspace"},
+    base=argument("BASE", autocompletion=completion.backbone),
+    checkpoints=argument("CHECKPOINT"),
+    tasks=option("--task", called="task", metavar="NAME,…", read=listed, autocompletion=completion.tasks_listed),
+    probes=option(metavar="NAME,…", read=_without_none, autocompletion=completion.probes),
+    name=option(show_default="that of the last checkpoint"),
+    assignments=Assignments,
+    labels=option(metavar="WAY", show_default="head"),
+    harness=option("--lm-eval", called="lm_eval", metavar="NAME,…", read=listed),
+    head_labels=option(metavar="TASK=NAME,…", typed=list[str], read=_labels_by_task),
+)
 def examine(
-    base: Annotated[
-        str,
-        typer.Argument(
-            metavar="BASE",
-            help="The model before training: registered name, hub id or folder.",
-            autocompletion=completion.backbone,
-        ),
-    ],
-    checkpoints: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CHECKPOINT",
-            help="In the order of training: folders of models, of a Trainer's checkpoints, of peft adapters; stored "
-            "adapters; hub ids.",
-        ),
-    ],
-    task: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,…",
-            help="Tasks; if left out, five that need no hub, others for language models than for encoders.",
-            autocompletion=completion.tasks_listed,
-        ),
-    ] = None,
-    probes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,…",
-            help="Probes, see `workbench probes list`; `none` for no probe.",
-            autocompletion=completion.probes,
-        ),
-    ] = None,
-    rows: Annotated[
-        int,
-        typer.Option(
-            min=16,
-            max=100_000,
-            help="Test rows of each task; as many train a head where one is fitted. 800 find a loss of 5 points in "
-            "four of five cases.",
-        ),
-    ] = 800,
-    labels: Annotated[
-        str,
-        typer.Option(
-            metavar="WAY",
-            help="How a language model answers a classification: `head`, `likelihood` of the labels as continuations, "
-            "or `likelihood-per-character`.",
-            show_default="head",
-        ),
-    ] = "",
-    shots: Annotated[
-        int, typer.Option(min=0, max=1000, help="Solved training examples before every question to a language model.")
-    ] = 0,
-    lm_eval: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,…", help="Tasks of EleutherAI's harness, by name or as paths of task files (….yaml)."
-        ),
-    ] = None,
-    head_labels: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TASK=NAME,…",
-            help="The labels of a task in the order of the outputs of the checkpoints' heads, where those do not name "
-            "them; may be given several times.",
-        ),
-    ] = None,
+    request: ExamineRequest,
     max_forgetting: Annotated[
         float | None,
         typer.Option(
             metavar="X", help="The most that may be lost, in points, mean over tasks; beyond it the exit code is 3."
         ),
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the experiment.", show_default="that of the last checkpoint")
-    ] = None,
     out: Annotated[Path | None, out_option("Write the report", *REPORTS)] = None,
     overwrite: Overwrite = False,
-    assignments: Assignments = None,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     dry_run: DryRun = False,
@@ -118,7 +73,6 @@ def examine(
     is an experiment like any other: `workbench report`, `workbench gate` and the page know it, and the same command
     continues it where it was stopped.
     """
-    from adapter_workbench.experiments.answers.import_options import labels_by_task
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.gating.stream_bounds import StreamBounds
     from adapter_workbench.experiments.studies import present
@@ -130,20 +84,7 @@ def examine(
         raise InputError("--overwrite needs --out", hint="Add --out report.html.")
     ending = None if out is None else require_out(out, REPORTS, overwrite)
     workbench = Workbench(workspace, tasks)
-    wanted = None if probes is None else [probe for probe in listed(probes) if probe != "none"]
-    plan = workbench.examination_plan(
-        base,
-        checkpoints,
-        listed(task),
-        wanted,
-        rows,
-        name,
-        assignments or [],
-        labels=labels,
-        shots=shots,
-        harness=listed(lm_eval),
-        head_labels=labels_by_task(head_labels or []),
-    )
+    plan = workbench.examination_plan(**request.given)
     bounds = StreamBounds(max_forgetting=max_forgetting)
     if dry_run:
         experiment.dry_run(workbench, plan, as_json, jobs=1, cluster=None, measure=False)

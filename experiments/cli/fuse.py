@@ -6,58 +6,34 @@ from typing import Annotated
 
 import typer
 
+from adapter_workbench.experiments.requests.fuse import FuseRequest
 from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.asked import argument, option, options_of
 from adapter_workbench.experiments.terminal.bounds import AcceptLoss
 from adapter_workbench.experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
 from adapter_workbench.experiments.terminal.output import Json, emit, stdout
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.settings.bounds import LARGEST_SEED, MOST_EXAMPLES
 
 app = typer.Typer(add_completion=False)
 
 
+def _kinds(controls: str | None) -> list[str] | None:
+    """Return the sources without skill that are asked for; None leaves it to the method."""
+    return None if controls is None else [kind for kind in listed(controls) if kind != "none"]
+
+
 @app.command()
+@options_of(
+    FuseRequest,
+    before={"backbone": "workspace", "assignments": "workspace"},
+    target=argument("TARGET", autocompletion=completion.task),
+    sources=option("--from", metavar="ID,ID,…", autocompletion=completion.adapters),
+    method=option(autocompletion=completion.composition),
+    controls=option(metavar="KIND,…", read=_kinds),
+    assignments=Assignments,
+)
 def fuse(
-    target: Annotated[
-        str,
-        typer.Argument(metavar="TARGET", help="The task for which the result is made.", autocompletion=completion.task),
-    ],
-    sources: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            metavar="ID,ID,…",
-            help="Ids or tasks; or auto:K, the K adapters that a ranking puts first for TARGET.",
-            autocompletion=completion.adapters,
-        ),
-    ],
-    method: Annotated[
-        str,
-        typer.Option(
-            help="A composition method; see `workbench compositions list`.", autocompletion=completion.composition
-        ),
-    ] = "average",
-    shots: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=MOST_EXAMPLES,
-            help="Labelled examples of TARGET, and as many for validation; all if left out, and none with 0.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=LARGEST_SEED, help="Seed that draws the examples, and seed of every fit.")
-    ] = 0,
-    ranking: Annotated[str, typer.Option(help="How auto:K ranks: logme, similarity or trial.")] = "logme",
-    full: Annotated[bool, typer.Option(help="Also compare the result with full fine-tuning.")] = True,
-    controls: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND,…",
-            help="Also compose sources without skill: random (weights of the same norms), shuffled (trained on "
-            "shuffled answers), or none. If left out: random, where the method trains.",
-        ),
-    ] = None,
+    request: FuseRequest,
     keep: Annotated[
         str,
         typer.Option(
@@ -73,11 +49,6 @@ def fuse(
         ),
     ] = False,
     accept_loss: AcceptLoss = False,
-    backbone: Annotated[
-        str | None,
-        typer.Option(help="Where the sources' backbone is now, if it has moved; for auto:K also which, if several."),
-    ] = None,
-    assignments: Assignments = None,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
@@ -99,19 +70,8 @@ def fuse(
     if accept_loss and not register:
         raise InputError("--accept-loss needs --register", hint="Without it, no champion changes.")
     workbench = Workbench(workspace, tasks, Messages())
-    plan = workbench.fusion_plan(
-        target,
-        sources,
-        method,
-        shots,
-        backbone=backbone,
-        seed=seed,
-        ranking=ranking,
-        full=full,
-        assignments=assignments or [],
-        controls=None if controls is None else [kind for kind in listed(controls) if kind != "none"],
-    )
-    with progress(target) as workbench.listener:
+    plan = workbench.fusion_plan(**request.given)
+    with progress(request.target) as workbench.listener:
         fused = workbench.fuse(plan, command_given(), keep)
     if as_json:
         adapter, document = fused.adapter, fused.report.as_json()
@@ -120,11 +80,13 @@ def fuse(
         registered = workbench.release.enthrone(adapter.id, accept_loss).as_json() if register else None
         emit({**kept, "kept": fused.kept.as_json(), **chosen, "registered": registered, "evidence": document})
         return
-    given = [("--from", sources), ("--method", method), ("--shots", None if shots is None else str(shots))]
-    given += [("--ranking", None if ranking == "logme" else ranking), ("--controls", controls)]
-    given += [("--backbone", backbone)]
-    command = f"workbench fuse {target}{next_steps.named(given)}{'' if full else ' --no-full'}"
-    further = next_steps.options(workspace, tasks, assignments)
+    given: list[tuple[str, str | None]] = [("--from", request.sources), ("--method", request.method)]
+    given += [("--shots", None if request.shots is None else str(request.shots))]
+    given += [("--ranking", None if request.ranking == FuseRequest.ranking else request.ranking)]
+    given += [("--controls", None if request.controls is None else ",".join(request.controls) or "none")]
+    given += [("--backbone", request.backbone)]
+    command = f"workbench fuse {request.target}{next_steps.named(given)}{'' if request.full else ' --no-full'}"
+    further = next_steps.options(workspace, tasks, request.assignments)
     print_fused(fused, plan, workbench, lambda own: f"{command}{own}{further}", workspace, tasks)
     if register:
         change = workbench.release.enthrone(fused.adapter.id, accept_loss)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
 from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.asked import option, options_of
 from adapter_workbench.experiments.terminal.bounds import (
+    MINIMA,
     Margin,
-    MinMacroF1,
-    MinScore,
-    MinWorstLabel,
     NotBelowChampion,
     below_champion,
     print_gate,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapter_workbench.experiments.api import Workbench
-    from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
     from adapter_workbench.experiments.gating.gate import Gate
     from adapter_workbench.experiments.gating.stream_bounds import StreamBounds
 
@@ -35,35 +35,24 @@ OF_STREAMS = "--max-forgetting, --max-forgetting-of, --min-average"
 
 
 @app.command()
+@options_of(
+    AdapterBounds,
+    only=[*MINIMA, "min_agreement", "against", "max_ece"],
+    before=dict.fromkeys(MINIMA, "not_below_champion"),
+    **MINIMA,
+    min_agreement=option(metavar="X"),
+    against=option(metavar="ID", autocompletion=completion.adapter),
+    max_ece=option(metavar="X"),
+)
 def gate(
     name: Annotated[
         str,
         typer.Argument(metavar="NAME", help="An adapter or a task; or an experiment.", autocompletion=completion.gated),
     ],
-    min_score: MinScore = None,
-    min_macro_f1: MinMacroF1 = None,
-    min_worst_label: MinWorstLabel = None,
+    *,
     not_below_champion: NotBelowChampion = False,
     margin: Margin = None,
-    min_agreement: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            help="Adapter: the least percentage of validation answers that are the same as those of --against.",
-        ),
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="With --min-agreement: the other adapter, such as the previous version; a task means its champion.",
-            autocompletion=completion.adapter,
-        ),
-    ] = None,
-    max_ece: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Adapter: the highest calibration error (ECE) on validation, in points."),
-    ] = None,
+    bounds: AdapterBounds,
     max_forgetting: Annotated[
         float | None,
         typer.Option(metavar="X", help="Experiment: the most forgetting, in points, as `workbench report` has it."),
@@ -107,12 +96,10 @@ def gate(
     with --whole-interval the worse end of the interval.
     """
     from adapter_workbench.experiments.api import Workbench
-    from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
     from adapter_workbench.experiments.gating.stream_bounds import StreamBounds
     from adapter_workbench.experiments.terminal.progress import Messages
 
-    champion = below_champion(not_below_champion, margin)
-    adapter = AdapterBounds(min_score, champion, min_agreement, against, max_ece, min_macro_f1, min_worst_label)
+    adapter = replace(bounds, below_champion=below_champion(not_below_champion, margin))
     single = _of_tasks(max_forgetting_of or [])
     stream = StreamBounds(max_forgetting, single, min_average, tuple(strategy or ()), whole_interval)
     _require_one_kind(adapter.asked, stream)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from adapter_workbench.experiments.requests.fields import Method
+from adapter_workbench.experiments.requests.request import meaning
 from adapter_workbench.experiments.terminal.options import Assignments
 from adapter_workbench.experiments.terminal.output import Json, emit, stdout, table
 
@@ -17,7 +19,7 @@ def plan(
     model_config: Annotated[
         str, typer.Option(metavar="MODEL", help="config.json, folder, hub id, or registered name.")
     ],
-    method: Annotated[str, typer.Option(help="Name of a method; see `workbench methods list`.")],
+    method: Annotated[str, typer.Option(help=meaning(Method))],
     quantization: Annotated[Literal["nf4", "int8"] | None, typer.Option(help="Bits of the backbone's weights.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in one forward pass.")] = 16,
     max_length: Annotated[int, typer.Option(min=4, help="Tokens of each text.")] = 128,

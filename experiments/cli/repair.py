@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from adapter_workbench.experiments.requests.repair import RepairRequest
 from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.asked import argument, option, options_of
 from adapter_workbench.experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
 from adapter_workbench.experiments.terminal.output import Json, emit
 
@@ -14,27 +14,15 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@options_of(
+    RepairRequest,
+    experiment=argument("EXPERIMENT", autocompletion=completion.experiment),
+    repairs=option("--method", called="method", metavar="NAME,…", read=listed, autocompletion=completion.repairs),
+    strategies=option("--strategy", called="strategy", metavar="LABEL"),
+    assignments=Assignments,
+)
 def repair(
-    experiment: Annotated[
-        str,
-        typer.Argument(metavar="EXPERIMENT", help="Name of a finished stream.", autocompletion=completion.experiment),
-    ],
-    method: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,…",
-            help="Repairs, see `workbench repairs list`; all if left out.",
-            autocompletion=completion.repairs,
-        ),
-    ] = None,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL",
-            help="Repair this entry of the recipe; may be given several times. All with shared weights if left out.",
-        ),
-    ] = None,
-    assignments: Assignments = None,
+    request: RepairRequest,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
@@ -50,9 +38,9 @@ def repair(
     from adapter_workbench.experiments.terminal.experiment import carry_out, print_report
 
     workbench = Workbench(workspace, tasks)
-    plan = workbench.repair_plan(experiment, listed(method), strategy or [], assignments or [])
+    plan = workbench.repair_plan(**request.given)
     report = carry_out(workbench, plan, jobs=1, cluster=None)
     if as_json:
-        emit({**report.as_json(), "experiment": experiment})
+        emit({**report.as_json(), "experiment": request.experiment})
     else:
         print_report(report, workbench, plan, workspace)

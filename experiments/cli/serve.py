@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adapter_workbench.experiments.answers.http_server.limits import Limits
 from adapter_workbench.experiments.terminal import completion
+from adapter_workbench.experiments.terminal.asked import option, options_of
 from adapter_workbench.experiments.terminal.options import (
     Assignments,
     Folders,
@@ -18,6 +20,7 @@ from adapter_workbench.experiments.terminal.options import (
 )
 from adapter_workbench.experiments.terminal.output import stderr, stdout
 from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.batch_queue import Batching
 from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
@@ -28,6 +31,15 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@options_of(
+    Limits,
+    before={"seconds": "workspace"},
+    only=["texts", "characters", "connections", "seconds"],
+    texts=option("--max-texts", called="max_texts"),
+    characters=option("--max-characters", called="max_characters"),
+    seconds=option("--timeout", called="timeout"),
+    connections=option("--max-connections", called="max_connections"),
+)
 def serve(
     names: Annotated[
         list[str] | None,
@@ -37,6 +49,7 @@ def serve(
             autocompletion=completion.adapter,
         ),
     ] = None,
+    *,
     router: Annotated[
         str | None, typer.Option(help="Let this router choose where a request names neither task nor adapter.")
     ] = None,
@@ -55,19 +68,18 @@ def serve(
     ] = None,
     max_batch: Annotated[
         int, typer.Option(min=1, help="Texts that are answered together; 1 answers each request by itself.")
-    ] = 64,
+    ] = Batching.rows,
     max_wait_ms: Annotated[
         float, typer.Option(min=0, max=60_000, help="Milliseconds that a text waits for others.")
-    ] = 5.0,
-    max_waiting: Annotated[int, typer.Option(min=1, help="Texts that may wait; then requests are refused.")] = 1024,
-    max_texts: Annotated[int, typer.Option(min=1, help="Texts of one request.")] = 256,
-    max_characters: Annotated[int, typer.Option(min=1, help="Characters of one text.")] = 20_000,
-    max_connections: Annotated[int, typer.Option(min=1, help="Connections that may be open.")] = 512,
+    ] = 1000 * Batching.seconds,
+    max_waiting: Annotated[
+        int, typer.Option(min=1, help="Texts that may wait; then requests are refused.")
+    ] = Batching.waiting,
+    limits: Limits,
     lora_memory: Annotated[
         int | None,
         typer.Option(min=0, help="Megabytes of LoRAs of one precision in memory; others answer from their files."),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds in which a request is answered.")] = 30.0,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
 ) -> None:
@@ -79,14 +91,12 @@ def serve(
     text that fits none of the tasks.
     """
     from adapter_workbench.experiments.answers.http_server import address
-    from adapter_workbench.experiments.answers.http_server.limits import Limits
     from adapter_workbench.experiments.answers.http_server.selection import select
     from adapter_workbench.experiments.terminal.progress import Messages
     from adapter_workbench.experiments.workspace import find_workspace
     from adapter_workbench.fusion.routing.rejection import rejection
     from adapter_workbench.fusion.routing.routers import ROUTERS
     from adapter_workbench.tasks.loading import registry
-    from adapter_workbench.workbench.machine.batch_queue import Batching
     from adapter_workbench.workbench.machine.listener import Changed
 
     rejected = rejection(min_routing_score, max_false_rejections)
@@ -103,7 +113,6 @@ def serve(
 
     first = selected()
     batching = Batching(max_batch, max_wait_ms / 1000, max_waiting)
-    limits = Limits(max_texts, max_characters, timeout, connections=max_connections)
     with address.bind(host, port) as bound:
         if key is None and not address.is_this_machine_alone(bound):
             stderr.print(f"Warning: everybody who reaches {address.url(bound)} can ask: there is no --api-key-file.")

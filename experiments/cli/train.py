@@ -10,31 +10,37 @@ import typer
 
 from adapter_workbench.experiments.reporting.label_table import in_words
 from adapter_workbench.experiments.reporting.wording import baseline, megabytes, score, seconds
+from adapter_workbench.experiments.requests.fields import Method
+from adapter_workbench.experiments.requests.lesson import LessonRequest
+from adapter_workbench.experiments.requests.request import meaning
 from adapter_workbench.experiments.terminal import completion, next_steps
+from adapter_workbench.experiments.terminal.asked import options_of
 from adapter_workbench.experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
 from adapter_workbench.experiments.terminal.output import Json, emit, from_here, stdout, table
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.machine.processes import is_first
-from adapter_workbench.workbench.settings.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@options_of(
+    LessonRequest,
+    before={"backbone": "register", "seed": "register", "assignments": "workspace"},
+    only=["task", "backbone", "seed", "assignments"],
+    task=TaskName,
+    backbone=Backbone,
+    assignments=Assignments,
+)
 def train(
-    task: TaskName,
+    request: LessonRequest,
     method: Annotated[
         str | None,
-        typer.Option(
-            help="Name of a method; see `workbench methods list`. Required.", autocompletion=completion.method
-        ),
+        typer.Option(help=f"{meaning(Method)} Required.", autocompletion=completion.method),
     ] = None,
-    backbone: Backbone = next_steps.DEFAULT,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
     register: Annotated[
         bool, typer.Option("--register", help="Enter the adapter into MLflow's model registry, as TASK.METHOD.")
     ] = False,
-    assignments: Assignments = None,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
@@ -53,11 +59,11 @@ def train(
 
     workbench = Workbench(workspace, tasks)
     if method is None:
-        registry.find(task, workbench.task_folders)  # a mistyped task is reported first
+        registry.find(request.task, workbench.task_folders)  # a mistyped task is reported first
         hint = "`workbench methods list` names them all; to begin with: --method lora"
         raise InputError("workbench train needs --method NAME", hint=hint)
-    lesson = workbench.lesson_from(task, method, backbone, seed, assignments or [])
-    with progress(task, Work(updates=workbench.updates(lesson))) as listener:
+    lesson = workbench.lesson_from(**{**request.given, "method": method})
+    with progress(request.task, Work(updates=workbench.updates(lesson))) as listener:
         workbench.listener = listener
         trained = workbench.train(lesson)
     registered = workbench.release.register(trained.adapter.id) if register and is_first() else None
@@ -88,10 +94,10 @@ def train(
         from adapter_workbench.experiments.reporting.learned_nothing import advice
 
         stdout.print(f"\n{advice(manifest, trained.learned_nothing)}")
-    here, given = next_steps.options(workspace), next_steps.options(workspace, tasks, assignments)
+    here, given = next_steps.options(workspace), next_steps.options(workspace, tasks, request.assignments)
     steps = [next_steps.predicting(manifest.id, manifest.task.pair, here)]
     if not trained.learned_nothing:
         steps += [next_steps.evaluating(manifest.id, Path("FILE"), next_steps.options(workspace, tasks))]
-        steps += [] if register else [next_steps.adding(task, method, backbone, seed, given)]
-        steps += [f"workbench serve {task}{here}"]
+        steps += [] if register else [next_steps.adding(request.task, method, request.backbone, request.seed, given)]
+        steps += [f"workbench serve {request.task}{here}"]
     next_steps.print_next(steps)

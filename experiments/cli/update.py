@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from adapter_workbench.experiments.gating.adapter_bounds import MARGIN
+from adapter_workbench.experiments.gating.adapter_bounds import AdapterBounds
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+from adapter_workbench.experiments.requests.update import UpdateRequest
 from adapter_workbench.experiments.terminal import completion, next_steps
-from adapter_workbench.experiments.terminal.added import MarginBelow, MaxLeakage, print_added
-from adapter_workbench.experiments.terminal.bounds import (
-    AcceptLoss,
-    MaxFlips,
-    MaxLostOnOld,
-    MinMacroF1,
-    MinNewLabel,
-    MinScore,
-    MinWorstLabel,
-    adapter_bounds,
-)
+from adapter_workbench.experiments.terminal.added import MaxLeakage, print_added
+from adapter_workbench.experiments.terminal.asked import option, options_of
+from adapter_workbench.experiments.terminal.bounds import CANDIDATE, NEWLY_TRAINED
 from adapter_workbench.experiments.terminal.candidate import Html, require_page, write_page
 from adapter_workbench.experiments.terminal.options import (
     Assignments,
@@ -29,7 +23,6 @@ from adapter_workbench.experiments.terminal.options import (
     WorkspaceOption,
 )
 from adapter_workbench.experiments.terminal.output import Json, emit, stdout
-from adapter_workbench.workbench.settings.bounds import LARGEST_SEED
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.updates.plan import UpdatePlan
@@ -38,36 +31,25 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@options_of(
+    UpdateRequest,
+    before={"assignments": "dry_run"},
+    task=TaskName,
+    how=option(metavar="WAY", show_default="anew; with --forget-rows: continue", autocompletion=completion.way),
+    seed=option(show_default="the champion's"),
+    assignments=Assignments,
+    forget_rows=option("--forget-rows"),
+)
+@options_of(AdapterBounds, **NEWLY_TRAINED)
+@options_of(CandidateBounds, **CANDIDATE)
 def update(
-    task: TaskName,
-    how: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WAY",
-            help="Name of a way; see `workbench ways list`.",
-            show_default="anew; with --forget-rows: continue",
-            autocompletion=completion.way,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.", show_default="the champion's"),
-    ] = None,
-    forget_rows: Annotated[
-        bool, typer.Option("--forget-rows", help="Read no training row of the champion's version of the task.")
-    ] = False,
-    min_score: MinScore = None,
-    min_macro_f1: MinMacroF1 = None,
-    min_worst_label: MinWorstLabel = None,
-    margin: MarginBelow = MARGIN,
-    accept_loss: AcceptLoss = False,
+    request: UpdateRequest,
+    bounds: AdapterBounds,
     max_leakage: MaxLeakage = 1.0,
-    max_lost_on_old: MaxLostOnOld = None,
-    max_flips: MaxFlips = None,
-    min_new_label: MinNewLabel = None,
+    *,
+    beside: CandidateBounds,
     html: Html = None,
     overwrite: Overwrite = False,
-    assignments: Assignments = None,
     dry_run: DryRun = False,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
@@ -85,26 +67,23 @@ def update(
     """
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.engine.work import Work
-    from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
     from adapter_workbench.experiments.terminal.progress import Messages, progress
 
-    bounds = adapter_bounds(min_score, margin, min_macro_f1, min_worst_label, accept_loss)
-    beside = CandidateBounds(max_lost_on_old, max_flips, min_new_label)
     require_page(html, overwrite)
     workbench = Workbench(workspace, tasks, Messages())
-    plan = workbench.update_plan(task, how, seed, assignments or [], forget_rows=forget_rows)
+    plan = workbench.update_plan(**request.given)
     if not as_json:
         _print_plan(plan)
     if dry_run:
         emit(plan.as_json()) if as_json else stdout.print("Nothing was trained (--dry-run).")
         return
-    with progress(task, Work(updates=workbench.updates(plan.lesson))) as listener:
+    with progress(request.task, Work(updates=workbench.updates(plan.lesson))) as listener:
         workbench.listener = listener
         updated = workbench.update(plan, bounds, max_leakage, beside)
     if html is not None and updated.report is not None:
         write_page(updated.report, html, overwrite)
     document = updated.as_json() if as_json else None
-    print_added(updated.added, task, next_steps.options(workspace), document, updated.report, html)
+    print_added(updated.added, request.task, next_steps.options(workspace), document, updated.report, html)
 
 
 def _print_plan(plan: UpdatePlan) -> None:

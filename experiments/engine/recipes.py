@@ -12,7 +12,7 @@ from adapter_workbench.workbench.settings.base import Budget, Document, Key, Set
 from adapter_workbench.workbench.settings.bounds import Label, Name, Seed
 from adapter_workbench.workbench.settings.registry import Documents
 
-RECIPES = Documents("recipe", [Path(__file__).parents[1] / "recipes"])
+RECIPES = Documents("recipe", [Path(__file__).parents[1] / "recipes"], command="workbench recipes list")
 MOST_FITS = 100_000
 MARGIN = 2.0  # points: a difference that somebody would act on
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from adapter_workbench.experiments.gating.gate import require_number, require_percent
 from adapter_workbench.workbench.errors import InputError
@@ -12,28 +15,47 @@ MARGIN = 2.0  # points that may be lost against the champion where they are show
 
 @dataclass(frozen=True)
 class AdapterBounds:
-    """What may be asked of an adapter.
+    """What may be asked of an adapter."""
 
-    Attributes:
-        min_score: percent; its validation score that counts here.
-        below_champion: points that may be lost against the registered champion
-            (:mod:`adapter_workbench.experiments.gating.takeover`); None where it is not asked.
-        min_agreement: percent of the validation examples to which the adapter ``against`` gives the same answer.
-        against: what that adapter is called.
-        min_macro_f1: percent; the mean F1 of the labels on the validation examples.
-        min_worst_label: percent; the F1 of the label that is answered worst there.
-        max_ece: points; the expected calibration error on the validation examples, see the probe ``calibration``.
-        accept_loss: whether a person accepts what is lost against the champion.
-    """
-
-    min_score: float | None = None
-    below_champion: float | None = None
-    min_agreement: float | None = None
-    against: str | None = None
-    max_ece: float | None = None
-    min_macro_f1: float | None = None
-    min_worst_label: float | None = None
-    accept_loss: bool = False
+    min_score: Annotated[
+        float | None, Field(description="Adapter: the least validation score, in percent (an R² times 100).")
+    ] = None
+    below_champion: Annotated[
+        float | None,
+        Field(description="Points that may be lost against the champion (`takeover.py`); it is not asked if None."),
+    ] = None
+    min_agreement: Annotated[
+        float | None,
+        Field(
+            description="Adapter: the least percentage of validation answers that are the same as those of --against."
+        ),
+    ] = None
+    against: Annotated[
+        str | None,
+        Field(
+            description="With --min-agreement: the other adapter, such as the previous version; a task means its "
+            "champion."
+        ),
+    ] = None
+    max_ece: Annotated[
+        float | None,
+        Field(description="Adapter: the highest calibration error (ECE) on validation, in points."),
+    ] = None
+    min_macro_f1: Annotated[
+        float | None,
+        Field(description="Adapter: the least macro F1 on validation, in percent: the mean over labels."),
+    ] = None
+    min_worst_label: Annotated[
+        float | None,
+        Field(description="Adapter: the least F1 on validation that any label may have, in percent."),
+    ] = None
+    accept_loss: Annotated[
+        bool,
+        Field(
+            description="Make it the champion although it loses against the one before; what it loses is written into "
+            "its manifest."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; raises InputError."""

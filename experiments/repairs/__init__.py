@@ -128,4 +128,4 @@ class Repair(Protocol):
 
 CONTROL = "head-on-frozen"  # uses nothing of the stream: validation does not choose between it and doing nothing
 
-REPAIRS: Modules[Repair] = Modules("repair", __name__, "REPAIR", Repair)
+REPAIRS: Modules[Repair] = Modules("repair", __name__, "REPAIR", Repair, command="workbench repairs list")

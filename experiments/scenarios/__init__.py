@@ -35,4 +35,4 @@ class Scenario(Protocol):
         """Return the tasks learned so far as they are asked now; one more task may change what the others ask."""
 
 
-SCENARIOS: Modules[Scenario] = Modules("scenario", __name__, "SCENARIO", Scenario)
+SCENARIOS: Modules[Scenario] = Modules("scenario", __name__, "SCENARIO", Scenario, command="workbench scenarios list")

@@ -197,4 +197,4 @@ def adapter_ids(folder: Path) -> dict[str, str]:
     return checksummed.read(ADAPTERS, folder / ADAPTERS_FILE) or {}
 
 
-STRATEGIES: Modules[Strategy] = Modules("strategy", __name__, "STRATEGY", Strategy)
+STRATEGIES: Modules[Strategy] = Modules("strategy", __name__, "STRATEGY", Strategy, command="workbench strategies list")

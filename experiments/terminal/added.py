@@ -23,15 +23,6 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.gating.candidate.report import CandidateReport
     from adapter_workbench.experiments.gating.registry import Registration
 
-MarginBelow = Annotated[
-    float,
-    typer.Option(
-        min=0,
-        metavar="X",
-        help="Points that may be lost against the champion, if there are validation rows enough to show that no more "
-        "are; else none may.",
-    ),
-]
 MaxLeakage = Annotated[
     float,
     typer.Option(

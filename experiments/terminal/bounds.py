@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adapter_workbench.experiments.gating.adapter_bounds import MARGIN, AdapterBounds
+from adapter_workbench.experiments.gating.candidate.bounds import CandidateBounds
+from adapter_workbench.experiments.requests.request import asked_fields
+from adapter_workbench.experiments.terminal.asked import option
 from adapter_workbench.experiments.terminal.output import table
 from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.gating.gate import Gate
 
-MinScore = Annotated[
-    float | None,
-    typer.Option("--min-score", metavar="X", help="Adapter: the least validation score, in percent (an R² times 100)."),
-]
-MinMacroF1 = Annotated[
-    float | None,
-    typer.Option(
-        "--min-macro-f1",
-        metavar="X",
-        help="Adapter: the least macro F1 on validation, in percent: the mean over labels.",
-    ),
-]
-MinWorstLabel = Annotated[
-    float | None,
-    typer.Option(
-        "--min-worst-label",
-        metavar="X",
-        help="Adapter: the least F1 on validation that any label may have, in percent.",
-    ),
-]
+MINIMA: dict[str, Any] = {
+    name: option(metavar="X") for name in ("min_score", "min_macro_f1", "min_worst_label")
+}  # of an adapter
+CANDIDATE: dict[str, Any] = {name: option(metavar="X") for name in asked_fields(CandidateBounds)}
 NotBelowChampion = Annotated[
     bool,
     typer.Option(
@@ -48,38 +35,21 @@ Margin = Annotated[
         "--margin", metavar="X", help="With --not-below-champion: points that may be lost.", show_default=f"{MARGIN:g}"
     ),
 ]
-AcceptLoss = Annotated[
-    bool,
-    typer.Option(
-        "--accept-loss",
-        help="Make it the champion although it loses against the one before; what it loses is written into its "
-        "manifest.",
-    ),
-]
-MaxLostOnOld = Annotated[
-    float | None,
-    typer.Option(
-        "--max-lost-on-old",
+AcceptLoss = Annotated[bool, typer.Option("--accept-loss", help=asked_fields(AdapterBounds)["accept_loss"].meaning)]
+NEWLY_TRAINED: dict[str, Any] = {  # the bounds of `add` and `update`
+    "only": [*MINIMA, "below_champion", "accept_loss"],
+    **MINIMA,
+    "below_champion": option(
+        "--margin",
+        called="margin",
+        default=MARGIN,
+        min=0,
         metavar="X",
-        help="The most points of right answers that the candidate may lose on old validation rows.",
+        help="Points that may be lost against the champion, if there are validation rows enough to show that no more "
+        "are; else none may.",
     ),
-]
-MaxFlips = Annotated[
-    float | None,
-    typer.Option(
-        "--max-flips",
-        metavar="X",
-        help="The most percent of old validation rows that the champion has right and the candidate wrong.",
-    ),
-]
-MinNewLabel = Annotated[
-    float | None,
-    typer.Option(
-        "--min-new-label",
-        metavar="X",
-        help="The least recall on validation, in percent, of any label that the champion does not know.",
-    ),
-]
+    "accept_loss": option("--accept-loss"),
+}
 
 
 def below_champion(not_below: bool, margin: float | None) -> float | None:
@@ -94,23 +64,6 @@ def below_champion(not_below: bool, margin: float | None) -> float | None:
     if not not_below:
         return None
     return MARGIN if margin is None else margin
-
-
-def adapter_bounds(
-    min_score: float | None,
-    below_champion: float | None,
-    min_macro_f1: float | None,
-    min_worst_label: float | None,
-    accept_loss: bool = False,
-) -> AdapterBounds:
-    """Return the bounds of the options that `add`, `update` and `adapters register` share; raises InputError."""
-    return AdapterBounds(
-        min_score,
-        below_champion,
-        min_macro_f1=min_macro_f1,
-        min_worst_label=min_worst_label,
-        accept_loss=accept_loss,
-    )
 
 
 def print_gate(gate: Gate) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from adapter_workbench.experiments.reporting.advice import Step, advised
 from adapter_workbench.experiments.reporting.terminal import show
 from adapter_workbench.experiments.reporting.wording import DASH, number, plural
+from adapter_workbench.experiments.requests.lesson import BACKBONE
 from adapter_workbench.experiments.studies import present
 from adapter_workbench.experiments.terminal import next_steps
 from adapter_workbench.experiments.terminal.output import from_here, stdout, table
@@ -105,7 +106,7 @@ def steps_after(
     used, name = manifest.budget.drawn(fused.rows), manifest.task.name
     if used < fused.rows:
         own = manifest.backbone.name
-        backbone = next_steps.named([("--backbone", None if own == next_steps.DEFAULT else own)])
+        backbone = next_steps.named([("--backbone", None if own == BACKBONE else own)])
         rows = f"{name} has {plural(fused.rows, 'training row')}, and {used:,} were used"
         steps.append(Step(f"workbench train {name} --method {method}{backbone}{everywhere}", "", rows))
     steps.append(Step(next_steps.predicting(fused.adapter.id, manifest.task.pair, where), kept.label))

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapter_workbench.experiments.requests.lesson import BACKBONE
 from adapter_workbench.experiments.terminal.output import stdout
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.studies.core.report import StudyReport
 
-DEFAULT = "minilm"
 BACKBONES = {"causal-lm": "smollm2", "seq2seq": "google/flan-t5-small"}  # for kinds that the default one cannot do
 
 
@@ -47,7 +47,7 @@ def training(task: str, kind: str, further: str) -> str:
 
 def adding(task: str, method: str, backbone: str, seed: int, further: str) -> str:
     """Return the command that lets the trained adapter answer under the task's name, if all checks pass."""
-    differing = [] if backbone == DEFAULT else [f"--backbone {shlex.quote(backbone)}"]
+    differing = [] if backbone == BACKBONE else [f"--backbone {shlex.quote(backbone)}"]
     differing += [f"--seed {seed}"] if seed else []
     return " ".join(["workbench add", task, "--method", method, *differing]) + further
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.requests import fields
+from adapter_workbench.experiments.requests.request import meaning
 from adapter_workbench.experiments.terminal import completion
 from adapter_workbench.tasks.reading.text_files import path_of
 from adapter_workbench.workbench.errors import InputError
@@ -46,13 +48,13 @@ Folders = Annotated[
     list[Path] | None,
     typer.Option("--tasks", metavar="DIR", help="Folder of your own task files.", show_default=FOLDERS),
 ]
-ADAPTER = "An adapter's id, its beginning, its short id, or the name of a task."
+ADAPTER = meaning(fields.Adapter)
 Adapter = Annotated[str, typer.Argument(metavar="ID", help=ADAPTER, autocompletion=completion.adapter)]
 TaskName = Annotated[
     str,
-    typer.Argument(metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task),
+    typer.Argument(metavar="TASK", help=meaning(fields.Task), autocompletion=completion.task),
 ]
-Backbone = Annotated[str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)]
+Backbone = Annotated[str, typer.Option(help=meaning(fields.Backbone), autocompletion=completion.backbone)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")]
 Measure = Annotated[
     bool,
@@ -126,5 +128,5 @@ MaxFalseRejections = Annotated[
 ]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given several times."),
+    typer.Option("--set", metavar="KEY=VALUE", help=meaning(fields.Assignments)),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,12 @@ from adapter_workbench.workbench.methods.methods import METHODS
 from adapter_workbench.workbench.settings.base import Budget, Document
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from adapter_workbench.experiments.updates.beginning import Beginning
+
+    from adapter_workbench.experiments.requests.update import UpdateRequest
     from adapter_workbench.experiments.ways.update import UpdateLesson
     from adapter_workbench.experiments.workspace import Workspace
     from adapter_workbench.tasks.task_file.spec import TaskSpec
@@ -31,19 +35,6 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.settings.base import MethodSettings
 
 DEFAULT_WAY, WITHOUT_OLD_ROWS = "anew", "continue"
-
-
-@dataclass(frozen=True)
-class UpdateRequest:
-    """What a person wants."""
-
-    task: str  # its name
-    way: str | None = None  # name of a way; None for the usual one
-    seed: int | None = None  # of every random choice; None for the champion's
-    # ``key=value``: settings of the method, with ``budget.`` before them of the budget, with ``way.`` of the way.
-    # All others are the champion's.
-    assignments: Sequence[str] = ()
-    forget_rows: bool = False  # whether no training row of the champion's version may be read
 
 
 @dataclass(frozen=True)
@@ -142,7 +133,7 @@ def _were_replaced(begun: Beginning) -> bool:
 
 
 def _way_of(request: UpdateRequest) -> str:
-    return request.way or (WITHOUT_OLD_ROWS if request.forget_rows else DEFAULT_WAY)
+    return request.how or (WITHOUT_OLD_ROWS if request.forget_rows else DEFAULT_WAY)
 
 
 def _champion_settings(champion: StoredAdapter) -> dict[str, Any]:

@@ -159,4 +159,4 @@ class Way:
         return last_revision(self.revision, self.affects, settings, method)
 
 
-WAYS: Modules[Way] = Modules("way", __name__, "WAY", Way, besides=("update",))
+WAYS: Modules[Way] = Modules("way", __name__, "WAY", Way, besides=("update",), command="workbench ways list")

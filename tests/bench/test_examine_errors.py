@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.cli.examine import examine
-from adapter_workbench.experiments.studies.stream.plan.examination import ROWS
+from adapter_workbench.experiments.requests.examine import ROWS
 from bench import examine_errors, examine_rates, examined_models
 from bench.examine_rates import Population, chance, false_alarms, readings, rows_that_find
 from bench.small_sample_rules import RULES

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from peft import LoraConfig, PromptTuningConfig, TaskType
 
-from adapter_workbench.experiments.answers.import_options import ImportOptions, Source
+from adapter_workbench.experiments.answers.import_options import Source
 from adapter_workbench.experiments.api import Workbench
+from adapter_workbench.experiments.requests.importing import ImportOptions
 from adapter_workbench.workbench.errors import InputError, SettingsError
 from tests.conftest import Call
 from tests.elsewhere.senders import imported, sent_by_peft

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import adapter_workbench.experiments.api
+import adapter_workbench.experiments.running
 import adapter_workbench.experiments.studies.compositions.pieces
 import adapter_workbench.experiments.studies.routing.pieces
 from adapter_workbench.experiments.api import Workbench
@@ -130,7 +130,7 @@ def test_workers_elsewhere_do_each_look(bert: Path, tmp_path: Path, monkeypatch:
     recipe.write_text((HEAD + OTHERS["routing"]).format(backbone=bert), encoding="utf-8")
     bench = Workbench(tmp_path / "space", [tmp_path / "tasks"])
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(adapter_workbench.experiments.api, "workers", lambda *given: TwoMachines(tmp_path, Ear()))
+    monkeypatch.setattr(adapter_workbench.experiments.running, "workers", lambda *given: TwoMachines(tmp_path, Ear()))
     report: Any = bench.run_until_decided(bench.until_decided(str(recipe), [ROUTERS, "margin=10"], 4))
     assert {label: of.look for label, of in report.declared.items()} == {"oracle": 3, "nearest": 3, "arrow": 4}
     assert seeds_by_label(bench) == {"joint-lora": 4, "oracle": 3, "nearest": 3, "arrow": 4}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-import adapter_workbench.experiments.api
+import adapter_workbench.experiments.running
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.engine import publish
 from adapter_workbench.experiments.engine.publish import Publisher
@@ -69,7 +69,7 @@ def test_logging_takes_a_small_share_of_a_run_and_nothing_is_missing_in_the_end(
     write_recipe(tmp_path, bert)
     bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())
     read: list[int] = []
-    part = adapter_workbench.experiments.api.present_change
+    part = adapter_workbench.experiments.running.present_change
 
     def counted(*given: Any) -> Any:
         read.append(1)
@@ -77,7 +77,7 @@ def test_logging_takes_a_small_share_of_a_run_and_nothing_is_missing_in_the_end(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "SHARE", 1e-6)
-        patch.setattr(adapter_workbench.experiments.api, "present_change", counted)
+        patch.setattr(adapter_workbench.experiments.running, "present_change", counted)
         bench.run(bench.plan(str(tmp_path / "stream.yaml"), SMALL))
     assert read == [1], "the first piece was logged, and the pause after it outlasted the run"
     client = MlflowClient(f"sqlite:///{bench.workspace.root}/mlflow.db")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapter_workbench.experiments.requests.examine import ExamineRequest
 from adapter_workbench.experiments.studies.stream.plan.examination import examination
 from adapter_workbench.workbench.errors import InputError
 from tests.conftest import Call
@@ -81,8 +82,10 @@ def test_a_mistake_is_said_in_one_message(case: str, call: Call, bert: Path, fol
 def test_numbers_of_other_folders_are_in_no_order() -> None:
     """Only checkpoints of one training are known to be in the order of their numbers."""
     stages = ["runs/b/checkpoint-500", "runs/a/checkpoint-50", "runs/final-2", "runs/other-1"]
-    assert examination("minilm", stages).data["strategies"]["given"]["stages"][1:] == stages
+    assert examination(ExamineRequest("minilm", stages)).data["strategies"]["given"]["stages"][1:] == stages
     with pytest.raises(InputError, match="order"):
-        examination("minilm", ["runs/a/checkpoint-1000", "runs/b/checkpoint-1", "runs/a/checkpoint-500"])
+        examination(
+            ExamineRequest("minilm", ["runs/a/checkpoint-1000", "runs/b/checkpoint-1", "runs/a/checkpoint-500"])
+        )
     with pytest.raises(InputError, match=r"ls -dv checkpoint-\*"):  # in the folder of the training
-        examination("minilm", ["checkpoint-1000", "checkpoint-500"])
+        examination(ExamineRequest("minilm", ["checkpoint-1000", "checkpoint-500"]))

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 FORMS = (ExperimentRecipe, Plan, RecordDocument, Record, StudyReport)
 ROOMS, RETURNS = 12, 4
 WALK = (
-    *("cli", "api", "engine", "settings", "stream/plan", "engine", "stream/plan", "terminal", "api", "stream/work"),
-    *("engine", "workspace", "studies", "studies/core", "stream/results", "stream/page"),
+    *("cli", "running", "engine", "settings", "stream/plan", "engine", "stream/plan", "terminal", "running"),
+    *("stream/work", "engine", "workspace", "studies", "studies/core", "stream/results", "stream/page"),
 )
 
 

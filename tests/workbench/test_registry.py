@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from adapter_workbench.experiments.cli import COMMANDS, _command
+from adapter_workbench.experiments.terminal.registries import EXTENDABLE, registry
 from adapter_workbench.workbench.errors import UnknownNameError, suggest
 from adapter_workbench.workbench.methods.methods import METHODS
 from adapter_workbench.workbench.settings import plugins
@@ -16,6 +18,11 @@ from adapter_workbench.workbench.settings.registry import Documents, Modules
 from tests.messages import naming
 
 PACKAGE = "registry_under_test"
+REGISTRIES = {
+    **EXTENDABLE,
+    "adapter_workbench.workbench.backbone.names": "BACKBONES",
+    "adapter_workbench.experiments.engine.recipes": "RECIPES",
+}
 
 
 @pytest.fixture
@@ -95,6 +102,14 @@ def test_of_many_names_those_that_begin_alike_are_compared_first() -> None:
     assert hint == "Did you mean tickets? There are 2,001 names; `workbench tasks list` lists them."
     assert suggest("tickts", names).startswith("Did you mean tickets? Available: a0000, ")
     assert suggest("tickts", names[-3:], "workbench tasks list").endswith("Available: a1998, a1999, tickets.")
+
+
+@pytest.mark.parametrize(("module", "name"), REGISTRIES.items())
+def test_a_message_names_the_command_that_lists_the_entries(module: str, name: str) -> None:
+    listing = {name for name in COMMANDS.names() if "list" in getattr(_command(name), "commands", {})}
+    others = {"ARRIVALS": "workbench scenarios list", "COMMANDS": "workbench --help"}
+    expected = f"workbench {name.lower()} list" if name.lower() in listing else others.get(name, "")
+    assert registry(module, name).command == expected
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from adapter_workbench.workbench.settings.registry import Documents
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
+BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"], command="workbench backbones list")
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first", "lasttoken": "last"}  # as sentence-transformers says
 ANOTHER_POOLING = f"To pool as usual for its architecture, name a copy of the folder without {Path(POOLING).parent}."
 _sound = ReadOnce()  # converted folders whose digests were compared in this process

@@ -111,4 +111,4 @@ class Adjustable(Protocol):
         """
 
 
-PROBES: Modules[Probe] = Modules("probe", __name__, "PROBE", Probe)
+PROBES: Modules[Probe] = Modules("probe", __name__, "PROBE", Probe, command="workbench probes list")

@@ -22,19 +22,6 @@ if TYPE_CHECKING:
 
 Entry = TypeVar("Entry")
 SHORTEST, MOST_FOUND = 4, 5  # letters of a word that is looked for in descriptions; entries that a message names
-LISTED = {  # what entries are called → the command that lists them
-    "backbone": "workbench backbones list",
-    "command": "workbench --help",
-    "composition method": "workbench compositions list",
-    "method": "workbench methods list",
-    "probe": "workbench probes list",
-    "recipe": "workbench recipes list",
-    "repair": "workbench repairs list",
-    "router": "workbench routers list",
-    "scenario": "workbench scenarios list",
-    "strategy": "workbench strategies list",
-    "way": "workbench ways list",
-}
 
 
 class Modules(Generic[Entry]):
@@ -54,6 +41,7 @@ class Modules(Generic[Entry]):
         fulfils: Any = object,
         group: str = "",
         besides: Collection[str] = (),
+        command: str = "",
     ) -> None:
         """Register the modules of ``package``; nothing is imported yet.
 
@@ -64,9 +52,10 @@ class Modules(Generic[Entry]):
             fulfils: the class or protocol of the entries, which those of installed distributions are compared with.
             group: the last part of the entry-point group, where it is not the package's.
             besides: modules and packages in ``package`` that hold what its entries share, and are none themselves.
+            command: that lists the entries, for messages.
         """
         self.noun, self.package, self.attribute, self.fulfils = noun, package, attribute, fulfils
-        self.besides = frozenset(besides)
+        self.besides, self.command = frozenset(besides), command
         self.group = f"{PREFIX}{group or package.rpartition('.')[2]}"
 
     @cached_property
@@ -119,8 +108,8 @@ class Modules(Generic[Entry]):
             except PluginError as error:
                 raise PluginError(error.what, where=where, hint=error.hint) from None
             return name
-        known, command = {*self._files, *self._plugins}, LISTED.get(self.noun, "")
-        raise UnknownNameError(self.noun, name, known, where, also=self._described(name), command=command)
+        known = {*self._files, *self._plugins}
+        raise UnknownNameError(self.noun, name, known, where, also=self._described(name), command=self.command)
 
     def _described(self, word: object) -> str:
         """Return which of our own entries are described with a word that is no name, in a sentence; empty for none."""
@@ -196,9 +185,9 @@ def named_code(settings: type[BaseModel], values: Mapping[str, Any]) -> dict[str
 class Documents:
     """The YAML files of one or more folders; a later folder may add names but not replace one."""
 
-    def __init__(self, noun: str, folders: Sequence[Path]) -> None:
-        """Register every ``*.yaml`` below ``folders``; nothing is read yet."""
-        self.noun, self.folders = noun, tuple(folders)
+    def __init__(self, noun: str, folders: Sequence[Path], command: str = "") -> None:
+        """Register every ``*.yaml`` below ``folders``; nothing is read yet. ``command`` lists them, for messages."""
+        self.noun, self.folders, self.command = noun, tuple(folders), command
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -219,7 +208,7 @@ class Documents:
             UnknownNameError: no such file; the message names the nearest ones.
         """
         if not isinstance(name, str) or name not in self._files:
-            raise UnknownNameError(self.noun, name, self.names(), command=LISTED.get(self.noun, ""))
+            raise UnknownNameError(self.noun, name, self.names(), command=self.command)
         return self._files[name]
 
     def describe(self, name: str) -> str:

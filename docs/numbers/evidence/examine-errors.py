@@ -7,8 +7,8 @@ from typing import Any
 
 from measured import decimals, joined, number, read, require, row, whole
 
+from adapter_workbench.experiments.requests.examine import ROWS as DEFAULT
 from adapter_workbench.experiments.studies.stream.plan.examination import OF_ENCODERS
-from adapter_workbench.experiments.studies.stream.plan.examination import ROWS as DEFAULT
 from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 STATED: list[str] = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from measured import read, require, whole
 
-from adapter_workbench.experiments.studies.stream.plan.examination import ROWS
+from adapter_workbench.experiments.requests.examine import ROWS
 from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 STATED: list[str] = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from adapter_workbench.workbench.errors import InputError
 
@@ -17,11 +19,19 @@ LEAST_LEVEL = 0.001  # a smaller one would take so many random deals that they f
 
 @dataclass(frozen=True)
 class DriftBounds:
-    """The bounds of ``workbench drift``."""
+    """The bounds of ``workbench drift``: adjusted p below the level are alarms."""
 
-    level: float = LEVEL  # the chance of any false alarm: adjusted p below it are alarms
-    max_lost: float | None = None  # points of right answers that may be lost; None: no more than chance explains
-    max_foreign: float = 0.0  # percent of rows that may be unlike the task's own before it is an alarm
+    level: Annotated[float, Field(description="The chance of any false alarm.")] = LEVEL
+    max_lost: Annotated[
+        float | None,
+        Field(
+            description="With --label-column: the points of right answers that may be lost, in place of a test.",
+        ),
+    ] = None
+    max_foreign: Annotated[
+        float,
+        Field(description="Percent of rows that may be unlike the task's own before the exit code is 3."),
+    ] = 0.0
 
     def require_possible(self, task: TaskReference, judged: bool) -> None:
         """Make sure that the bounds can be meant.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 BYTES_A_CHARACTER = 6  # of JSON at most: \uXXXX
 AROUND_A_TEXT = 64  # bytes of JSON around a text, more than enough
@@ -13,12 +16,12 @@ AROUND_ALL = 4096
 class Limits:
     """Bounds of a request, and of all that are there at a time."""
 
-    texts: int = 256  # how many a request may have
-    characters: int = 20_000  # how long each may be, a pair taken together
-    seconds: float = 30.0  # how long its answer may take
+    texts: Annotated[int, Field(ge=1, description="Texts of one request.")] = 256
+    characters: Annotated[int, Field(ge=1, description="Characters of one text.")] = 20_000  # of a pair together
+    seconds: Annotated[float, Field(ge=0.01, le=3600, description="Seconds in which a request is answered.")] = 30.0
     arrival: float = 30.0  # seconds in which a request has to be there as a whole, and its answer has to be taken
-    connections: int = 512  # how many may be open
-    large_at_once: int = 4  # how many of the largest requests may be in memory; `app.Bodies` says what counts
+    connections: Annotated[int, Field(ge=1, description="Connections that may be open.")] = 512
+    large_at_once: int = 4  # how many of the largest requests may be in memory; :mod:`.body` says what counts
 
     @property
     def late(self) -> str:

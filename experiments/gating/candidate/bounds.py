@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
+from pydantic import Field
 
 from adapter_workbench.experiments.gating.gate import Check, require_number, require_percent
 from adapter_workbench.experiments.reporting.wording import plural
@@ -14,6 +14,7 @@ from adapter_workbench.workbench.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from adapter_workbench.experiments.gating.candidate.judged_rows import JudgedRows
@@ -24,13 +25,22 @@ SPLIT = "validation"
 
 @dataclass(frozen=True)
 class CandidateBounds:
-    """What may be asked of a candidate."""
+    """What may be asked of a candidate; labels that the champion cannot give are new, or parts of a split one."""
 
-    max_lost_on_old: float | None = None  # points of right answers that may be lost on old validation rows
-    # percent of old validation rows that the champion has right and the candidate may have wrong
-    max_flips: float | None = None
-    # percent; the recall of the worst label that the champion cannot give: a new one, or a part of a split one
-    min_new_label: float | None = None
+    max_lost_on_old: Annotated[
+        float | None,
+        Field(description="The most points of right answers that the candidate may lose on old validation rows."),
+    ] = None
+    max_flips: Annotated[
+        float | None,
+        Field(
+            description="The most percent of old validation rows that the champion has right and the candidate wrong."
+        ),
+    ] = None
+    min_new_label: Annotated[
+        float | None,
+        Field(description="The least recall on validation, in percent, of any label that the champion does not know."),
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; raises InputError."""
@@ -50,6 +60,8 @@ class CandidateBounds:
         Raises:
             InputError: no old row is there, no label is new, or a new label has no row.
         """
+        import numpy as np  # the options are made without it
+
         gold = versions.gold(SPLIT)
         earlier, later = versions.names
         for bound, option in ((self.max_lost_on_old, "--max-lost-on-old"), (self.max_flips, "--max-flips")):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.answers.naming import source_ids
 from adapter_workbench.experiments.engine.entries import collisions
+from adapter_workbench.experiments.requests.lesson import BACKBONE
 from adapter_workbench.experiments.studies.compositions.controls import (
     WITHOUT_SKILL,
     controlled,
@@ -50,12 +51,12 @@ from adapter_workbench.workbench.machine.device import resolve_precision
 from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.methods.stored_model import backbone_of
 from adapter_workbench.workbench.settings.base import Budget, Document, Settings
-from adapter_workbench.workbench.settings.bounds import require_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from adapter_workbench.experiments.requests.fuse import FuseRequest
     from adapter_workbench.experiments.studies.compositions.entry import WithoutSkill
     from adapter_workbench.experiments.studies.compositions.sources import RankedSources
     from adapter_workbench.experiments.workspace import Workspace
@@ -64,40 +65,8 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.machine.listener import Listener
     from adapter_workbench.workbench.methods.task import Task
 
-DEFAULT_BACKBONE = "minilm"
 
-
-@dataclass(frozen=True)
-class Wanted:
-    """What somebody asks to be fused.
-
-    Attributes:
-        target: name of a task.
-        sources: ids or tasks with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
-        method: name of a composition method.
-        shots: labelled examples of the target, and as many for validation; all if None, none at all if 0.
-        backbone: where the sources' backbone is, if not where it was; for ``auto:K`` also which, if there are several.
-        seed: draws the examples, and is the seed of everything that is fitted on them.
-        ranking: name of a ranking.
-        full: whether full fine-tuning is among the alternatives.
-        assignments: the method's settings and ``budget.…``, as ``key=value``.
-        controls: of which sources without skill (``random``, ``shuffled``) the composition is made too; None: of random
-            ones where it trains.
-    """
-
-    target: str
-    sources: str
-    method: str
-    shots: int | None = None
-    backbone: str | None = None
-    seed: int = 0
-    ranking: str = "logme"
-    full: bool = True
-    assignments: Sequence[str] = ()
-    controls: Sequence[str] | None = None
-
-
-def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> FusionPlan:
+def plan_fuse(wanted: FuseRequest, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> FusionPlan:
     """Return the plan of one fuse; nothing is trained for it, but ``auto:K`` looks at the candidates' features.
 
     ``listener`` hears which adapter the name of a task means, and which data cannot be fetched.
@@ -115,8 +84,6 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
         RANKINGS.require(wanted.ranking, "--ranking")
     with collect_problems(problems):
         require_without_skill(wanted.controls or ())
-    with collect_problems(problems):
-        require_seed(wanted.seed)
     with collect_problems(problems):
         spec = registry.find(wanted.target, folders)
         require_target_kind(spec.name, spec.file.kind)
@@ -147,7 +114,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     return replace(_plan(wanted, few_shot, sources, settings, own), ranking=best)
 
 
-def _require_no_examples_needed(wanted: Wanted, target: str, kind: str) -> None:
+def _require_no_examples_needed(wanted: FuseRequest, target: str, kind: str) -> None:
     """Raise InputError where something reads examples of the target, and none are asked for."""
     if wanted.method in COMPOSITIONS.names():  # else it is reported already
         require_no_examples_needed(wanted.method, target, kind, "--shots")
@@ -156,16 +123,16 @@ def _require_no_examples_needed(wanted: Wanted, target: str, kind: str) -> None:
         raise InputError(message, where="--shots", hint="Name the sources: --from ID,ID,…")
 
 
-def _backbone(wanted: Wanted, workspace: Workspace, target: Task, sources: Sequence[StoredAdapter]) -> Backbone:
+def _backbone(wanted: FuseRequest, workspace: Workspace, target: Task, sources: Sequence[StoredAdapter]) -> Backbone:
     """Return the backbone that is named, else the sources'; for ``auto:K`` the one that all candidates have."""
     if sources:
         return backbone_of(sources[0], wanted.backbone)
     common = None if wanted.backbone else common_backbone(workspace, wanted.method, target)
-    return common or open_backbone(wanted.backbone or DEFAULT_BACKBONE)
+    return common or open_backbone(wanted.backbone or BACKBONE)
 
 
 def _named(
-    wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener
+    wanted: FuseRequest, workspace: Workspace, folders: Sequence[Path], listener: Listener
 ) -> tuple[StoredAdapter, ...]:
     names = [name.strip() for name in wanted.sources.split(",") if name.strip()]
 
@@ -176,7 +143,7 @@ def _named(
     return named(workspace.adapters, ids, wanted.sources)
 
 
-def _parsed(document: Document, wanted: Wanted) -> tuple[Settings, Budget]:
+def _parsed(document: Document, wanted: FuseRequest) -> tuple[Settings, Budget]:
     """Return the method's settings, and the budget for K examples.
 
     Raises:
@@ -196,7 +163,7 @@ def _parsed(document: Document, wanted: Wanted) -> tuple[Settings, Budget]:
 
 
 def _plan(
-    wanted: Wanted,
+    wanted: FuseRequest,
     few_shot: FewShot,
     sources: tuple[StoredAdapter, ...],
     settings: Settings,
@@ -235,7 +202,7 @@ def _plan(
     return plan
 
 
-def _controls(own: Entry, wanted: Wanted) -> dict[str, tuple[WithoutSkill, ...]]:
+def _controls(own: Entry, wanted: FuseRequest) -> dict[str, tuple[WithoutSkill, ...]]:
     """Return of which sources without skill the fusion is made too: what was asked for, or random ones if it trains.
 
     Raises:

@@ -13,7 +13,7 @@ from adapter_workbench.workbench.settings.base import Document, unique
 from adapter_workbench.workbench.settings.bounds import LONGEST_NAME, Label, Name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from adapter_workbench.experiments.requests.repair import RepairRequest
 
 OWN_KEYS = ("control",)  # that a command can set, besides the settings of repairs
 SUFFIX = "-repaired"  # of an experiment that a command makes
@@ -37,32 +37,24 @@ class Recipe(NamedRecipe):
     _unique = field_validator("entries")(unique)
 
 
-def plain_repair(
-    experiment: str, repairs: Sequence[str], entries: Sequence[str], assignments: Sequence[str]
-) -> Document:
+def plain_repair(request: RepairRequest) -> Document:
     """Return the recipe that ``workbench repair`` runs.
-
-    Args:
-        experiment: name of the stream.
-        repairs: their names; all if empty.
-        entries: labels of the stream's entries; all with shared weights if empty.
-        assignments: settings, each below the name of its repair: ``refit-head.examples=64``; and ``control``.
 
     Raises:
         UnknownNameError: no such repair, or settings of one that is not asked for.
     """
-    for name in repairs:
+    for name in request.repairs:
         REPAIRS.require(name, "--method")
-    names = [*dict.fromkeys(repairs)] or all_repairs()
-    given = Document({}, "command line").set(assignments)
+    names = [*dict.fromkeys(request.repairs)] or all_repairs()
+    given = Document({}, "command line").set(request.assignments)
     own = {name: given.data[name] for name in OWN_KEYS if name in given.data}
     for name in given.data:
         if name not in (*names, *own):
             raise UnknownNameError("repair", name, names, given.where(name))
     recipe = {
-        "name": f"{experiment[: LONGEST_NAME - len(SUFFIX)]}{SUFFIX}",
-        "repair": experiment,
-        "entries": list(dict.fromkeys(entries)),
+        "name": f"{request.experiment[: LONGEST_NAME - len(SUFFIX)]}{SUFFIX}",
+        "repair": request.experiment,
+        "entries": list(dict.fromkeys(request.strategies)),
         "repairs": {name: given.data.get(name, {}) for name in names},
         **own,
     }

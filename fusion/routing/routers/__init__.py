@@ -103,4 +103,6 @@ class Router:
     libraries: tuple[str, ...] = ANY  # whose adapters it can route among
 
 
-ROUTERS: Modules[Router] = Modules("router", __name__, "ROUTER", Router, group="routing")
+ROUTERS: Modules[Router] = Modules(
+    "router", __name__, "ROUTER", Router, group="routing", command="workbench routers list"
+)

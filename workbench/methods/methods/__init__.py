@@ -48,7 +48,7 @@ class Methods(Modules[Method]):
         return digests
 
 
-METHODS = Methods("method", __name__, "METHOD", Method)
+METHODS = Methods("method", __name__, "METHOD", Method, command="workbench methods list")
 
 
 def trained_methods() -> list[str]:

@@ -15,12 +15,13 @@ from adapter_workbench.workbench.settings.base import Document
 from adapter_workbench.workbench.settings.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from transformers import PretrainedConfig
 
+    from adapter_workbench.experiments.requests.examine import ExamineRequest
+
 LABEL, SUFFIX = "given", "-examined"
-ROWS = 800  # of each task, to test on, and to fit a head on: docs/evidence/examine-errors.md says what they find
 HELD = 100  # rows that choose how strongly a head is regularised
 OF_ENCODERS = ("bbc-news", "election-tweets", "questions-coarse", "sentiment-movies", "reuters-r8")
 OF_LANGUAGE_MODELS = (  # on each of these a model of 135 M parameters is better than by chance, untrained
@@ -35,58 +36,34 @@ GENERAL_TEXT = "book-excerpts"
 TOKENS = {True: 192, False: 96}
 
 
-def examination(
-    base: str,
-    checkpoints: Sequence[str],
-    tasks: Sequence[str] = (),
-    probes: Sequence[str] | None = None,
-    rows: int = ROWS,
-    name: str | None = None,
-    assignments: Sequence[str] = (),
-    *,
-    labels: str = "",
-    shots: int = 0,
-    harness: Sequence[str] = (),
-    head_labels: Mapping[str, Sequence[str]] | None = None,
-) -> Document:
+def examination(request: ExamineRequest) -> Document:
     """Return the recipe; no weights are read.
 
-    Args:
-        base: the model that the checkpoints began as: a name, hub id or folder.
-        checkpoints: in their order; see :func:`adapter_workbench.experiments.strategies._checkpoints.read_checkpoints`.
-        tasks: their names; a small set from packages if empty, another one for language models.
-        probes: their names; None: those that suit the model.
-        rows: test rows of each task, and training rows that a head is fitted on.
-        name: of the experiment.
-        assignments: settings of the recipe, as ``budget.max_length=64``.
-        labels: how classifications are answered, see :class:`AnswerSettings`.
-        shots: solved examples before every question to a language model.
-        harness: tasks of EleutherAI's harness; where they are named, and ``tasks`` is empty, there are no others.
-        head_labels: task → its labels in the order of the outputs of the checkpoints' heads, where those do not name
-            them.
+    Where tasks of the harness are named, and no others, there are no others.
 
     Raises:
         InputError: no checkpoint, or the same one twice.
         UnknownNameError, AssetError, UnsafeConfigError: as :func:`config_of`.
     """
-    if not checkpoints:
+    if not request.checkpoints:
         raise InputError("there is no checkpoint to examine", hint="workbench examine BASE CHECKPOINT…")
-    stages = [base, *checkpoints]
+    base, rows = request.base, request.rows
+    stages = [base, *request.checkpoints]
     _require_order(stages)
     config = config_of(base, "BASE")
     causal = is_causal(config)
     usual = ["general-loss"] if causal else ["linear", "cka"]
-    wanted = usual if probes is None else [*probes]
-    asked: dict[str, Any] = {**({"labels": labels} if labels else {}), **({"shots": shots} if shots else {})}
-    if head_labels:
-        asked["head_labels"] = {task: [*named] for task, named in head_labels.items()}
-    usual_tasks = () if harness else OF_LANGUAGE_MODELS if causal else OF_ENCODERS
+    wanted = usual if request.probes is None else [*request.probes]
+    asked: dict[str, Any] = {name: value for name in ("labels", "shots") if (value := getattr(request, name))}
+    if request.head_labels:
+        asked["head_labels"] = {task: [*named] for task, named in request.head_labels.items()}
+    usual_tasks = () if request.harness else OF_LANGUAGE_MODELS if causal else OF_ENCODERS
     recipe: dict[str, Any] = {
-        "name": name or _name(stages),
+        "name": request.name or _name(stages),
         "description": f"What {', '.join(distinct_names(stages)[1:])} lost and gained against {base}",
         "backbone": base,
-        "tasks": [*(tasks or usual_tasks)],
-        **({"lm-eval": [*harness]} if harness else {}),
+        "tasks": [*(request.tasks or usual_tasks)],
+        **({"lm-eval": [*request.harness]} if request.harness else {}),
         "seeds": [0],
         "learned": "before",
         "budget": {
@@ -94,14 +71,14 @@ def examination(
             "eval_examples": rows,
             "validation_examples": min(HELD, rows),
             "batch_size": 16,
-            "max_length": _length(TOKENS[causal] * (1 + shots), config),
+            "max_length": _length(TOKENS[causal] * (1 + request.shots), config),
         },
         "strategies": {LABEL: {"strategy": GIVEN, "stages": stages, **asked}},
         "reference": LABEL,
         "probes": wanted,
         **({"probe_text": GENERAL_TEXT} if "general-loss" in wanted else {}),
     }
-    return Document(recipe, "command line").set(assignments)
+    return Document(recipe, "command line").set(request.assignments)
 
 
 def _require_order(stages: Sequence[str]) -> None:
