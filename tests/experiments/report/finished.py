@@ -14,7 +14,7 @@ from adapter_workbench.experiments.studies.compositions import result as trials
 from adapter_workbench.experiments.studies.compositions import summary as compositions
 from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
 from adapter_workbench.experiments.studies.methods import record as compared
-from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.methods import report as methods
 from adapter_workbench.experiments.studies.repair import record as mended
 from adapter_workbench.experiments.studies.repair import summary as repair
 from adapter_workbench.experiments.studies.repair.streams import LearnedStream

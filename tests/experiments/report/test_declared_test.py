@@ -28,7 +28,7 @@ from adapter_workbench.experiments.reporting.power import seeds_needed
 from adapter_workbench.experiments.reporting.replications import paired
 from adapter_workbench.experiments.studies import present
 from adapter_workbench.experiments.studies.core.planned import settled
-from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.methods import report as methods
 from adapter_workbench.experiments.studies.methods.report import ComparisonReport
 from adapter_workbench.experiments.studies.stream.results.comparison import tasks_are_apart
 from adapter_workbench.experiments.studies.stream.results.record import Record

@@ -16,7 +16,7 @@ import pytest
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from adapter_workbench.experiments.studies.compositions import result as trials
 from adapter_workbench.experiments.studies.compositions import summary as compositions
-from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.methods import report as methods
 from adapter_workbench.experiments.studies.updates import summary as updates
 from adapter_workbench.experiments.studies.updates.quantities import ROW
 from tests.experiments.report.finished import FINISHED, TASKS, Results
