@@ -16,8 +16,8 @@ from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
 from adapter_workbench.experiments.studies.methods import record as compared
 from adapter_workbench.experiments.studies.methods import report as methods
 from adapter_workbench.experiments.studies.repair import record as mended
-from adapter_workbench.experiments.studies.repair import summary as repair
-from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+from adapter_workbench.experiments.studies.repair import report as repair
+from adapter_workbench.experiments.studies.repair.record import LearnedStream
 from adapter_workbench.experiments.studies.routing import record as routed
 from adapter_workbench.experiments.studies.routing import summary as routing
 from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome

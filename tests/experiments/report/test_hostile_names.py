@@ -23,9 +23,8 @@ from adapter_workbench.experiments.studies.compositions.report import FusionRepo
 from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Entry
 from adapter_workbench.experiments.studies.methods.report import ComparisonReport, Recommendation
 from adapter_workbench.experiments.studies.repair.record import Entry as RepairEntry
-from adapter_workbench.experiments.studies.repair.record import Repaired, RepairRecord
-from adapter_workbench.experiments.studies.repair.streams import LearnedStream
-from adapter_workbench.experiments.studies.repair.summary import summarise as summarise_repairs
+from adapter_workbench.experiments.studies.repair.record import LearnedStream, Repaired, RepairRecord
+from adapter_workbench.experiments.studies.repair.report import summarise as summarise_repairs
 from adapter_workbench.experiments.studies.stream.results.record import Record
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from adapter_workbench.workbench.measures.markdown import code, escape
