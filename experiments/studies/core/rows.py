@@ -18,10 +18,11 @@ from adapter_workbench.experiments.reporting.presentation import Tracking
 from adapter_workbench.experiments.reporting.replications import over_replications, paired
 from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
 from adapter_workbench.experiments.studies.core.planned import planned_family
-from adapter_workbench.experiments.studies.core.quantity import points
+from adapter_workbench.experiments.studies.core.quantity import means
 from adapter_workbench.experiments.studies.core.report import StudyReport
-from adapter_workbench.experiments.studies.core.track import child, parent, settled
+from adapter_workbench.experiments.studies.core.track import child, parent
 from adapter_workbench.workbench.measures.granularity import score_step
+from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.studies.core.quantity import Quantity
     from adapter_workbench.experiments.studies.core.record import Record
     from adapter_workbench.workbench.measures.statistics import Interval
+    from adapter_workbench.workbench.mlflow.run_record import RunRecord
     from adapter_workbench.workbench.mlflow.view import View
 
 R = TypeVar("R")
+RowT = TypeVar("RowT", bound="Row[Any]")
 Replication = tuple[int, int]  # the seed, and which order of the tasks
-Examples = Callable[[R], "pd.Series | None"]  # the score of each test example behind a result
+Examples = Callable[[R, str], "pd.Series | None"]  # the score of each test example of a problem, behind a result
 
 
 class At(NamedTuple):
@@ -79,8 +82,8 @@ class Row(Generic[R]):
 
     @property
     def difference(self) -> Difference | None:
-        """That of the main family."""
-        return self.differences.get("")
+        """That of the main family, the first in which it is compared."""
+        return self.differences.get(next(iter(self.against), ""))
 
     def over(self, read: Callable[[R], float | None]) -> Interval:
         """Return the mean over tasks, with its interval over replications; one that lacks a task is missing."""
@@ -112,65 +115,85 @@ def _known(values: Iterable[float | None]) -> Iterator[float]:
 def difference(
     ours: Row[R],
     theirs: Row[R],
-    read: Callable[[R], float],
+    read: Callable[[R], float | None],
     examples: Examples[R] | None = None,
-    sizes: Iterable[int] = (),
+    sizes: Callable[[R, str], int] | None = None,
+    problems: Sequence[str] | None = None,
     shared: Sequence[Mapping[str, int]] = (),
     apart: bool = False,
-    seconds: Callable[[R], float] | None = None,
+    seconds: Callable[[R], Sequence[float | None]] | None = None,
 ) -> Difference:
     """Return ours − theirs in the replications that both have whole.
 
     Args:
         ours: one row.
         theirs: another of the same tasks and replications.
-        read: the number that is compared.
-        examples: tells what the test examples say of it, where it is a mean over them.
-        sizes: of the tasks' test splits, where no examples tell.
-        shared: for each task, the texts that several of its examples have.
+        read: the number that is compared; a result without it counts as one that is not there.
+        examples: tells what the test examples of a problem say of it, where it is a mean over them.
+        sizes: how many test examples of a problem a result is of; by default as many as ``examples`` tells of.
+        problems: that the test examples are of; by default the tasks.
+        shared: for each problem, the texts that several of its examples have.
         apart: whether tasks are fitted apart, so that each has its own variance.
-        seconds: what a result took.
+        seconds: what the parts of a result took.
     """
-    places = [[At(*at, task) for task in ours.tasks] for at in ours.replications]
-    whole = (own for own in places if all(at in side.results for at in own for side in (ours, theirs)))
-    common = [at for own in whole for at in own]
-    gaps = {at: read(ours.results[at]) - read(theirs.results[at]) for at in common}
-    known, steps, by_task = None, [score_step([size]) for size in sizes], []
+    problems = ours.tasks if problems is None else problems
+    sides = [
+        {at: value for at, result in row.results.items() if (value := read(result)) is not None}
+        for row in (ours, theirs)
+    ]
+    by_replication = ([At(*at, task) for task in ours.tasks] for at in ours.replications)
+    common = [at for own in by_replication if all(at in side for at in own for side in sides) for at in own]
+    gaps = {at: sides[0][at] - sides[1][at] for at in common}
+    places = [(problem, [at for at in common if at.task in ("", problem)]) for problem in problems]
+    known, counts = None, list[int]()
     if examples:
-        both = {at: ExamplePair(at.seed, *(examples(side.results[at]) for side in (ours, theirs))) for at in gaps}
-        pairs = [[pair for at, pair in both.items() if at.task == task] for task in ours.tasks]
-        sizes, known = test_sizes(pairs), over_examples(pairs, shared)
-        steps = [score_step([size]) for size in sizes]
-    if apart:
-        by_task = [[gaps.get(At(*at, task)) for at in ours.replications] for task in ours.tasks]
+        pairs = [
+            [ExamplePair(at.seed, *(examples(row.results[at], problem) for row in (ours, theirs))) for at in own]
+            for problem, own in places
+        ]
+        known, counts = over_examples(pairs, shared), test_sizes(pairs)
+    if sizes:
+        counts = [min((sizes(ours.results[at], problem) for at in own), default=0) for problem, own in places]
+    by_task = [[gaps.get(At(*at, task)) for at in ours.replications] for task in ours.tasks] if apart else []
+    steps = [score_step([size]) for size in counts] if apart else []
     seeds = [seed for seed, _ in ours.replications]
-    found = paired(_means(gaps, ours), seeds, score_step(sizes), known, by_task, steps if apart else [])
+    found = paired(_means(gaps, ours), seeds, score_step(counts), known, by_task, steps)
     if seconds is None:
         return found
-    took = ([(at.seed, seconds(result)) for at, result in side.results.items()] for side in (ours, theirs))
+    took = ([(at.seed, part) for at, of in row.results.items() for part in seconds(of)] for row in (ours, theirs))
     return timed(found, *took)
 
 
 def compared(
-    rows: Iterable[Row[R]], family: str, record: Record, differ: Callable[[Row[R], Row[R]], Difference]
-) -> list[Row[R]]:
+    rows: Iterable[RowT], family: str, record: Record, differ: Callable[[RowT, RowT], Difference]
+) -> tuple[RowT, ...]:
     """Return the rows, those that say with whom they are compared in a ``family`` with their differences there."""
-    rows = [*rows]
+    rows = tuple(rows)
     by_label = {row.label: row for row in rows}
     against = {row.label: row.against[family] for row in rows if row.against.get(family) in by_label}
     differences = {label: differ(by_label[label], by_label[other]) for label, other in against.items()}
     tested = planned_family(differences, record.declared_test, record.settled.get(family, {}), against)
-    return [
+    return tuple(
         replace(row, differences={**row.differences, family: tested[row.label]}) if row.label in tested else row
         for row in rows
-    ]
+    )
+
+
+def of_row(quantity: Quantity[R]) -> Quantity[Row[R]]:
+    """Return a quantity's mean over the tasks of a row, with its interval over replications."""
+    return quantity.reported(lambda row: row.over(quantity.number))
+
+
+def mean_of_cells(quantity: Quantity[R]) -> Quantity[Row[R]]:
+    """Return the mean over the results of a row that are there."""
+    return quantity.over(lambda row: ((of,) for of in row.cells))
 
 
 class RowsReport(StudyReport):
     """A report on rows.
 
     Attributes:
-        words: family → how sentences speak of it, the main one first.
+        words: family → how sentences speak of it, the main one first; other families stand in tables alone.
     """
 
     rows: Sequence[Row[Any]]
@@ -184,9 +207,10 @@ class RowsReport(StudyReport):
     @property
     def families(self) -> Families:
         """Family → label → the difference."""
+        further = (family for row in self.rows for family in row.differences)
         return {
             family: {row.label: row.differences[family] for row in self.rows if family in row.differences}
-            for family in self.words
+            for family in dict.fromkeys((*self.words, *further))
         }
 
     @property
@@ -217,49 +241,64 @@ class RowsReport(StudyReport):
 def tracked(
     report: RowsReport,
     of_row: Iterable[Quantity[Any]],
-    of_result: Callable[[Any], Sequence[Quantity[Any]]],
-    own: Callable[[Row[Any]], Mapping[str, str]],
-    params: Callable[[Row[Any], Sequence[Any]], Mapping[str, Any]],
-    seconds: Callable[[Any], float | None],
+    of_replication: Callable[[Any, Replication], Iterable[Point]],
+    own: Callable[[Any], Mapping[str, str]],
+    params: Callable[[Any, Sequence[Any]], Mapping[str, Any]],
+    seconds: Callable[[Any], Sequence[float | None]],
     view: View,
     summary: Table,
     below: str,
     tags: Mapping[str, str],
     first: str,
-    further: Callable[[Row[Any]], Iterable[Point]] = lambda row: (),
+    facts: Mapping[str, Any] | None = None,
+    whole: Callable[[Any], bool] = bool,
+    periods: Mapping[str, Sequence[str]] | None = None,
+    further: Callable[[Any], Iterable[Point]] = lambda row: (),
 ) -> Tracking:
-    """Return what MLflow holds: a parent with each row's means, and a child for each row and replication."""
+    """Return what MLflow holds: a parent with each row's means, and a child for each row and replication.
+
+    Args:
+        report: on the rows.
+        of_row: the quantities of a row.
+        of_replication: returns the numbers of a row in a replication.
+        own: returns the tags of a row.
+        params: returns the parameters of a row's results in a replication.
+        seconds: what the parts of a result took.
+        view: columns and charts.
+        summary: the table that a description has room for.
+        below: what stands below it.
+        tags: of the parent.
+        first: the quantity that MLflow's first section of charts shows.
+        facts: parameters of the parent, besides its budget and tasks.
+        whole: whether nothing is to be added to a result.
+        periods: task → the tasks that its rows come from, where these are others.
+        further: returns more numbers of a row for the parent.
+    """
     record: Any = report.record
     quantities = [*of_row]
 
-    def needed(row: Row[Any]) -> int:
-        seeds = record.planned_seeds(row.label)
-        return len(row.tasks) * sum(seed in seeds for seed, _ in row.replications)
-
-    children = (
-        child(
-            record,
-            row.label,
-            own(row),
-            params(row, cells),
-            [
-                point
-                for at, result in row.results.items()
-                if at[:2] == replication
-                for point in points(of_result(result), result, 0, *filter(None, [at.task]))
-            ],
-            [at.task for at in row.results if at[:2] == replication and at.task] or record.tasks,
-            replication[0],
-            seconds=sum(took) if len(took := [*_known(map(seconds, cells))]) == len(cells) else None,
-            order=replication[1],
+    def run_of(row: Row[Any], at: Replication, results: Sequence[Any]) -> RunRecord:
+        tasks = [own.task for own in row.results if own[:2] == at and own.task] or record.tasks
+        data = [name for task in tasks for name in (periods or {}).get(task, (task,))]
+        took = [part for result in results for part in seconds(result)]
+        known = [*_known(took)]
+        spent = sum(known) if len(known) == len(took) else None
+        made = params(row, results)
+        return child(
+            record, row.label, own(row), made, of_replication(row, at), data, at[0], seconds=spent, order=at[1]
         )
-        for row in report.rows
-        for replication in row.replications
-        if (cells := row.of(replication))
-    )
-    means = (point for row in report.rows for point in (*settled(quantities, row, report, needed(row)), *further(row)))
-    params_of_all = {**record.budget, "tasks": ", ".join(record.tasks)}
-    run = parent(report, tags, params_of_all, means, children, view, first)
+
+    def means_of(row: Row[Any]) -> Iterator[Point]:
+        seeds = record.planned_seeds(row.label)
+        if sum(map(whole, row.cells)) >= len(row.tasks) * sum(seed in seeds for seed, _ in row.replications):
+            yield from means(quantities, row, row.label, len(seeds))
+            compared = row.difference.seeds.mean if row.difference and report.complete else None
+            yield metric_name(row.label, "difference"), compared, len(seeds)
+        yield from further(row)
+
+    children = (run_of(row, at, results) for row in report.rows for at in row.replications if (results := row.of(at)))
+    about = {**record.budget, "tasks": ", ".join(record.tasks), **(facts or {})}
+    run = parent(report, tags, about, (point for row in report.rows for point in means_of(row)), children, view, first)
     return Tracking(run, summary, (below,))
 
 
@@ -272,18 +311,36 @@ def scores_of(
     examples: Examples[R] | None = None,
     orders: Mapping[int, Sequence[str]] | None = None,
     scenario: str = "",
+    data: Mapping[str, str | None] | None = None,
+    shared_texts: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Scores:
-    """Return the scores of rows in one metric, to hold them against another experiment's."""
+    """Return the scores of rows in one metric, to hold them against another experiment's.
+
+    Args:
+        rows: of the experiment.
+        metric: its name.
+        read: returns it of a result.
+        record: of the experiment.
+        sizes: task → how many test examples it has.
+        examples: tells what the test examples of a task say of a result.
+        orders: number of an order → its tasks, where there are several orders.
+        scenario: of a stream.
+        data: task → what identifies its data, None where that is not known; by default as the record has it.
+        shared_texts: task → id of a test example → number of its text, where other examples have the same text.
+    """
+    known = record.data if data is None else data
 
     def problem(row: Row[R], task: str) -> ProblemScores:
         own = ((at, result) for at, result in row.results.items() if at.task == task)
         at = {(at.seed, tuple(orders[at.order]) if orders else ()): result for at, result in own}
         values = {where: value for where, result in at.items() if (value := read(result)) is not None}
-        tests = {name: split_key(record.data.get(name), size) for name, size in sizes.items() if task in ("", name)}
+        tested = {name: size for name, size in sizes.items() if task in ("", name)}
+        tests = {name: split_key(known.get(name), size) for name, size in tested.items()}
         if examples is None:
             return ProblemScores(values, tests)
-        texts = {task: getattr(record, "shared_texts", {}).get(task, {})}
-        return ProblemScores(values, tests, lambda where, _: examples(at[where]), score_step([sizes[task]]), texts)
+        texts = {task: shared_texts.get(task, {})} if shared_texts is not None else {}
+        step = score_step(tested.values())
+        return ProblemScores(values, tests, lambda where, name: examples(at[where], name), step, texts)
 
     def problems(row: Row[R]) -> Iterator[tuple[str, ProblemScores]]:
         return ((task, problem(row, task)) for task in row.tasks if any(at.task == task for at in row.results))

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from adapter_workbench.experiments.reporting.figures import FAINT, HALO, INK, STYLE, half_width, in_words, look, short
 from adapter_workbench.experiments.reporting.wording import count, megabytes, unit
-from adapter_workbench.experiments.studies.methods.report import PARAMETERS, SCORE, STEP_MEMORY
+from adapter_workbench.experiments.studies.methods.report import PARAMETERS, SCORE, STEP_MEMORY, TEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def _mark(axes: Axes, row: MethodRow, index: int, most: float) -> None:
     at = (PARAMETERS.number(row) or 1, 100 * (SCORE.number(row) or 0.0))
     axes.errorbar(
         *at,
-        yerr=half_width(row.over(lambda of: of.score)),
+        yerr=half_width(row.over(TEST.number)),
         color=colour,
         capsize=3,
         linewidth=1.1,

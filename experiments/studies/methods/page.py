@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.reporting.below_differences import below_differences
-from adapter_workbench.experiments.reporting.cells import score, words
+from adapter_workbench.experiments.reporting.cells import words
 from adapter_workbench.experiments.reporting.differences import by_which_test, tested_over
 from adapter_workbench.experiments.reporting.learned_nothing import NOTHING, failure, warnings
 from adapter_workbench.experiments.reporting.presentation import Cell, Column, Figure, Medium, Paragraph, Tracking
@@ -26,6 +26,7 @@ from adapter_workbench.experiments.reporting.wording import (
 from adapter_workbench.experiments.studies.core.closing import closing
 from adapter_workbench.experiments.studies.core.compare import (
     at_look,
+    by_tasks,
     compared_in_words,
     difference_cell,
     difference_of,
@@ -34,10 +35,8 @@ from adapter_workbench.experiments.studies.core.compare import (
     over_examples,
 )
 from adapter_workbench.experiments.studies.core.data_sources import used
-from adapter_workbench.experiments.studies.core.quantity import shown_in
-from adapter_workbench.experiments.studies.core.rows import (
-    tracked,
-)
+from adapter_workbench.experiments.studies.core.quantity import points, shown_in
+from adapter_workbench.experiments.studies.core.rows import tracked
 from adapter_workbench.experiments.studies.core.tuning_table import tuning_table
 from adapter_workbench.experiments.studies.methods.report import (
     ADAPTER,
@@ -45,6 +44,7 @@ from adapter_workbench.experiments.studies.methods.report import (
     PARAMETERS,
     SCORE,
     STEP_MEMORY,
+    TEST,
     ComparisonReport,
     MethodRow,
 )
@@ -163,7 +163,7 @@ def _scores(report: ComparisonReport) -> Table:
         report.scored,
         [
             Shown(Column("method"), partial(_name, report)),
-            *(Shown(Column(task, media=room), partial(_on, task)) for task in tasks),
+            *by_tasks(tasks, TEST, room),
             Shown(Column("mean" if tasks else "score"), SCORE.cell),
             *shown_in("scores", METHOD),
             *differences(record.reference, record.controls, difference_cell, f"over {over}"),
@@ -176,10 +176,6 @@ def _scores(report: ComparisonReport) -> Table:
         "was selected on a test split.",
         short=f"Test score in {scale.words}{'' if len(record.seeds) == 1 else ', ± half the 95 % interval over seeds'}",
     )
-
-
-def _on(task: str, row: MethodRow) -> Cell:
-    return score(row.on(task, lambda of: of.score))
 
 
 def _name(report: ComparisonReport, row: MethodRow) -> Cell:
@@ -233,10 +229,10 @@ def _tracking(report: ComparisonReport) -> Tracking:
     return tracked(
         report,
         of_row=METHOD,
-        of_result=lambda of: ADAPTER,
+        of_replication=lambda row, at: (point for of in row.of(at) for point in points(ADAPTER, of, 0, of.task)),
         own=lambda row: {"method": row.entry.method},
-        params=params,  # type: ignore[arg-type]
-        seconds=lambda of: of.seconds,
+        params=params,
+        seconds=lambda of: [of.seconds],
         view=View(("label", "method", "seed"), tuple(metric_name("score", task) for task in record.tasks[:MOST_TASKS])),
         first="score",
         summary=table("summary", "", report.scored, columns),

@@ -31,6 +31,8 @@ from adapter_workbench.experiments.studies.core.rows import (
     RowsReport,
     compared,
     difference,
+    mean_of_cells,
+    of_row,
     scores_of,
 )
 from adapter_workbench.experiments.studies.core.shared_texts import across_tasks
@@ -91,7 +93,7 @@ def slowdown(value: float | None) -> str:
 _ABOUT = "the task's main metric on the test split; of a method the mean over tasks"
 TEST: Quantity[Any] = Quantity("score", "share", lambda of: of.score, score, _ABOUT, json="", tracked="", summed=True)
 _VALIDATION = fit.VALIDATION.placed({"scores": Column("validation", media=Medium.PAGE)}, json="", tracked="")
-_TRAINED = fit.PARAMETERS.placed(
+_TRAINED: Quantity[FittedAdapter] = fit.PARAMETERS.placed(
     {**_costs("trained parameters", short="trained"), "summary": Column("trained parameters")}, **COST, summed=True
 )
 _SECONDS = fit.SECONDS.placed(_costs("fit", "s", "training"), **COST, summed=True)
@@ -112,11 +114,6 @@ def _measured(
     return quantity.of(lambda row: row.measured)
 
 
-def _mean(quantity: Quantity[Any]) -> Quantity[Any]:
-    """Return the mean over all adapters of a method."""
-    return quantity.over(lambda row: ((of,) for of in row.cells))
-
-
 _SLOWDOWN: Quantity[MeasuredCost] = Quantity(
     "slowdown",
     "share",
@@ -125,8 +122,8 @@ _SLOWDOWN: Quantity[MeasuredCost] = Quantity(
     "how much longer an answer takes than the bare backbone's; negative where it is faster",
     _costs("against the bare backbone", short="answering"),
 )
-SCORE: Quantity[Any] = TEST.reported(lambda row: row.over(TEST.read))
-PARAMETERS = _mean(_TRAINED)
+SCORE = of_row(TEST)
+PARAMETERS = mean_of_cells(_TRAINED)
 STEP_MEMORY = _measured(
     "step_mb",
     "MB",
@@ -137,12 +134,12 @@ STEP_MEMORY = _measured(
 )
 METHOD: tuple[Quantity[Any], ...] = (  # in the order of the tables' columns
     SCORE,
-    _mean(_VALIDATION),
+    mean_of_cells(_VALIDATION),
     PARAMETERS,
-    _mean(_SECONDS),
-    _mean(_PEAK),
+    mean_of_cells(_SECONDS),
+    mean_of_cells(_PEAK),
     STEP_MEMORY,
-    _mean(_STORED),
+    mean_of_cells(_STORED),
     *(
         _measured(
             f"{way}_seconds_per_token",
@@ -170,7 +167,7 @@ METHOD: tuple[Quantity[Any], ...] = (  # in the order of the tables' columns
         _costs("merged, ms", rare=True),
     ),
     _SLOWDOWN.of(lambda row: row.measured),
-    *map(_mean, _SPENT),
+    *map(mean_of_cells, _SPENT),
 )
 DECLARED = (Declared("methods.LABEL", METHOD, "TASK"),)
 
@@ -191,11 +188,11 @@ def rows_of(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bo
         return difference(
             ours,
             theirs,
-            lambda of: of.score,
-            examples=lambda of: examples(of.evaluation, of.score),
+            TEST.number,
+            examples=lambda of, _: examples(of.evaluation, of.score),
             shared=shared,
             apart=apart,
-            seconds=lambda of: of.seconds,
+            seconds=lambda of: [of.seconds],
         )
 
     rows = []
@@ -219,7 +216,7 @@ def rows_of(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bo
                 learned_nothing=tuple((task, seed, why) for task, seed, why in failures if why is not None),
             )
         )
-    return tuple(rows) if brief else tuple(compared(rows, "", record, differ))  # type: ignore[arg-type]
+    return tuple(rows) if brief else compared(rows, "", record, differ)
 
 
 @dataclass(frozen=True)
@@ -259,7 +256,7 @@ class ComparisonReport(RowsReport):
     @property
     def scored(self) -> list[MethodRow]:
         """The rows that have a score, the best first."""
-        means = {row.label: row.over(TEST.read).mean for row in self.rows}  # type: ignore[arg-type]
+        means = {row.label: SCORE.number(row) for row in self.rows}
         return sorted(
             (row for row in self.rows if means[row.label] is not None), key=lambda row: -(means[row.label] or 0)
         )
@@ -295,7 +292,7 @@ class ComparisonReport(RowsReport):
             "settings": dict(row.entry.settings),
             **numbers,
             "measured": {**row.measured.as_json(), **numbers["measured"]} if row.measured else None,
-            "tasks": {task: row.on(task, TEST.read).as_json() for task in row.tasks},  # type: ignore[arg-type]
+            "tasks": {task: row.on(task, TEST.number).as_json() for task in row.tasks},
             "against": row.against.get("") or None,
             "difference": row.difference.as_json() if row.difference else None,
             "learned_nothing": [{"task": task, "seed": seed, "why": why} for task, seed, why in row.learned_nothing],
@@ -336,8 +333,11 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
     rows = rows_of(record, workspace.evaluations.require_outcomes, brief=True)
     evaluations = workspace.evaluations
     sizes = {of.task: evaluations.require(of.evaluation).examples for of in reversed(record.cells)}
-    examples: Any = lambda of: scores_by_example(evaluations.require_outcomes(of.evaluation), of.score)  # noqa: E731
-    return scores_of(rows, "score", lambda of: of.score, record, sizes, examples)
+
+    def examples(of: FittedAdapter, _: str) -> pd.Series | None:
+        return scores_by_example(evaluations.require_outcomes(of.evaluation), of.score)
+
+    return scores_of(rows, "score", TEST.number, record, sizes, examples, shared_texts=record.shared_texts)
 
 
 # --- which method to take: the smallest that is higher than the reference, or that nothing puts below it

@@ -16,10 +16,8 @@ from adapter_workbench.experiments.reporting.shown import Shown, table
 from adapter_workbench.experiments.reporting.wording import number, plural, settings, tasks_named, unit
 from adapter_workbench.experiments.studies.core.closing import closing
 from adapter_workbench.experiments.studies.core.data_sources import used
-from adapter_workbench.experiments.studies.core.quantity import shown_in
-from adapter_workbench.experiments.studies.core.rows import (
-    tracked,
-)
+from adapter_workbench.experiments.studies.core.quantity import points, shown_in
+from adapter_workbench.experiments.studies.core.rows import tracked
 from adapter_workbench.experiments.studies.repair.report import (
     CONTROLS,
     COST,
@@ -36,7 +34,9 @@ from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
 from adapter_workbench.workbench.mlflow.view import View
 
 if TYPE_CHECKING:
+    from adapter_workbench.experiments.reporting.adapter_run import Point
     from adapter_workbench.experiments.reporting.presentation import Block, Presentation, Table
+    from adapter_workbench.experiments.studies.core.rows import Replication
 
 MOST_MOVED = 10  # tasks, on a terminal
 
@@ -73,6 +73,12 @@ LABEL: Shown[Any] = Shown(Column("repair"), lambda row: cells.words(row.label))
 def _differences(report: RepairReport) -> list[Shown[Rows]]:
     def gain(row: Rows) -> Cell:
         return cells.words("", badge="control") if row.entry.is_control else cells.minus_reference(row.difference)
+
+    def of_replication(row: Rows, at: Replication) -> Iterator[Point]:
+        for of in row.of(at):
+            yield from points(METRICS, of, 0)
+            if of.repaired:
+                yield from points(REPAIR, of.repaired, 0)
 
     def minus_control(row: Rows) -> Cell:
         return cells.gap(row.differences[CONTROLS]) if CONTROLS in row.differences else cells.NOTHING
@@ -149,17 +155,23 @@ def _tracking(report: RepairReport) -> Tracking:
         chosen = made[0].repaired.chosen if made[0].repaired else {}
         return {**row.entry.settings, **{f"chosen/{name}": value for name, value in chosen.items()}}
 
-    def minus_control(row: Rows) -> Iterator[Any]:
+    def of_replication(row: Rows, at: Replication) -> Iterator[Point]:
+        for of in row.of(at):
+            yield from points(METRICS, of, 0)
+            if of.repaired:
+                yield from points(REPAIR, of.repaired, 0)
+
+    def minus_control(row: Rows) -> Iterator[Point]:
         if report.complete and CONTROLS in row.differences:
             yield metric_name(row.label, CONTROLS), row.differences[CONTROLS].seeds.mean, len(report.record.seeds)
 
     return tracked(
         report,
         of_row=ROW,
-        of_result=lambda of: (*METRICS, *(part.of(lambda of: of.repaired) for part in REPAIR if of.repaired)),
+        of_replication=of_replication,
         own=own,
         params=params,
-        seconds=lambda of: of.repaired.seconds if of.repaired else None,
+        seconds=lambda of: [of.repaired.seconds if of.repaired else None],
         view=View(("label", "repair", "seed"), ("average_accuracy", "retention")),
         first="average_accuracy",
         summary=table(SUMMARY, "", report.rows, [LABEL, *shown_in(SUMMARY, ROW), *_differences(report)]),

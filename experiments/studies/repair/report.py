@@ -21,6 +21,7 @@ from adapter_workbench.experiments.studies.core.rows import (
     RowsReport,
     compared,
     difference,
+    of_row,
     scores_of,
 )
 from adapter_workbench.experiments.studies.repair.record import NOTHING, Entry, LearnedStream, Repaired, RepairRecord
@@ -144,17 +145,12 @@ REPAIR = (
 )
 
 
-def _of_row(metric: Quantity[Any]) -> Quantity[Any]:
-    """Return a metric's mean over the replications of a row."""
-    return metric.reported(lambda row: row.over(metric.read))
-
-
 def _of_repairs(quantity: Quantity[Any]) -> Quantity[Any]:
     """Return the mean over the repairs of a row; nothing is repaired in the row of doing nothing."""
     return quantity.over(lambda row: ((of.repaired,) for of in row.cells if of.repaired))
 
 
-ROW = tuple(map(_of_row, METRICS))
+ROW = tuple(map(of_row, METRICS))
 COST = tuple(map(_of_repairs, REPAIR))
 DECLARED = (Declared("strategies.LABEL.repairs.REPAIR", (*ROW, *COST)),)
 
@@ -173,7 +169,7 @@ def rows_of(record: RepairRecord, brief: bool = False) -> Iterator[Rows]:
         ]
         if not brief:
             for family in ("", CONTROLS):
-                rows = compared(rows, family, record, partial(_difference, record))
+                rows = [*compared(rows, family, record, partial(_difference, record))]
         yield from rows
 
 
@@ -193,7 +189,8 @@ def _row(entry: Entry, streams: list[LearnedStream], record: RepairRecord) -> Ro
 
 
 def _difference(record: RepairRecord, ours: Rows, theirs: Rows) -> Any:
-    return difference(ours, theirs, Replicated.average, sizes=record.test_sizes.values())  # type: ignore[arg-type]
+    sizes = record.test_sizes
+    return difference(ours, theirs, Replicated.average, sizes=lambda of, task: sizes[task], problems=[*sizes])
 
 
 @dataclass(frozen=True)

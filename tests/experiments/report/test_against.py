@@ -19,7 +19,7 @@ from adapter_workbench.experiments.studies.compositions.entry import Entry
 from adapter_workbench.experiments.studies.compositions.resolved import recorded_entry
 from adapter_workbench.experiments.studies.methods import report as methods
 from adapter_workbench.experiments.studies.methods.report import recommend
-from adapter_workbench.experiments.studies.routing import summary as routing
+from adapter_workbench.experiments.studies.routing import report as routing
 from adapter_workbench.experiments.studies.stream.page.present import present
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from adapter_workbench.workbench.errors import SettingsError

@@ -34,7 +34,7 @@ from adapter_workbench.experiments.studies.stream.results.comparison import task
 from adapter_workbench.experiments.studies.stream.results.record import Record
 from adapter_workbench.experiments.studies.stream.results.report import Report
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
-from adapter_workbench.experiments.studies.updates import summary as updates
+from adapter_workbench.experiments.studies.updates import report as updates
 from adapter_workbench.workbench.measures.declared_tests import Test, pooled, stratified
 from adapter_workbench.workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
 from adapter_workbench.workbench.measures.statistics import Interval, holm, interval

@@ -11,9 +11,9 @@ import pytest
 from adapter_workbench.experiments.reporting.mlflow_run import progress, run_record
 from adapter_workbench.experiments.studies import present
 from adapter_workbench.experiments.studies.methods import report as methods
-from adapter_workbench.experiments.studies.routing import summary as routing
+from adapter_workbench.experiments.studies.routing import report as routing
 from adapter_workbench.experiments.studies.stream.results import summary as stream
-from adapter_workbench.experiments.studies.updates import summary as updates
+from adapter_workbench.experiments.studies.updates import report as updates
 from tests.experiments.report.finished import FINISHED
 
 STUDIES: dict[str, Any] = {
