@@ -6,7 +6,7 @@ tasks and seeds, and how it differs from the row that it is compared with, is co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -117,8 +117,8 @@ def difference(
     theirs: Row[R],
     read: Callable[[R], float | None],
     examples: Examples[R] | None = None,
-    sizes: Callable[[R, str], int] | None = None,
-    problems: Sequence[str] | None = None,
+    sizes: Callable[[R], Sequence[int]] | None = None,
+    problems: Mapping[str, Collection[str]] | None = None,
     shared: Sequence[Mapping[str, int]] = (),
     apart: bool = False,
     seconds: Callable[[R], Sequence[float | None]] | None = None,
@@ -130,13 +130,13 @@ def difference(
         theirs: another of the same tasks and replications.
         read: the number that is compared; a result without it counts as one that is not there.
         examples: tells what the test examples of a problem say of it, where it is a mean over them.
-        sizes: how many test examples of a problem a result is of; by default as many as ``examples`` tells of.
-        problems: that the test examples are of; by default the tasks.
+        sizes: how many test examples each score behind a result is of; by default as many as ``examples`` tells of.
+        problems: that test examples are of → the tasks of the results that tell of them; by default each task is one.
         shared: for each problem, the texts that several of its examples have.
         apart: whether tasks are fitted apart, so that each has its own variance.
         seconds: what the parts of a result took.
     """
-    problems = ours.tasks if problems is None else problems
+    problems = {task: (task,) for task in ours.tasks} if problems is None else problems
     sides = [
         {at: value for at, result in row.results.items() if (value := read(result)) is not None}
         for row in (ours, theirs)
@@ -144,20 +144,24 @@ def difference(
     by_replication = ([At(*at, task) for task in ours.tasks] for at in ours.replications)
     common = [at for own in by_replication if all(at in side for at in own for side in sides) for at in own]
     gaps = {at: sides[0][at] - sides[1][at] for at in common}
-    places = [(problem, [at for at in common if at.task in ("", problem)]) for problem in problems]
     known, counts = None, list[int]()
     if examples:
         pairs = [
-            [ExamplePair(at.seed, *(examples(row.results[at], problem) for row in (ours, theirs))) for at in own]
-            for problem, own in places
+            [
+                ExamplePair(at.seed, *(examples(row.results[at], problem) for row in (ours, theirs)))
+                for at in ours.results
+                if at in gaps and at.task in tasks
+            ]
+            for problem, tasks in problems.items()
         ]
         known, counts = over_examples(pairs, shared), test_sizes(pairs)
     if sizes:
-        counts = [min((sizes(ours.results[at], problem) for at in own), default=0) for problem, own in places]
-    by_task = [[gaps.get(At(*at, task)) for at in ours.replications] for task in ours.tasks] if apart else []
+        by_task = [[sizes(ours.results[at]) for at in common if at.task == task] for task in ours.tasks]
+        counts = [min(column) for own in by_task for column in zip(*own, strict=True)]
+    on_tasks = [[gaps.get(At(*at, task)) for at in ours.replications] for task in ours.tasks] if apart else []
     steps = [score_step([size]) for size in counts] if apart else []
     seeds = [seed for seed, _ in ours.replications]
-    found = paired(_means(gaps, ours), seeds, score_step(counts), known, by_task, steps)
+    found = paired(_means(gaps, ours), seeds, score_step(counts), known, on_tasks, steps)
     if seconds is None:
         return found
     took = ([(at.seed, part) for at, of in row.results.items() for part in seconds(of)] for row in (ours, theirs))

@@ -189,8 +189,8 @@ def _row(entry: Entry, streams: list[LearnedStream], record: RepairRecord) -> Ro
 
 
 def _difference(record: RepairRecord, ours: Rows, theirs: Rows) -> Any:
-    sizes = record.test_sizes
-    return difference(ours, theirs, Replicated.average, sizes=lambda of, task: sizes[task], problems=[*sizes])
+    sizes = [*record.test_sizes.values()]
+    return difference(ours, theirs, Replicated.average, sizes=lambda of: sizes)
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,8 @@ def rows_of(record: RoutingRecord, brief: bool = False) -> tuple[RoutedRow, ...]
         return _examples(record, result, task)
 
     def differ(ours: RoutedRow, theirs: RoutedRow) -> Difference:
-        return difference(ours, theirs, ACCURACY.number, examples, problems=record.tasks, seconds=took)
+        problems = dict.fromkeys(record.tasks, ours.tasks)  # a result tells of the texts of all
+        return difference(ours, theirs, ACCURACY.number, examples, problems=problems, seconds=took)
 
     rows = []
     for entry in record.entries:

@@ -260,7 +260,7 @@ def _difference(metric: Quantity[Chain], record: UpdatesRecord, ours: UpdatesRow
         theirs,
         metric.number,
         examples=examples if rows else None,
-        sizes=lambda chain, _: chain.tested.sizes[metric.name] if chain.tested else 0,
+        sizes=lambda chain: [chain.tested.sizes[metric.name]] if chain.tested else [],
         apart=not across_tasks(record.shared_texts),  # else their results are not independent: no stratified test
         seconds=lambda chain: [of.fitted.seconds for of in chain.versions],
     )
