@@ -9,19 +9,24 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest \
 	--numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
+CHEAP := not dear and not acceptance and not neighbour
+PARTS := build/measured
+
 LATEST := .venv-latest
 EXCHANGE := EXCHANGE=build/exchange
 EXCHANGED := tests/test_other_versions.py
 SCREENS := tests/test_screens.py
 
-.PHONY: quickstart style types tests test test-changed test-latest acceptance neighbours lint docs bench help
+.PHONY: quickstart style types tests test test-reached test-all test-latest acceptance release neighbours lint docs bench help
 
 help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (4 to 6 minutes on two cores)"
-	@echo "make test         install with the test tools, then lint, types, imports, tests"
-	@echo "make test-changed the tests of what has changed since SINCE=main: of a registry's entry, only its own cases"
+	@echo "make test         install with the test tools, then lint, types, imports, and every test that is cheap (4 minutes)"
+	@echo "make test-reached the dear and the acceptance tests that what changed since SINCE (the last full run) can reach"
+	@echo "make test-all     every test but those of 'make acceptance'"
 	@echo "make test-latest  the tests of models, compositions and screens with the newest transformers, without the package adapters"
-	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
+	@echo "make acceptance   the tests that take longest: notebooks, the README's programs, the site, a browser, servers"
+	@echo "make release      everything, and keeps what it measured: which tests are dear, and what each of them reaches"
 	@echo "make neighbours   other programs read, write and ask what is here, each in an environment of its own; writes docs/evidence/neighbours.md"
 	@echo "make lint         style, types and import directions alone"
 	@echo "make docs         install with the documentation's tools, then build the site into build/site"
@@ -64,24 +69,36 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# tests/tiers says which are dear
 tests: $(VENV)/.installed-dev
-	$(PYTEST)
+	$(PYTEST) -m "$(CHEAP)"
 
 # types beside the tests: mypy takes one core for a minute or more, and another would be idle
 test: style
 	@$(MAKE) --no-print-directory --jobs 2 types tests
 
-test-changed: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.changed --since $(or $(SINCE),main)
+test-reached: $(VENV)/.installed-dev
+	$(PYTEST) -m "(dear or acceptance) and not neighbour" --reached $(SINCE)
+
+test-all: $(VENV)/.installed-dev
+	$(PYTEST) $(RECORD)
 
 test-latest: $(LATEST)/.installed $(VENV)/.installed-dev
 	rm -rf build/exchange
 	$(EXCHANGE) $(PYTEST) $(EXCHANGED) -k written
-	$(EXCHANGE) $(subst $(BIN),$(LATEST)/bin,$(PYTEST)) $(EXCHANGED) $(SCREENS) $$($(BIN)/python -m tests.versions tests/workbench tests/fusion tests/elsewhere)
+	$(EXCHANGE) $(subst $(BIN),$(LATEST)/bin,$(PYTEST)) $(REACHED) $(EXCHANGED) $(SCREENS) $$($(BIN)/python -m tests.versions tests/workbench tests/fusion tests/elsewhere)
 	$(EXCHANGE) $(PYTEST) $(EXCHANGED) -k answer_alike
 
 acceptance: $(VENV)/.installed-dev
-	$(PYTEST) -m acceptance
+	$(PYTEST) -m acceptance $(RECORD)
+
+# RECORD names a folder of its own for each of the two: their processes have the same names
+release: style types
+	rm -rf $(PARTS)
+	$(MAKE) --no-print-directory test-all RECORD="--record $(PARTS)/all"
+	$(MAKE) --no-print-directory acceptance RECORD="--record $(PARTS)/acceptance"
+	$(BIN)/python -m tests.tiers.recording $(PARTS)/all $(PARTS)/acceptance
+	$(MAKE) --no-print-directory test-latest
 
 neighbours: $(VENV)/.installed-dev
 	rm -rf build/neighbours/compared

@@ -45,39 +45,8 @@ class ShortNames:
 
 
 sys.meta_path.insert(0, ShortNames)
+pytest_plugins = ["tests.tiers.plugin"]
 NOT_INSTALLED = "the package adapters is not installed"
-
-
-LONGEST = [
-    "test_transcript_of_a_year.py",
-    "test_transcripts.py",
-    "test_transcript_from_elsewhere.py",
-    "test_notebooks.py",
-    "test_examined_trainings.py",
-    "test_killed_updates.py",
-    "test_accelerator.py",
-    "test_hundred_tasks.py",
-    "test_twelve_kills.py",
-    "test_ray_workers.py",
-    "test_sharding.py",
-    "test_ray_cluster.py",
-    "test_contracts.py",
-    "test_damage.py",
-    "test_plain_loading.py",
-    "test_fuzz.py",
-    "test_cost_model.py",
-    "test_processes.py",
-    "test_cli.py",
-    "test_run.py",
-    "test_records.py",
-    "test_composing.py",
-    "test_quantisation.py",
-    "test_causal_lm.py",
-    "test_strategies.py",
-    "test_strategies_resume.py",
-    "test_learned.py",
-    "test_checkpoints.py",
-]
 
 
 written = {"never": sys.dont_write_bytecode}
@@ -98,15 +67,6 @@ def pytest_make_collect_report(
     if isinstance(collector, pytest.Directory) and os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579":
         report.result.reverse()
     return report
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first: a process that began one of them last would end long after the others.
-
-    All others stand as they lie on disk, whichever end they were collected from.
-    """
-    position = {name: index for index, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: (position.get(item.path.name, len(position)), item.path.parts))
 
 
 frozen = {"modules": 0}

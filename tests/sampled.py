@@ -1,6 +1,6 @@
 """Which cases of a contract run on each change, and which wait: many entries, and what is the same behind several.
 
-A case that waits is marked ``acceptance``: ``make acceptance`` runs all of them, and ``make test-changed`` those of an
+A case that waits is marked ``acceptance``: ``make acceptance`` runs all of them, and ``make test-reached`` those of an
 entry that has changed.
 """
 

@@ -1,0 +1,181 @@
+"""What a full run measures, for the tiers of the next: how long each test takes, and which files it reaches.
+
+``pytest --record FOLDER`` writes parts into a folder, one set a process; ``python -m tests.tiers.recording FOLDER…``
+makes ``tests/tiers/measured.json`` of them; `make release` does both. A test reaches a file
+
+- of Python where a line inside a function of it ran, in this process or in one that the test started (coverage.py);
+- of any other kind where it was opened.
+
+What a fixture of a module or of a session runs counts for each test of that file, or for all tests.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coverage import Coverage
+from coverage.numbits import numbits_any_intersection, numbits_to_nums, nums_to_numbits
+
+from tests.modules import FOLDERS, ROOT
+
+MEASURED = Path(__file__).parent / "measured.json"
+NOTED = 0.2  # seconds: a test that takes less is cheap, and its time says little
+CONTEXT = "REACHING"  # the environment's variable by which a process learns which test started it
+SETTINGS = f"""[run]
+source = {{sources}}
+data_file = {{folder}}/processes
+parallel = true
+context = ${{{{{CONTEXT}-}}}}
+sigterm = true
+"""
+
+
+class Recorder:
+    """A plugin that notes, test by test, the seconds it takes, the lines that it runs and the files that it opens."""
+
+    def __init__(self, folder: Path, process: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.process = folder, process
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.opened: dict[str, set[str]] = defaultdict(set)
+        self.context = ""
+        sources = [str(ROOT / name) for name in (*FOLDERS, "bench", "tests")]
+        settings = folder / "coverage.ini"
+        settings.write_text(SETTINGS.format(sources="\n    ".join(["", *sources]), folder=folder), encoding="utf-8")
+        os.environ["COVERAGE_PROCESS_START"] = str(settings)
+        self.coverage = Coverage(data_file=folder / f"lines-{process}", source=sources, config_file=False)
+        self.coverage.start()
+        sys.addaudithook(self.note)
+
+    def note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Keep the name of an opened file."""
+        name = arguments[0] if event == "open" and self.context else None
+        if isinstance(name, str) and (name.startswith(str(ROOT)) or name[:1] != os.sep):
+            self.opened[self.context].add(name)
+
+    def enter(self, context: str) -> str:
+        """Have all that follows count for a test, or for what several share; return what it counted for before."""
+        before, self.context = self.context, context
+        self.coverage.switch_context(context)
+        os.environ[CONTEXT] = context
+        return before
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Have what a test runs count for it."""
+        self.enter(item.nodeid)
+        done = yield
+        self.enter("")
+        return done
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Have what a shared fixture runs count for all tests that may take it."""
+        if fixturedef.scope == "function":
+            return (yield)
+        of_a_file = fixturedef.scope != "session" and self.context
+        before = self.enter(self.context.partition("::")[0] if of_a_file else "session")
+        try:
+            return (yield)
+        finally:
+            self.enter(before)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add up the seconds of setup, call and teardown."""
+        self.seconds[report.nodeid] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        """Write everything down."""
+        self.coverage.stop()
+        self.coverage.save()
+        kept = {"seconds": self.seconds, "opened": {context: sorted(names) for context, names in self.opened.items()}}
+        (self.folder / f"noted-{self.process}.json").write_text(json.dumps(kept), encoding="utf-8")
+
+
+def bodies(path: Path) -> bytes:
+    """Return the lines of a program that stand inside functions, as coverage.py's bits; of a template all lines."""
+    if path.suffix != ".py":
+        return b"\xff" * 8192
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, functions)]
+    lines = {line for node in nodes for line in range(node.body[0].lineno, (node.end_lineno or 0) + 1)}
+    return bytes(nums_to_numbits(lines))
+
+
+def lines_in(bits: bytes) -> set[int]:
+    """Return the numbers of lines that coverage.py's bits stand for."""
+    return set(numbits_to_nums(bits))
+
+
+def ran(data: Path) -> Iterator[tuple[str, str]]:
+    """Yield context and file, by its path from the root, of each function's line that ran, from coverage.py's data."""
+    with sqlite3.connect(data) as base:
+        files = dict(base.execute("select id, path from file"))
+        within = {number: bodies(Path(path)) for number, path in files.items() if Path(path).exists()}
+        query = "select context, file_id, numbits from line_bits join context on context.id = context_id"
+        for context, number, lines in base.execute(query):
+            if context and number in within and numbits_any_intersection(within[number], lines):
+                yield context, os.path.relpath(files[number], ROOT)
+
+
+def gather(*folders: Path) -> dict[str, Any]:
+    """Return what the parts in some folders say together."""
+    tracked = set(_git("ls-files"))
+    seconds: dict[str, float] = {}
+    reach: dict[str, set[str]] = defaultdict(set)
+    for part in (path for folder in folders for path in folder.glob("noted-*.json")):
+        noted = json.loads(part.read_text(encoding="utf-8"))
+        seconds |= noted["seconds"]
+        for context, names in noted["opened"].items():
+            paths = (os.path.relpath(os.path.realpath(name), ROOT) for name in names)
+            reach[context] |= {path for path in paths if path in tracked and not path.endswith(".py")}
+    for part in (path for folder in folders for kind in ("lines-*", "processes*") for path in folder.glob(kind)):
+        for context, path in ran(part):
+            if path in tracked:
+                reach[context].add(path)
+    sources = sorted(set().union(*reach.values()))
+    position = {path: index for index, path in enumerate(sources)}
+    together: dict[str, list[str]] = defaultdict(list)
+    for context, paths in sorted(reach.items()):
+        if context == "session" or "::" not in context or seconds.get(context, 0) >= NOTED:
+            together[packed(position[path] for path in paths)].append(context)
+    return {
+        "commit": _git("rev-parse", "HEAD")[0],
+        "seconds": {name: round(taken, 1) for name, taken in sorted(seconds.items()) if taken >= NOTED},
+        "files": sources,
+        "reach": dict(sorted(together.items(), key=lambda pair: pair[1])),
+    }
+
+
+def packed(positions: Iterator[int]) -> str:
+    """Return places in a list as text."""
+    bits = sum(1 << position for position in positions)
+    return base64.b85encode(bits.to_bytes((bits.bit_length() + 7) // 8, "little")).decode()
+
+
+def unpacked(text: str) -> set[int]:
+    """Return the places that :func:`packed` wrote."""
+    bits = int.from_bytes(base64.b85decode(text), "little")
+    return {position for position in range(bits.bit_length()) if bits >> position & 1}
+
+
+def _git(*words: str) -> list[str]:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+if __name__ == "__main__":
+    together = gather(*map(Path, sys.argv[1:]))
+    MEASURED.write_text(json.dumps(together, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
