@@ -99,6 +99,7 @@ release: style types
 	$(MAKE) --no-print-directory acceptance RECORD="--record $(PARTS)/acceptance"
 	$(BIN)/python -m tests.tiers.recording $(PARTS)/all $(PARTS)/acceptance
 	$(MAKE) --no-print-directory test-latest
+	$(LATEST)/bin/python -m tests.tiers.recording
 
 neighbours: $(VENV)/.installed-dev
 	rm -rf build/neighbours/compared

@@ -141,3 +141,10 @@ def test_places_are_written_and_read() -> None:
 def test_what_takes_longest_comes_first() -> None:
     measured = Measured(seconds={"tests/b.py::one": 30.0, "tests/b.py::two": 30.0, "tests/c.py::one": 90.0})
     assert [*order(measured, ["tests/a.py", "tests/b.py", "tests/c.py"])] == ["tests/c.py", "tests/b.py", "tests/a.py"]
+
+
+def test_a_newer_package_reaches_everything() -> None:
+    measured = Measured(environments=[{"torch": "2.13", "peft": "0.21"}, {"torch": "2.13", "peft": "0.22"}])
+    assert not measured.newer({"torch": "2.13", "peft": "0.22"})
+    assert measured.newer({"torch": "2.14", "peft": "0.22"}) == "torch 2.13 → 2.14"
+    assert not Measured().newer({"torch": "2.13"}), "nothing was measured: all commits are unknown"

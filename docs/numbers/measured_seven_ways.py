@@ -1,4 +1,4 @@
-"""The numbers of seven ways to learn the tasks of the first look, in README and in docs/explanations/strategies.md."""
+"""The numbers of seven ways to learn the tasks of the first look, in README and in docs/evidence/streams.md."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from measured import (
+    DASH,
     above_better_rate,
     better_end,
     gap,
     joined,
     limits,
     mean,
+    negated,
     number,
     pair,
     probability,
@@ -22,6 +24,8 @@ from measured import (
     times_as_long,
     with_limits,
 )
+
+from adapter_workbench.experiments.reporting.differences import MARKS
 
 SHOWN = {  # strategies of seven-ways in the table, and what they are called there
     "lora-isolated": "a LoRA for each task",
@@ -52,21 +56,24 @@ def in_short(document: dict[str, Any]) -> Iterator[str]:
 
 
 def section(document: dict[str, Any]) -> Iterator[str]:
-    """Yield what the page on strategies says."""
+    """Yield what the page on streams says."""
     frontier = document["frontier"][document["reference"]]
     chosen = next(point for point in frontier if point["chosen"])
     (other,) = (point for point in frontier if not point["chosen"])
     require(chosen["learning_rate"] == 2 * other["learning_rate"], "half of its rate")
     for name, strategy in document["strategies"].items():
-        cost = strategy["cost"]["processor_seconds"]
-        yield _row(ENTRIES[name], strategy["metrics"], seconds(cost))
+        cost = seconds(strategy["cost"]["processor_seconds"])
+        yield _row(ENTRIES[name], strategy["metrics"], strategy["comparison"], cost)
     yield _row("*frontier:* full-sequential, 1e-4", other)
     require(other["forgetting"]["mean"] < chosen["forgetting"]["mean"], "it forgets less")
     yield f"ends {number(other[END]['mean'] - chosen[END]['mean'])} points higher on these tests"
     compared = {name: of["comparison"] for name, of in document["strategies"].items() if of["comparison"]}
-    for name, of in compared.items():
-        end, lost = of[END], of["forgetting"]
-        yield (f"- `{name}`: {as_asked(end)} ({reading(end)}); forgotten {as_asked(lost)} ({reading(lost)}).")
+    higher = {name: of[END] for name, of in compared.items() if reading(of[END]) == "higher"}
+    less = {name for name, of in compared.items() if reading(of["forgetting"]) == "lower"}
+    require(list(higher) == ["lora-isolated", "replay"], "LoRAs and replay end higher")
+    require({*compared} - less == {"lora-sequential"}, "all but the shared LoRA forget less")
+    alone, replay = (probability(value["p_holm"]) for value in higher.values())
+    yield f"A LoRA for each task ({alone}) and replay ({replay}) end higher than full fine-tuning."
     asked = document["reference"]
     others = [entry for entry in document["pairs"] if asked not in (entry["first"], entry["second"])]
     require(len(others) == 15, "the other 15 pairs")
@@ -78,13 +85,16 @@ def section(document: dict[str, Any]) -> Iterator[str]:
     expected = {(alone, heads), (alone, shared), (alone, orthogonal), (heads, shared), (orthogonal, shared)}
     require(above == expected, "the five pairs that the page names")
     own = pair(document, shared, orthogonal)
-    yield f"It ends {gap(own)} points from `o-lora` ({probability(own['p_holm'])})"
+    yield f"ends {gap(negated(own)).removeprefix('+')} points below `o-lora` ({probability(own['p_holm'])})"
 
 
-def _row(title: str, metrics: Mapping[str, Any], cost: str = "") -> str:
+def _row(title: str, metrics: Mapping[str, Any], compared: Mapping[str, Any] | None = None, cost: str = "") -> str:
     lost = metrics["forgetting"]
     forgot = with_limits(lost) if lost["mean"] else mean(lost)
-    return row(title, with_limits(metrics[END]), mean(metrics["learning_accuracy"]), forgot, cost)
+    if compared:
+        forgot += f" {MARKS[reading(compared['forgetting'])]}"
+    against = f"{gap(compared[END])} {MARKS[reading(compared[END])]}" if compared else DASH * bool(cost)
+    return row(title, with_limits(metrics[END]), mean(metrics["learning_accuracy"]), forgot, against, cost)
 
 
 def what_it_finds(document: dict[str, Any]) -> Iterator[str]:

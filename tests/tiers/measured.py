@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from tests.modules import ROOT, name_of
-from tests.tiers.recording import MEASURED, bodies, lines_in, unpacked
+from tests.tiers.recording import MEASURED, bodies, lines_in, unpacked, versions
 
 DEAR = 0.5  # seconds
 CORE = ("pyproject.toml", "tests/conftest.py", "tests/tiers/")  # a change of these reaches everything
@@ -24,6 +24,7 @@ class Measured:
     """A full run: its commit, the seconds of what took long, and the files that tests, or what they share, reached."""
 
     commit: str = ""
+    environments: list[dict[str, str]] = field(default_factory=list)  # package → version, in each that it ran in
     seconds: dict[str, float] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     reach: dict[str, list[str]] = field(default_factory=dict)  # packed places in ``files`` → what reached just these
@@ -36,6 +37,14 @@ class Measured:
     def dear(self, test: str) -> bool:
         """Tell whether a test takes long. A new one does not, until it was measured."""
         return self.seconds.get(test, 0) >= DEAR
+
+    def newer(self, installed: dict[str, str]) -> str:
+        """Return what differs from the environment of the full run that is most like one; nothing where it is one."""
+        differing = [
+            [f"{name} {then.get(name)} → {version}" for name, version in installed.items() if then.get(name) != version]
+            for then in self.environments
+        ]
+        return ", ".join(min(differing, key=len, default=[]))
 
     @cached_property
     def reached(self) -> dict[str, set[str]]:
@@ -70,6 +79,8 @@ def change(measured: Measured, since: str) -> Change:
     core = [path for path in changed if path.startswith(CORE)]
     if core:
         return Change(set(), core=f"{core[0]} changed")
+    if other := measured.newer(versions()):
+        return Change(set(), core=f"other versions than in the full run: {other}")
     contexts: set[str] = set()
     for path in changed:
         contexts |= reaching(measured, path, since)

@@ -15,11 +15,14 @@ import ast
 import base64
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from coverage.numbits import numbits_any_intersection, numbits_to_nums, nums_to_
 
 from tests.modules import FOLDERS, ROOT
 
+PROJECT = "adapter-workbench"
 MEASURED = Path(__file__).parent / "measured.json"
 NOTED = 0.2  # seconds: a test that takes less is cheap, and its time says little
 CONTEXT = "REACHING"  # the environment's variable by which a process learns which test started it
@@ -154,10 +158,23 @@ def gather(*folders: Path) -> dict[str, Any]:
             together[packed(position[path] for path in paths)].append(context)
     return {
         "commit": _git("rev-parse", "HEAD")[0],
+        "environments": [versions()],
         "seconds": {name: round(taken, 1) for name, taken in sorted(seconds.items()) if taken >= NOTED},
         "files": sources,
         "reach": dict(sorted(together.items(), key=lambda pair: pair[1])),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the version, to its second part, of every package that this project works with and that is installed."""
+    found = {}
+    for line in requires(PROJECT) or ():
+        if re.search(r"extra == .(dev|docs)", line):
+            continue
+        name = re.split(r"[^\w.-]", line, maxsplit=1)[0]
+        with suppress(PackageNotFoundError):
+            found[name] = ".".join(version(name).split(".")[:2])
+    return dict(sorted(found.items()))
 
 
 def packed(positions: Iterator[int]) -> str:
@@ -176,6 +193,16 @@ def _git(*words: str) -> list[str]:
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-if __name__ == "__main__":
-    together = gather(*map(Path, sys.argv[1:]))
+def main() -> None:
+    """Write what the parts in some folders say; without a folder add this environment to those of the full run."""
+    folders = [*map(Path, sys.argv[1:])]
+    if folders:
+        together = gather(*folders)
+    else:
+        together = json.loads(MEASURED.read_text(encoding="utf-8"))
+        together["environments"].append(versions())
     MEASURED.write_text(json.dumps(together, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
