@@ -79,6 +79,21 @@ def test_the_step_is_that_of_the_test_examples(more: dict[str, Any], step: float
     assert measured.floor == least_spread(step)
 
 
+def test_each_result_is_asked_for_the_test_examples_of_its_own_problems() -> None:
+    asked = set()
+
+    def examples(score: Score, problem: str) -> pd.Series:
+        asked.add((score, problem))
+        return two_examples(score, problem)
+
+    ours, theirs = row("ours", on_both((0.7, 0.6))), row("theirs", on_both((0.5, 0.4)))
+    difference(ours, theirs, itself, examples)
+    assert asked == {(0.7, "a"), (0.5, "a"), (0.6, "b"), (0.4, "b")}
+    asked.clear()
+    difference(ours, theirs, itself, examples, problems={"first": ("a",)})
+    assert asked == {(0.7, "first"), (0.5, "first")}
+
+
 def test_a_result_of_all_tasks_has_examples_of_each() -> None:
     """A router answers the texts of both tasks: 0.2 apart over seeds, and over two problems of two texts."""
     ours, theirs = row("ours", {At(0): 0.7, At(1): 0.7}, ("",)), row("theirs", {At(0): 0.5, At(1): 0.5}, ("",))
