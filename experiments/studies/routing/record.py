@@ -81,7 +81,7 @@ class RoutingOutcome:
         """Mean over tasks of the share of texts with the right task."""
         return float(np.mean(np.diag(self.confusion)))
 
-    @property
+    @cached_property
     def scores(self) -> list[Array]:
         """For each task (n_j,) 1 where a text was answered rightly, else 0."""
         return [np.array([*map(float, answers)]) for answers in self.correct]
