@@ -14,8 +14,7 @@ from torch import Tensor
 from adapter_workbench.workbench.adapters.fit_record import FitRecord
 from adapter_workbench.workbench.adapters.store import AdapterStore
 from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
-from adapter_workbench.workbench.answering.for_peft.exported import write_for_peft
-from adapter_workbench.workbench.answering.for_peft.oldest import oldest_peft
+from adapter_workbench.workbench.answering.for_peft.exported import oldest_peft, write_for_peft
 from adapter_workbench.workbench.answering.for_peft.placed import LIBRARIES, PROMPTS, Placed, placed
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.methods.adaptation import Adaptation

@@ -101,7 +101,7 @@ def test_a_command_that_would_fail_is_found(block: str, complaint: str) -> None:
 
 
 def test_the_commands_of_a_workflow_are_found() -> None:
-    workflow_commands = [*in_workflows((ROOT / "docs" / "how-to" / "serving-adapters.md").read_text(encoding="utf-8"))]
+    workflow_commands = [*in_workflows((ROOT / "docs" / "how-to" / "gates.md").read_text(encoding="utf-8"))]
     assert "workbench tasks check tickets" in workflow_commands
     assert [command.split()[1] for command in workflow_commands] == ["tasks", "run", "gate", "train", "adapters"]
     wrong = "```yaml\njobs:\n  one:\n    steps:\n      - run: |\n          workbench gate x --max-forgeting 1\n```"

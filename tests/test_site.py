@@ -63,7 +63,7 @@ def test_the_reference_names_every_entry(site: Path) -> None:
 
 
 def test_the_page_about_task_files_names_every_key(site: Path) -> None:
-    text = (site / "task-files" / "index.html").read_text(encoding="utf-8")
+    text = (site / "how-to" / "task-files" / "index.html").read_text(encoding="utf-8")
     models = [TaskFile, Columns, Splits, *(SOURCES.get(name).settings for name in SOURCES.names() if name != "version")]
     assert not [key for model in models for key in model.model_fields if f"<code>{key}</code>" not in text]
 

@@ -212,14 +212,33 @@ HYPOTHESES = (
 )
 
 
+OPEN, NOT_SUPPORTED = "open", "not supported"
+EXPECTED = {"A3": REFUTED, "B2": OPEN, "B6": REFUTED, "C3": OPEN, "D2": REFUTED, "D4": REFUTED, "D6": NOT_SUPPORTED}
+EXPECTED |= {"D8": NOT_SUPPORTED}  # all others: supported
+
+
 def pieces() -> Iterator[str]:
-    """Yield the table of hypotheses; where the rows of one are in no stored report it says so."""
+    """Yield the rows of the table: each hypothesis, its contrasts, and what came of them."""
+    came = outcomes()
     for hypothesis in HYPOTHESES:
         gains = _gains(hypothesis)
-        outcome = hypothesis.outcome({name: reading(gain) for name, gain in gains.items()}) if gains else NOT_RUN
-        measured = "; ".join(_measured(contrast, gains) for contrast in hypothesis.contrasts)
-        known = ", registered when other rows of its run were known" if hypothesis.late else ""
-        yield row(hypothesis.name, hypothesis.says, measured, f"{outcome}{known}")
+        late = ", registered late" if hypothesis.late else ""
+        head = (hypothesis.name, hypothesis.says, EXPECTED.get(hypothesis.name, SUPPORTED))
+        outcome = f"{came[hypothesis.name] or NOT_RUN}{late}"
+        for each in hypothesis.contrasts:
+            (asked,) = each.supports if len(each.supports) == 1 else (f"not {ABOVE}",)
+            yield row(*head, f"`{each.row}` − {each.minus}", asked, *_measured(each, gains), outcome)
+            head, outcome = ("", "", ""), ""
+
+
+def outcomes() -> dict[str, str]:
+    """Return what came of each hypothesis, by its name; nothing of one whose rows are in no stored report."""
+    came = {}
+    for hypothesis in HYPOTHESES:
+        gains = _gains(hypothesis)
+        readings = {name: reading(gain) for name, gain in gains.items()}
+        came[hypothesis.name] = hypothesis.outcome(readings) if gains else ""
+    return came
 
 
 def _gains(hypothesis: Hypothesis) -> dict[str, Any]:
@@ -232,10 +251,10 @@ def _gains(hypothesis: Hypothesis) -> dict[str, Any]:
     return gains if all(contrast.row in gains for contrast in hypothesis.contrasts) else {}
 
 
-def _measured(contrast: Contrast, gains: dict[str, Any]) -> str:
-    """Return a contrast in words, with its difference where there is one."""
-    words = f"`{contrast.row}` − {contrast.minus}"
+def _measured(contrast: Contrast, gains: dict[str, Any]) -> tuple[str, str]:
+    """Return a contrast's difference and its p, where there are some."""
     if not gains:
-        return words
+        return "", ""
     gain = gains[contrast.row]
-    return f"{words}: {signed(gain)} {limits(gain)} {MARKS[reading(gain)]}, {probability(gain['p_holm'])}"
+    p = probability(gain["p_holm"]).removeprefix("p = ")
+    return f"{signed(gain)} {limits(gain)} {MARKS[reading(gain)]}", p

@@ -1,8 +1,7 @@
-"""What docs/how-to/serving.md says of many adapters over time: bottlenecks, first answers, and an hour of load."""
+"""What docs/evidence/serving.md says of many adapters over time: bottlenecks, first answers, and an hour of load."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from measured import decimals, read, require, row
@@ -10,16 +9,9 @@ from measured import decimals, read, require, row
 HELD = {"no answer was wrong", "no text was lost", "no text was refused", "each reload changed one adapter"}
 STATED = [
     "the confidence may differ by less than 1e-5",
-    "Batches have 16 texts at most",
     # runs of earlier versions, whose files are in the history
-    "12.8 MB an hour, [10.5, 15.2]",
-    "8.4 MB an hour, [5.8, 11.0]",
-    "4.8 MB an hour, [1.0, 10.3]",
-    "7.5 MB an hour, [4.2, 10.5]",
-    "of 121,504 texts 912 were refused after 30 seconds",
-    "grew by 502 MB an hour",
+    "Four earlier runs had 4.8 to 12.8 MB an hour",
 ]
-SETTLED = 840  # seconds, after which memory has to stay as it is
 BOTTLENECKS = {
     "backbone": "none: a head on the bare backbone",
     "one": "one",
@@ -69,7 +61,6 @@ def soak() -> Iterator[str]:
     yield row("answers after the folder of the adapter had been removed", f"{counts['of_removed']:,}")
     yield row("adapters replaced", f"{len(results['reloads'])}")
     yield f"{100 * results['alike_by_chance']:.2f} % of all pairs"
-    yield f"{results['cpu_ms_per_text']:.1f} ms of a processor"
     median, p95, p99 = (f"{waits[part]:.0f} ms" for part in ("median", "p95", "p99"))
     yield f"waited {median} in the median, {p95} in 95 of 100 cases and {p99.removesuffix(' ms')} ms in 99"
     reloads = sorted(reload["seconds"] for reload in results["reloads"])
@@ -78,24 +69,13 @@ def soak() -> Iterator[str]:
     begun, settled, last = (memory[moment]["own_mb"] for moment in ("first", "settled", "last"))
     yield f"{begun:.0f} MB when the load began, {settled:.0f} MB after 14 minutes"
     yield f"and {last:.0f} MB at the end, after 50 more minutes"
-    later = [taken["own_mb"] for taken in results["samples"] if taken["seconds"] >= SETTLED]
-    yield f"between\n{min(later):.0f} and {max(later):.0f} MB"
-    growth, after = memory["mb_an_hour"], memory["mb_an_hour_after_reloads"]["own_mb"]
+    growth = memory["mb_an_hour"]
     own, most = growth["own_mb"], growth["resident_mb"]["high"]
     yield f"{decimals(own['mean'], 1)} MB an hour, 95 % interval {within(own)}"
-    yield f"{decimals(after['mean'], 1)} MB an hour, {within(after)}"
     yield f"below 1 % of it, {memory['settled']['resident_mb'] / 100:.2f} MB, and it ends at {most:.2f}"
     yield "By the program's rule it was flat" if results["held"]["memory was flat"] else "it was not flat"
-    tens: dict[int, list[float]] = defaultdict(list)
-    for taken in results["samples"]:
-        tens[int(taken["seconds"] // 600)].append(taken["own_mb"])
-    early, late = (sum(tens[number]) / len(tens[number]) for number in (2, 5))
-    yield f"were {early:.0f} MB in the third ten and {late:.0f} in the sixth"
     before = read("served-soak-one-thread")
     require(all(before["held"].values()), "it was flat with one thread for reloads too")
-    slope = before["memory"]["mb_an_hour"]["own_mb"]
-    yield f"the slope was {decimals(slope['mean'], 1)} MB an hour, {within(slope)}, over 100 minutes"
-    yield f"none of {before['counts']['answers']:,} answers was wrong or lost"
 
 
 def within(slope: dict[str, float]) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from adapter_workbench.experiments.answers.same_answers import require_same_answers
+from adapter_workbench.experiments.answers.label_order import require_same_answers
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.workbench.errors import AssetError, InputError
 from adapter_workbench.workbench.methods.sampling import draw

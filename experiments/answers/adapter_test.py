@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.experiments.answers.same_answers import require_same_answers
-from adapter_workbench.experiments.workspace.measured_scores import MeasuredScore
+from adapter_workbench.experiments.answers.label_order import require_same_answers
+from adapter_workbench.experiments.workspace.folder import MeasuredScore
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.workbench.adapters.name_resolution import adapter_for_task, readable
 from adapter_workbench.workbench.adapters.validation_scores import examples_of, measure_of
@@ -26,31 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TestedAdapter:
-    """What an adapter scores here.
+    """What an adapter scores here."""
 
-    Attributes:
-        adapter: its id.
-        task: whose examples it answered.
-        metric: the task's main metric.
-        validation: its score on the validation examples.
-        examples: which these are, in words.
-        test: every score on the test examples, with its name.
-        test_examples: how many these are.
-        senders: the validation score that an imported adapter came with; None for one that was made here.
-        counts: whether ``validation`` is what the adapter counts by from now on.
-        may_have_seen: whether it may have been trained on these examples: another program trained it.
-    """
-
-    adapter: str
-    task: str
-    metric: str
-    validation: float
-    examples: str
-    test: tuple[tuple[str, float], ...]
-    test_examples: int
-    senders: float | None
-    counts: bool
-    may_have_seen: bool
+    adapter: str  # its id
+    task: str  # whose examples it answered
+    metric: str  # the task's main metric
+    validation: float  # its score on the validation examples
+    examples: str  # which these are, in words
+    test: tuple[tuple[str, float], ...]  # every score on the test examples, with its name
+    test_examples: int  # how many these are
+    senders: float | None  # the validation score that an imported adapter came with; None for one that was made here
+    counts: bool  # whether ``validation`` is what the adapter counts by from now on
+    may_have_seen: bool  # whether it may have been trained on these examples: another program trained it
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``workbench adapters test --json``."""

@@ -37,21 +37,13 @@ UNITS = {"classification": "rows", "multilabel": "labels of rows", "token-classi
 
 @dataclass(frozen=True)
 class Answers:
-    """What outputs were given and what was right, for each unit that is counted: a row, a word, a label of a row.
+    """What outputs were given and what was right, for each unit that is counted: a row, a word, a label of a row."""
 
-    Attributes:
-        output: index of the output that was given, or that said yes or no.
-        right: for each unit whether it is right that this output stands for each label (units, labels).
-        row: in which row each unit stands.
-        rows: how many rows there are.
-        without: labels that no row has.
-    """
-
-    output: NDArray[np.int64]
-    right: NDArray[np.bool_]
-    row: NDArray[np.int64]
-    rows: int
-    without: tuple[int, ...] = ()
+    output: NDArray[np.int64]  # index of the output that was given, or that said yes or no
+    right: NDArray[np.bool_]  # for each unit whether it is right that this output stands for each label (units, labels)
+    row: NDArray[np.int64]  # in which row each unit stands
+    rows: int  # how many rows there are
+    without: tuple[int, ...] = ()  # labels that no row has
 
     def counts(self) -> NDArray[np.int64]:
         """Return how many units are right if an output stands for a label (outputs, labels)."""
@@ -67,35 +59,20 @@ class Answers:
 
 @dataclass(frozen=True)
 class FoundOrder:
-    """The best order, and the next best one.
+    """The best order, and the next best one."""
 
-    Attributes:
-        task: whose validation rows were answered.
-        order: the labels in the order of the outputs that scores highest.
-        runner_up: those of the next best order.
-        right: how many units are right under the best order.
-        runner_up_right: how many under the next best.
-        units: how many there are.
-        unit: what is counted: ``rows``, ``words``, ``labels of rows``.
-        rows: how many rows were answered.
-        better: rows in which the best order has more right than the next best.
-        worse: rows in which it has fewer.
-        p: of the exact test whether these two are equally many.
-        without: labels that no row has.
-    """
-
-    task: str
-    order: tuple[str, ...]
-    runner_up: tuple[str, ...]
-    right: int
-    runner_up_right: int
-    units: int
-    unit: str
-    rows: int
-    better: int
-    worse: int
-    p: float
-    without: tuple[str, ...] = ()
+    task: str  # whose validation rows were answered
+    order: tuple[str, ...]  # the labels in the order of the outputs that scores highest
+    runner_up: tuple[str, ...]  # those of the next best order
+    right: int  # how many units are right under the best order
+    runner_up_right: int  # how many under the next best
+    units: int  # how many there are
+    unit: str  # what is counted: ``rows``, ``words``, ``labels of rows``
+    rows: int  # how many rows were answered
+    better: int  # rows in which the best order has more right than the next best
+    worse: int  # rows in which it has fewer
+    p: float  # of the exact test whether these two are equally many
+    without: tuple[str, ...] = ()  # labels that no row has
 
     @property
     def is_decided(self) -> bool:

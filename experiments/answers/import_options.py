@@ -29,40 +29,24 @@ HEAD_LABELS = "--head-labels"  # of an examination
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What a person says of a folder to import.
+    """What a person says of a folder to import."""
 
-    Attributes:
-        task: the task here that the adapter answers.
-        backbone: the base model: a name, hub id or folder.
-        name: the beginning of the adapter's id; without a task also the name of its own.
-        labels: in the order of the sender's numbers; AUTO: the order is found.
-        max_length: tokens; longer texts are cut.
-        link: whether the files of a whole model stay where they are.
-        backbone_to: the folder that the base model is written to with the words that an adapter brings.
-    """
-
-    task: str | None = None
-    backbone: str | None = None
-    name: str | None = None
-    labels: tuple[str, ...] | None = None
-    max_length: int | None = None
-    link: bool = False
-    backbone_to: str | None = None
+    task: str | None = None  # the task here that the adapter answers
+    backbone: str | None = None  # the base model: a name, hub id or folder
+    name: str | None = None  # the beginning of the adapter's id; without a task also the name of its own
+    labels: tuple[str, ...] | None = None  # in the order of the sender's numbers; AUTO: the order is found
+    max_length: int | None = None  # tokens; longer texts are cut
+    link: bool = False  # whether the files of a whole model stay where they are
+    backbone_to: str | None = None  # the folder that the base model is written to with the words that an adapter brings
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder or hub id to import.
+    """A folder or hub id to import."""
 
-    Attributes:
-        name: of its folder, or its hub id, as a person wrote it.
-        options: what is said of it.
-        where: what was said stands, for messages: a file and line; nothing for options of the command line.
-    """
-
-    name: str
-    options: ImportOptions = field(default_factory=ImportOptions)
-    where: str = ""
+    name: str  # of its folder, or its hub id, as a person wrote it
+    options: ImportOptions = field(default_factory=ImportOptions)  # what is said of it
+    where: str = ""  # what was said stands, for messages: a file and line; nothing for options of the command line
 
     def at(self, option: str) -> str:
         """Return where an option's value stands."""

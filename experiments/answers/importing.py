@@ -42,19 +42,13 @@ NO_HEAD = "there is no head in this folder"
 
 @dataclass(frozen=True)
 class Derived:
-    """What neither a person nor the folder said, and was told from data.
+    """What neither a person nor the folder said, and was told from data."""
 
-    Attributes:
-        base: the folder in which its sender's base model lies, where that was recognised by its weights.
-        backbone: what that base model is called here.
-        order: the order of labels that scores highest, where it was to be found.
-        renamed: the labels of an earlier version that its labels were named after.
-    """
-
+    # the folder in which its sender's base model lies, where that was recognised by its weights
     base: str | None = None
-    backbone: str | None = None
-    order: FoundOrder | None = None
-    renamed: Renamed | None = None
+    backbone: str | None = None  # what that base model is called here
+    order: FoundOrder | None = None  # the order of labels that scores highest, where it was to be found
+    renamed: Renamed | None = None  # the labels of an earlier version that its labels were named after
 
     @property
     def lines(self) -> list[str]:
@@ -77,21 +71,13 @@ class Derived:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """The result of importing one source.
+    """The result of importing one source."""
 
-    Attributes:
-        source: which it is.
-        stored: the adapter; None where it was refused.
-        was_here: whether it had come in before, and nothing was stored.
-        error: why it was refused.
-        derived: what was told from data.
-    """
-
-    source: Source
-    stored: StoredAdapter | None = None
-    was_here: bool = False
-    error: WorkbenchError | None = None
-    derived: Derived = field(default_factory=Derived)
+    source: Source  # which it is
+    stored: StoredAdapter | None = None  # the adapter; None where it was refused
+    was_here: bool = False  # whether it had come in before, and nothing was stored
+    error: WorkbenchError | None = None  # why it was refused
+    derived: Derived = field(default_factory=Derived)  # what was told from data
 
 
 def import_each(here: KnownHere, sources: Sequence[Source]) -> Iterator[ImportResult]:

@@ -32,17 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KnownHere:
-    """A workspace's adapters, and the tasks that are seen from here.
+    """A workspace's adapters, and the tasks that are seen from here."""
 
-    Attributes:
-        adapters: where they are stored.
-        task_folders: of the person's own tasks.
-        listener: hears of what takes long.
-    """
-
-    adapters: AdapterStore
-    task_folders: Sequence[Path]
-    listener: Listener
+    adapters: AdapterStore  # where they are stored
+    task_folders: Sequence[Path]  # of the person's own tasks
+    listener: Listener  # hears of what takes long
     _tasks: dict[str, Task] = field(default_factory=dict)
     _backbones: dict[str, Backbone] = field(default_factory=dict)
 

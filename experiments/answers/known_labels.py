@@ -27,21 +27,13 @@ KIND = "classification"  # the kind whose answers are simply the same or not
 
 @dataclass
 class KnownLabels:
-    """Rows that are answered in batches; each batch is read, and then asked about.
+    """Rows that are answered in batches; each batch is read, and then asked about."""
 
-    Attributes:
-        text: row → its text; None for a blank one, which is not asked about.
-        answer: texts → an answer to each.
-        task: of the adapter that answers; None where several adapters do.
-        file: the task's file; None where it is not to be seen from here.
-        column: with the labels; None where there is none, and nothing is compared.
-    """
-
-    text: TextOf
-    answer: Ask
-    task: TaskReference | None
-    file: TaskFile | None
-    column: str | None
+    text: TextOf  # row → its text; None for a blank one, which is not asked about
+    answer: Ask  # texts → an answer to each
+    task: TaskReference | None  # of the adapter that answers; None where several adapters do
+    file: TaskFile | None  # the task's file; None where it is not to be seen from here
+    column: str | None  # with the labels; None where there is none, and nothing is compared
     _labels: list[str | None] = field(default_factory=list)  # of the texts that are not answered yet
     _pairs: Counter[tuple[str, str]] = field(default_factory=Counter)  # label and answer
 

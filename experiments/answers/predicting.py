@@ -27,23 +27,18 @@ Ask: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer of an adapter to one text.
+    """The answer of an adapter to one text."""
 
-    Attributes:
-        text: what was asked.
-        label: the answer in words: a label's name, several with commas, a number, entities or tagged words, or
-            generated text.
-        confidence: the answer's probability; of a generated text, the geometric mean of its tokens' probabilities; of a
-            number it is not known.
-        adapter: the id of the adapter that answered.
-        value: the answer as data: as ``label``, or for several labels a list, for a number a float, for tagged words
-            a list with a tag for each word.
-    """
-
-    text: str
+    text: str  # what was asked
+    # the answer in words: a label's name, several with commas, a number, entities or tagged words, or generated
+    # text
     label: str
+    # the answer's probability; of a generated text, the geometric mean of its tokens' probabilities; of a number
+    # it is not known
     confidence: float | None
-    adapter: str
+    adapter: str  # the id of the adapter that answered
+    # the answer as data: as ``label``, or for several labels a list, for a number a float, for tagged words a
+    # list with a tag for each word
     value: str | float | list[str]
 
 

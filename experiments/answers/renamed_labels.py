@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Renamed:
-    """Labels of an earlier version, each of which is one label of the newest version, and the other way round.
+    """Labels of an earlier version, each of which is one label of the newest version, and the other way round."""
 
-    Attributes:
-        task: the name, without a version.
-        number: of the earlier version.
-        newest: of the newest one.
-        names: label of the earlier version → its name in the newest one.
-    """
-
-    task: str
-    number: int
-    newest: int
-    names: Mapping[str, str]
+    task: str  # the name, without a version
+    number: int  # of the earlier version
+    newest: int  # of the newest one
+    names: Mapping[str, str]  # label of the earlier version → its name in the newest one
 
     def __str__(self) -> str:
         """Return which version they are of, and what is called otherwise now."""

@@ -41,25 +41,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoutedPrediction:
-    """What the adapter that a router chose says about one text.
+    """What the adapter that a router chose says about one text."""
 
-    Attributes:
-        text: the text.
-        label: the adapter's answer; None where the router rejects the text: it is of none of its tasks.
-        confidence: the label's probability, by that adapter.
-        adapter: the chosen adapter's id; None for a rejected text.
-        task: the task that it was trained on; None for a rejected text.
-        routing_score: the router's score of the nearest task; what it means is the router's own.
-        nearest_task: the task with the highest score, also where that is too low.
-    """
-
-    text: str
-    label: str | None
-    confidence: float | None
-    adapter: str | None
-    task: str | None
-    routing_score: float
-    nearest_task: str
+    text: str  # the text
+    label: str | None  # the adapter's answer; None where the router rejects the text: it is of none of its tasks
+    confidence: float | None  # the label's probability, by that adapter
+    adapter: str | None  # the chosen adapter's id; None for a rejected text
+    task: str | None  # the task that it was trained on; None for a rejected text
+    routing_score: float  # the router's score of the nearest task; what it means is the router's own
+    nearest_task: str  # the task with the highest score, also where that is too low
 
 
 def route_texts(

@@ -42,17 +42,11 @@ KIND = "causal-lm"
 
 @dataclass(frozen=True)
 class ServerLora:
-    """A LoRA that was written for servers.
+    """A LoRA that was written for servers."""
 
-    Attributes:
-        folder: where it is.
-        backbone: what the server has to open: a hub id or a path.
-        rank: of every module.
-    """
-
-    folder: Path
-    backbone: str
-    rank: int
+    folder: Path  # where it is
+    backbone: str  # what the server has to open: a hub id or a path
+    rank: int  # of every module
 
     @property
     def rank_to_ask_for(self) -> int:

@@ -19,17 +19,11 @@ SIZES = ("train_examples", "validation_examples", "eval_examples")
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a task.
+    """One version of a task."""
 
-    Attributes:
-        task: whole: its rows and those of the versions before.
-        labels: those of the version before beside its own; of the first version its own on both sides.
-        new_rows: ids of the training rows that came with it.
-    """
-
-    task: Task
-    labels: LabelMap
-    new_rows: frozenset[str]
+    task: Task  # whole: its rows and those of the versions before
+    labels: LabelMap  # those of the version before beside its own; of the first version its own on both sides
+    new_rows: frozenset[str]  # ids of the training rows that came with it
 
 
 class Arrival(Protocol):

@@ -15,7 +15,7 @@ import numpy as np
 from adapter_workbench.experiments.arrivals import Version, sizes
 from adapter_workbench.experiments.scenarios import domain_incremental
 from adapter_workbench.tasks.loading.union import pool_tasks
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys
 from adapter_workbench.tasks.updating.label_map import unchanged
 from adapter_workbench.workbench.files.digest import key
 from adapter_workbench.workbench.methods.sampling import draw

@@ -11,7 +11,7 @@ from adapter_workbench.experiments.terminal.output import Json, emit, stdout, ta
 from adapter_workbench.experiments.terminal.registries import extendable
 
 if TYPE_CHECKING:
-    from adapter_workbench.experiments.engine.finding import Finding
+    from adapter_workbench.experiments.engine.diagnosis import Finding
     from adapter_workbench.experiments.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
@@ -29,8 +29,7 @@ def doctor(
 
     The exit code is 1 if something that every command needs does not work.
     """
-    from adapter_workbench.experiments.engine.diagnosis import diagnose
-    from adapter_workbench.experiments.engine.plugin_findings import plugin_findings
+    from adapter_workbench.experiments.engine.diagnosis import diagnose, plugin_findings
     from adapter_workbench.experiments.workspace import find_workspace
 
     chosen_workspace = find_workspace(workspace)
@@ -53,7 +52,7 @@ def doctor(
 
 def _champions(workspace: Workspace) -> Finding:
     """Let MLflow's aliases follow the workspace's champions."""
-    from adapter_workbench.experiments.engine.finding import Finding
+    from adapter_workbench.experiments.engine.diagnosis import Finding
     from adapter_workbench.experiments.gating.registry import reconcile
     from adapter_workbench.workbench.errors import WorkbenchError
 

@@ -188,7 +188,7 @@ app.command()(_versions.diff)
 
 def _next_steps(name: str, kind: str, folder: Path, option_text: str) -> None:
     """Load the new task, so that whatever is wrong with its data is said now, and print what comes next."""
-    from adapter_workbench.tasks.rows.sufficiency import sentence
+    from adapter_workbench.tasks.rows.cutting import small_splits_sentence
 
     try:
         task = registry.load(registry.find(name, [folder]))
@@ -196,7 +196,7 @@ def _next_steps(name: str, kind: str, folder: Path, option_text: str) -> None:
         stdout.print(f"\nNot ready to be trained: {error}")
         print_next([f"workbench tasks check {name}{option_text}   (when that is mended)"])
         return
-    if small := sentence({split: len(rows) for split, rows in task.splits.items()}):
+    if small := small_splits_sentence({split: len(rows) for split, rows in task.splits.items()}):
         stdout.print(f"\nToo small: {small}")
     print_next([f"workbench tasks check {name}{option_text}", training(name, kind, option_text)])
 

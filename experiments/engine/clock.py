@@ -13,19 +13,12 @@ from adapter_workbench.experiments.workspace.pace import Speed
 
 @dataclass(eq=False)
 class Fit:
-    """How far one fit has come.
+    """How far one fit has come."""
 
-    Attributes:
-        steps: that it was to make.
-        first: the first step that was made here, above 1 where a checkpoint had those before; 0 until then.
-        reached: the last step so far.
-        ended: whether it came to its end, perhaps earlier than was planned.
-    """
-
-    steps: int
-    first: int = 0
-    reached: int = 0
-    ended: bool = False
+    steps: int  # that it was to make
+    first: int = 0  # the first step that was made here, above 1 where a checkpoint had those before; 0 until then
+    reached: int = 0  # the last step so far
+    ended: bool = False  # whether it came to its end, perhaps earlier than was planned
 
     def reach(self, step: int) -> None:
         """Count a step."""
@@ -60,17 +53,13 @@ class Clock:
 
     A fit is over when its last step is made, or when its piece is done without it: entries of a recipe share adapters,
     and only the first of them trains one.
-
-    Attributes:
-        ahead: the work to do when it begins. A fit that tries several settings has one label for all of them,
-            and counts once; its steps all count.
-        labels: of the fits so far.
-        began: when, in seconds of ``time.monotonic``.
     """
 
+    # the work to do when it begins. A fit that tries several settings has one label for all of them, and counts
+    # once; its steps all count.
     ahead: Work = UNKNOWN
-    labels: set[str] = field(default_factory=set)
-    began: float = field(default_factory=time.monotonic)
+    labels: set[str] = field(default_factory=set)  # of the fits so far
+    began: float = field(default_factory=time.monotonic)  # when, in seconds of ``time.monotonic``
     _running: list[Fit] = field(default_factory=list)
     _over: int = 0  # steps of fits that have ended, and of pieces that were done without a fit
     _made: int = 0  # steps of fits that have ended or broken off: they took time, so they tell the speed

@@ -22,18 +22,14 @@ class DocumentPiece:
     """A :class:`adapter_workbench.experiments.engine.piece.Piece` whose result is one document.
 
     If ``result`` is a function of an installed distribution that adds entries, its code is added to the key.
-
-    Attributes:
-        leaves: where documents of this type are stored.
-        result: does the work, and returns the document; possible to pickle.
     """
 
     key: str
     coordinates: Mapping[str, Any]
     label: str
     effort: Effort
-    leaves: PieceResults[Any]
-    result: Callable[[Site], Any]
+    leaves: PieceResults[Any]  # where documents of this type are stored
+    result: Callable[[Site], Any]  # does the work, and returns the document; possible to pickle
     needs: tuple[str, ...] = ()
     alone: bool = False
 

@@ -25,19 +25,13 @@ RecipeT = TypeVar("RecipeT", bound="NamedRecipe")
 
 @dataclass(frozen=True)
 class Draft(Generic[RecipeT]):
-    """A recipe as it was read, with all that is wrong with it so far; a study adds to ``problems`` what it finds.
+    """A recipe as it was read, with all that is wrong with it so far; a study adds to ``problems`` what it finds."""
 
-    Attributes:
-        document: the recipe with the place of each key.
-        entries: key of a form → label → what the entry names, with its settings typed; wrong entries are left out.
-        tasks: key of a list of tasks → these tasks; nothing of them is loaded.
-        problems: with places and hints.
-    """
-
-    document: Document
+    document: Document  # the recipe with the place of each key
+    # key of a form → label → what the entry names, with its settings typed; wrong entries are left out
     entries: Mapping[Key, Mapping[str, ParsedEntry]]
-    tasks: Mapping[Key, Sequence[TaskSpec]]
-    problems: list[Problem]
+    tasks: Mapping[Key, Sequence[TaskSpec]]  # key of a list of tasks → these tasks; nothing of them is loaded
+    problems: list[Problem]  # with places and hints
     _recipe: RecipeT | None
 
     def require(self) -> RecipeT:

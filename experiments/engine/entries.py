@@ -30,17 +30,11 @@ class Card(Protocol):
 
 @dataclass(frozen=True)
 class ParsedEntry:
-    """A parsed entry.
+    """A parsed entry."""
 
-    Attributes:
-        names: what the entry names, by the key under which it does that (``method``, ``router``, …).
-        settings: the settings of each, by the same key.
-        about: settings of the entry itself, if its form has any.
-    """
-
-    names: Mapping[str, str]
-    settings: Mapping[str, Any]
-    about: Any = None
+    names: Mapping[str, str]  # what the entry names, by the key under which it does that (``method``, ``router``, …)
+    settings: Mapping[str, Any]  # the settings of each, by the same key
+    about: Any = None  # settings of the entry itself, if its form has any
 
     @property
     def only(self) -> tuple[str, Any]:
@@ -51,22 +45,17 @@ class ParsedEntry:
 
 @dataclass(frozen=True)
 class EntryForm:
-    """The form of the entries under a key of a recipe: what each names, and settings of that.
+    """The form of the entries under a key of a recipe: what each names, and settings of that."""
 
-    Attributes:
-        key: of the entries.
-        cards: key under which an entry names something → function that finds its card, or raises InputError. With one
-            such key, an entry without it names what its label says. Settings that belong to no other card are the last
-            one's.
-        about: settings of the entry itself.
-        known: functions that find cards of more names than an entry may give; their settings are known keys too.
-        implied: (key, name) → what an entry names besides, where it does not say it and names that.
-    """
-
-    key: Key
+    key: Key  # of the entries
+    # key under which an entry names something → function that finds its card, or raises InputError. With one such
+    # key, an entry without it names what its label says. Settings that belong to no other card are the last
+    # one's.
     cards: Mapping[str, Lookup]
-    about: type[Any] | None = None
+    about: type[Any] | None = None  # settings of the entry itself
+    # functions that find cards of more names than an entry may give; their settings are known keys too
     known: Mapping[str, Lookup] = field(default_factory=dict)
+    # (key, name) → what an entry names besides, where it does not say it and names that
     implied: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
     def read(self, document: Document, problems: list[Problem]) -> Iterator[tuple[str, ParsedEntry]]:

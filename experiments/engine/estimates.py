@@ -15,30 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long a piece will take.
+    """How long a piece will take."""
 
-    Attributes:
-        seconds: None where they cannot be estimated.
-        measured: whether they are only for its optimiser steps, timed just now: loading, tests and probes are added.
-    """
-
-    seconds: float | None
+    seconds: float | None  # None where they cannot be estimated
+    # whether they are only for its optimiser steps, timed just now: loading, tests and probes are added
     measured: bool = False
 
 
 @dataclass
 class Estimator:
-    """Estimates how long pieces will take in one workspace.
+    """Estimates how long pieces will take in one workspace."""
 
-    Attributes:
-        workspace: has the durations of earlier pieces.
-        measure: whether optimiser steps are timed where there was no such piece.
-        say: is called with the name of the steps before they are timed.
-    """
-
-    workspace: Workspace
-    measure: bool
-    say: Callable[[str], None]
+    workspace: Workspace  # has the durations of earlier pieces
+    measure: bool  # whether optimiser steps are timed where there was no such piece
+    say: Callable[[str], None]  # is called with the name of the steps before they are timed
     _speeds: dict[str, Speed | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -23,17 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Need:
-    """One thing that a recipe needs.
+    """One thing that a recipe needs."""
 
-    Attributes:
-        what: what kind of thing.
-        name: as the recipe calls it; a family by its members.
-        availability: where it is.
-    """
-
-    what: Literal["backbone", "task"]
-    name: str
-    availability: Availability
+    what: Literal["backbone", "task"]  # what kind of thing
+    name: str  # as the recipe calls it; a family by its members
+    availability: Availability  # where it is
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -14,46 +14,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a piece's training will take; None where the architecture is not known, or nothing is trained.
+    """What a piece's training will take; None where the architecture is not known, or nothing is trained."""
 
-    Attributes:
-        memory_mb: peak of a plain training step, in MB.
-        trainable_parameters: of the body, heads not counted.
-    """
-
-    memory_mb: float | None = None
-    trainable_parameters: int | None = None
+    memory_mb: float | None = None  # peak of a plain training step, in MB
+    trainable_parameters: int | None = None  # of the body, heads not counted
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What a piece will take.
+    """What a piece will take."""
 
-    Attributes:
-        pace: equal for pieces whose optimiser steps take equally long on one machine.
-        updates: most optimiser steps that it takes; None where nobody knows before.
-        forecast: returns what its training will take; computing that takes a while.
-        steps: steps like its own, which can be made and timed; None where it takes none, or nobody knows which.
-    """
-
-    pace: str
-    updates: int | None = 0
-    forecast: Callable[[], Forecast] = Forecast
+    pace: str  # equal for pieces whose optimiser steps take equally long on one machine
+    updates: int | None = 0  # most optimiser steps that it takes; None where nobody knows before
+    forecast: Callable[[], Forecast] = Forecast  # returns what its training will take; computing that takes a while
+    # steps like its own, which can be made and timed; None where it takes none, or nobody knows which
     steps: TimedSteps | None = None
 
 
 @dataclass
 class Site:
-    """Where a piece is done.
+    """Where a piece is done."""
 
-    Attributes:
-        workspace: has the results of earlier pieces, and takes those of this one.
-        listener: hears how it goes.
-        in_memory: what one piece keeps in memory for the next one, under a key of its own; one thing at most.
-    """
-
-    workspace: Workspace
-    listener: Listener
+    workspace: Workspace  # has the results of earlier pieces, and takes those of this one
+    listener: Listener  # hears how it goes
+    # what one piece keeps in memory for the next one, under a key of its own; one thing at most
     in_memory: dict[str, Any] = field(default_factory=dict)
 
 

@@ -13,34 +13,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MachineLoad:
-    """How busy the processes of one machine are.
+    """How busy the processes of one machine are."""
 
-    Attributes:
-        address: of the machine, for people.
-        busy: how many of its processes do a piece.
-        processes: how many there are.
-    """
-
-    address: str
-    busy: int
-    processes: int
+    address: str  # of the machine, for people
+    busy: int  # how many of its processes do a piece
+    processes: int  # how many there are
 
 
 @dataclass(frozen=True)
 class PieceProgress:
-    """How many pieces are done, being done, and not begun, of those that the run has to do.
+    """How many pieces are done, being done, and not begun, of those that the run has to do."""
 
-    Attributes:
-        done: since the run began, with the optimiser steps of their fits; also of fits that were in the workspace.
-        running: pieces that a process does.
-        waiting: pieces that wait for a process or for other pieces.
-        machines: of a cluster; empty where this one works alone.
-    """
-
-    done: Work
-    running: int
-    waiting: int
-    machines: Sequence[MachineLoad] = ()
+    done: Work  # since the run began, with the optimiser steps of their fits; also of fits that were in the workspace
+    running: int  # pieces that a process does
+    waiting: int  # pieces that wait for a process or for other pieces
+    machines: Sequence[MachineLoad] = ()  # of a cluster; empty where this one works alone
 
     @property
     def pieces(self) -> int:

@@ -31,17 +31,11 @@ def step_shape(budget: Budget) -> str:
 
 @dataclass(frozen=True)
 class TimedSteps:
-    """The first steps of a fit that is thrown away afterwards.
+    """The first steps of a fit that is thrown away afterwards."""
 
-    Attributes:
-        adaptation: what is trained.
-        budget: of the whole fit.
-        task: what is learned.
-    """
-
-    adaptation: Adaptation
-    budget: Budget
-    task: Task
+    adaptation: Adaptation  # what is trained
+    budget: Budget  # of the whole fit
+    task: Task  # what is learned
 
     @property
     def label(self) -> str:

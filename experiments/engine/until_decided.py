@@ -28,32 +28,20 @@ WHERE = "--until-decided"
 
 @dataclass(frozen=True)
 class Looks:
-    """When verdicts are read.
+    """When verdicts are read."""
 
-    Attributes:
-        seeds: as many as there can be: those of the recipe, then :func:`further_seeds`.
-        after: numbers of seeds.
-    """
-
-    seeds: tuple[int, ...]
-    after: tuple[int, ...]
+    seeds: tuple[int, ...]  # as many as there can be: those of the recipe, then `further_seeds`
+    after: tuple[int, ...]  # numbers of seeds
 
 
 @dataclass(frozen=True)
 class Step:
-    """The work up to one look.
+    """The work up to one look."""
 
-    Attributes:
-        look: number of seeds.
-        plan: of the recipe with these seeds.
-        pieces: those that are needed.
-        report: at the look before; None for the first.
-    """
-
-    look: int
-    plan: Plan
-    pieces: tuple[Piece, ...]
-    report: Report | None = None
+    look: int  # number of seeds
+    plan: Plan  # of the recipe with these seeds
+    pieces: tuple[Piece, ...]  # those that are needed
+    report: Report | None = None  # at the look before; None for the first
 
 
 def planned_looks(seeds: Sequence[int], most: int) -> Looks:
@@ -77,19 +65,12 @@ def undecided(report: Report) -> list[str]:
 
 @dataclass(frozen=True)
 class UntilDecided:
-    """A run that adds seeds.
+    """A run that adds seeds."""
 
-    Attributes:
-        study: of the recipe.
-        planned: returns the recipe's plan with these seeds.
-        looks: when verdicts are read.
-        workspace: has the results.
-    """
-
-    study: Study
-    planned: Callable[[tuple[int, ...]], Plan]
-    looks: Looks
-    workspace: Workspace
+    study: Study  # of the recipe
+    planned: Callable[[tuple[int, ...]], Plan]  # returns the recipe's plan with these seeds
+    looks: Looks  # when verdicts are read
+    workspace: Workspace  # has the results
 
     def next_step(self) -> Step:
         """Return the work up to the first look that is not reached; the last step where all is decided."""

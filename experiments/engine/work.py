@@ -23,17 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Work:
-    """An amount of work.
+    """An amount of work."""
 
-    Attributes:
-        pieces: how many.
-        fits: how many of them have a fit.
-        updates: the optimiser steps of these fits; None where nobody knows before.
-    """
-
-    pieces: int = 0
-    fits: int = 0
-    updates: int | None = 0
+    pieces: int = 0  # how many
+    fits: int = 0  # how many of them have a fit
+    updates: int | None = 0  # the optimiser steps of these fits; None where nobody knows before
 
     def __add__(self, other: Work) -> Work:
         """Return the sum; its steps are unknown if those of one are."""

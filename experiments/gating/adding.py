@@ -21,25 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AddedTask:
-    """The result of `workbench add`.
+    """The result of `workbench add`."""
 
-    Attributes:
-        gate: every bound: on the data, on the new adapter, and on those that were there before.
-        trained: the adapter, and how it does on the test split; None where the data broke a bound.
-        registered: its version of ``TASK.METHOD``; None where a bound is broken.
-        answering: id of the adapter that the task's name means now; None where nothing was trained.
-        champion_of: the registered name whose champion the adapter is; None where it is none. It may be one where a
-            bound is broken: it became champion under others.
-        has_before: whether that name has a champion before, to which a rollback would lead.
-        beside: how the adapter compares with the champion that there was; None where that was not asked.
-    """
-
-    gate: Gate
-    trained: Trained | None = None
-    registered: Registration | None = None
-    answering: str | None = None
+    gate: Gate  # every bound: on the data, on the new adapter, and on those that were there before
+    trained: Trained | None = None  # the adapter, and how it does on the test split; None where the data broke a bound
+    registered: Registration | None = None  # its version of ``TASK.METHOD``; None where a bound is broken
+    answering: str | None = None  # id of the adapter that the task's name means now; None where nothing was trained
+    # the registered name whose champion the adapter is; None where it is none. It may be one where a bound is
+    # broken: it became champion under others.
     champion_of: str | None = None
-    has_before: bool = False
+    has_before: bool = False  # whether that name has a champion before, to which a rollback would lead
+    # how the adapter compares with the champion that there was; None where that was not asked
     beside: Contest | None = None
 
     @property

@@ -23,22 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contest:
-    """An adapter and the champion of its registered name, before anything is decided.
+    """An adapter and the champion of its registered name, before anything is decided."""
 
-    Attributes:
-        name: ``TASK.METHOD``.
-        version: of the adapter, with the score that counts here; its number is not known.
-        champion: that it is held against; None where there is none.
-        outcome: how the two compare; a text where they cannot be compared says why, None where there is nothing to
-            compare: no champion, the adapter is it, or it came from elsewhere and was not measured here.
-        margin: points that may be lost.
-    """
-
-    name: str
-    version: Version
-    champion: Version | None
+    name: str  # ``TASK.METHOD``
+    version: Version  # of the adapter, with the score that counts here; its number is not known
+    champion: Version | None  # that it is held against; None where there is none
+    # how the two compare; a text where they cannot be compared says why, None where there is nothing to compare:
+    # no champion, the adapter is it, or it came from elsewhere and was not measured here
     outcome: Takeover | str | None
-    margin: float = MARGIN
+    margin: float = MARGIN  # points that may be lost
 
     @property
     def holds(self) -> bool:

@@ -34,23 +34,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Registration:
-    """The result of a registration.
+    """The result of a registration."""
 
-    Attributes:
-        name: ``TASK.METHOD``.
-        version: its number.
-        champion: whether this version is the champion now.
-        decision: why, in words, with what was compared.
-        mlflow_version: its number in MLflow's registry, another one where that is not the registry it began in.
-        has_before: whether there is a champion before, to which a rollback would lead.
-    """
-
-    name: str
-    version: str
-    champion: bool
-    decision: str
-    mlflow_version: str
-    has_before: bool = False
+    name: str  # ``TASK.METHOD``
+    version: str  # its number
+    champion: bool  # whether this version is the champion now
+    decision: str  # why, in words, with what was compared
+    mlflow_version: str  # its number in MLflow's registry, another one where that is not the registry it began in
+    has_before: bool = False  # whether there is a champion before, to which a rollback would lead
 
     @property
     def uri(self) -> str:
@@ -60,19 +51,12 @@ class Registration:
 
 @dataclass(frozen=True)
 class ChampionChange:
-    """A change of the champion that a person asked for.
+    """A change of the champion that a person asked for."""
 
-    Attributes:
-        name: ``TASK.METHOD``.
-        was: the champion before it; None where there was none.
-        now: the champion since.
-        compared: on which examples the two were compared, or why they cannot be compared.
-    """
-
-    name: str
-    was: Version | None
-    now: Version
-    compared: str
+    name: str  # ``TASK.METHOD``
+    was: Version | None  # the champion before it; None where there was none
+    now: Version  # the champion since
+    compared: str  # on which examples the two were compared, or why they cannot be compared
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``workbench adapters promote --json``."""

@@ -50,30 +50,19 @@ HOW_TO_ACCEPT = f"The same command with {ACCEPT} makes it the champion, and writ
 
 @dataclass(frozen=True)
 class Takeover:
-    """A candidate beside the champion whose place it might take.
+    """A candidate beside the champion whose place it might take."""
 
-    Attributes:
-        rows: how many validation rows have a label that both know.
-        scores: of the champion and of the candidate on ``rows``.
-        difference: candidate − champion with its 95 % interval over rows.
-        margin: that may be lost, a share.
-        p: one-sided, of a loss of at least the margin; None where it cannot be told.
-        power: the chance to rule such a loss out with these rows if nothing is lost; None where it cannot be told, or
-            such a loss is ruled out.
-        lower: what the report on test rows calls lower, each with its figures.
-        lacking: labels that the champion can give and the candidate cannot.
-        later: whether the candidate learned a later version of the task.
-    """
-
-    rows: int
-    scores: tuple[float, float]
-    difference: Interval
-    margin: float
-    p: float | None
+    rows: int  # how many validation rows have a label that both know
+    scores: tuple[float, float]  # of the champion and of the candidate on ``rows``
+    difference: Interval  # candidate − champion with its 95 % interval over rows
+    margin: float  # that may be lost, a share
+    p: float | None  # one-sided, of a loss of at least the margin; None where it cannot be told
+    # the chance to rule such a loss out with these rows if nothing is lost; None where it cannot be told, or such
+    # a loss is ruled out
     power: float | None
-    lower: tuple[str, ...] = ()
-    lacking: tuple[str, ...] = ()
-    later: bool = False
+    lower: tuple[str, ...] = ()  # what the report on test rows calls lower, each with its figures
+    lacking: tuple[str, ...] = ()  # labels that the champion can give and the candidate cannot
+    later: bool = False  # whether the candidate learned a later version of the task
 
     @property
     def is_shown(self) -> bool:

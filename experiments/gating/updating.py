@@ -13,16 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UpdatedTask:
-    """The result of `workbench update`.
+    """The result of `workbench update`."""
 
-    Attributes:
-        plan: the champion, both versions of the task, their labels, and the way.
-        added: the new adapter, the bounds, its registration, and which adapter answers now.
-        report: the new adapter beside the champion, with all bounds; None where the data broke a bound.
-    """
-
-    plan: UpdatePlan
-    added: AddedTask
+    plan: UpdatePlan  # the champion, both versions of the task, their labels, and the way
+    added: AddedTask  # the new adapter, the bounds, its registration, and which adapter answers now
+    # the new adapter beside the champion, with all bounds; None where the data broke a bound
     report: CandidateReport | None = None
 
     def as_json(self) -> dict[str, Any]:

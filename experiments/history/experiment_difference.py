@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComparedExperiment:
-    """One of the two.
+    """One of the two."""
 
-    Attributes:
-        name: of its record.
-        called: what tables call it: its name, or which run it is.
-        record: what it consists of.
-        only: the labels that it has and the other one does not.
-    """
-
-    name: str
-    called: str
-    record: RecordDocument
-    only: tuple[str, ...]
+    name: str  # of its record
+    called: str  # what tables call it: its name, or which run it is
+    record: RecordDocument  # what it consists of
+    only: tuple[str, ...]  # the labels that it has and the other one does not
 
     def as_json(self) -> dict[str, Any]:
         """Return what distinguishes it from the other one."""
@@ -48,19 +41,14 @@ class ComparedExperiment:
 
 @dataclass(frozen=True)
 class ExperimentDifference:
-    """The first of two against the second.
-
-    Attributes:
-        settings: the settings of their recipes that differ, those of entries that both have among them.
-        made: in what the circumstances of the runs differ.
-        contrasts: by label and metric, what both have.
-    """
+    """The first of two against the second."""
 
     first: ComparedExperiment
     second: ComparedExperiment
+    # the settings of their recipes that differ, those of entries that both have among them
     settings: tuple[SettingDifference, ...]
-    made: tuple[SettingDifference, ...]
-    contrasts: Mapping[str, Mapping[str, Contrast]]
+    made: tuple[SettingDifference, ...]  # in what the circumstances of the runs differ
+    contrasts: Mapping[str, Mapping[str, Contrast]]  # by label and metric, what both have
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``report --against --json``."""

@@ -21,14 +21,10 @@ MADE_UNDER = ("python", "machine", "git", "plugins")  # of the provenance, besid
 
 @dataclass(frozen=True)
 class RecipeSettings:
-    """What a record says of its recipe.
+    """What a record says of its recipe."""
 
-    Attributes:
-        shared: setting → its value, for all that is compared: ``budget.epochs``, ``seeds``.
-        entries: the same of each of the compared by its label: strategies, methods, routers, whatever the study has.
-    """
-
-    shared: Mapping[str, Any]
+    shared: Mapping[str, Any]  # setting → its value, for all that is compared: ``budget.epochs``, ``seeds``
+    # the same of each of the compared by its label: strategies, methods, routers, whatever the study has
     entries: Mapping[str, Mapping[str, Any]]
 
 

@@ -18,25 +18,16 @@ MOST_TOLD = 3  # differences, in a line
 
 @dataclass(frozen=True)
 class Run:
-    """One run of an experiment.
+    """One run of an experiment."""
 
-    Attributes:
-        number: 1 for the oldest that is kept.
-        name: which a report takes; that of the newest run is the experiment's own.
-        description: one line about it; where its record cannot be read, why.
-        started: when it was begun, as its record has it; empty where that cannot be read.
-        state: finished, or how much of it is there.
-        differs: the settings in which it differs from the newest run, ``first`` its own.
-        only_here: labels that the newest run does not have; ``only_now`` those that it has alone.
-    """
-
-    number: int
-    name: str
-    description: str
-    started: str = ""
-    state: str = ""
+    number: int  # 1 for the oldest that is kept
+    name: str  # which a report takes; that of the newest run is the experiment's own
+    description: str  # one line about it; where its record cannot be read, why
+    started: str = ""  # when it was begun, as its record has it; empty where that cannot be read
+    state: str = ""  # finished, or how much of it is there
+    # the settings in which it differs from the newest run, ``first`` its own
     differs: tuple[SettingDifference, ...] = ()
-    only_here: tuple[str, ...] = ()
+    only_here: tuple[str, ...] = ()  # labels that the newest run does not have; ``only_now`` those that it has alone
     only_now: tuple[str, ...] = ()
 
     @property

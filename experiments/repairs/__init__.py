@@ -23,59 +23,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shared:
-    """Shared weights in memory, and the heads on them.
+    """Shared weights in memory, and the heads on them."""
 
-    Attributes:
-        body: the adapted backbone.
-        heads: by the name that the strategy stores them under.
-    """
-
-    body: nn.Module
-    heads: Mapping[str, nn.Module]
+    body: nn.Module  # the adapted backbone
+    heads: Mapping[str, nn.Module]  # by the name that the strategy stores them under
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Adapters that are opened one at a time, under the heads that the stream left.
+    """Adapters that are opened one at a time, under the heads that the stream left."""
 
-    Attributes:
-        folders: task → where its adapter is.
-    """
-
-    folders: Mapping[str, Path]
+    folders: Mapping[str, Path]  # task → where its adapter is
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way to repair.
+    """One way to repair."""
 
-    Attributes:
-        chosen: the numbers that make it this one, by name.
-        shared: the weights, repaired.
-        tasks: those that are answered otherwise than before; None for all.
-        training_rows: how many labelled training rows it read, of all tasks together.
-        validation_rows: the same of validation rows, where it does not read all of them.
-    """
-
-    chosen: Mapping[str, float]
-    shared: Shared | Stored
-    tasks: Collection[str] | None = None
-    training_rows: int = 0
-    validation_rows: int | None = None
+    chosen: Mapping[str, float]  # the numbers that make it this one, by name
+    shared: Shared | Stored  # the weights, repaired
+    tasks: Collection[str] | None = None  # those that are answered otherwise than before; None for all
+    training_rows: int = 0  # how many labelled training rows it read, of all tasks together
+    validation_rows: int | None = None  # the same of validation rows, where it does not read all of them
 
 
 @dataclass(frozen=True)
 class EndOfStream:
-    """A stream that was learned to its end, in weights that tasks share.
+    """A stream that was learned to its end, in weights that tasks share."""
 
-    Attributes:
-        strategy: how it was learned.
-        context: that of the last stage; the test splits in it are not a repair's to read.
-        states: stage → the state after it, as far as its weights were kept; the last stage's are always there.
-    """
-
-    strategy: Strategy
-    context: Context
+    strategy: Strategy  # how it was learned
+    context: Context  # that of the last stage; the test splits in it are not a repair's to read
+    # stage → the state after it, as far as its weights were kept; the last stage's are always there
     states: Mapping[int, State]
 
     @property

@@ -18,17 +18,11 @@ Word = Literal["better", "worse", "equal", "undecided", "untested"]
 
 @dataclass(frozen=True)
 class Reading:
-    """What one comparison came to, for the first of two entries.
+    """What one comparison came to, for the first of two entries."""
 
-    Attributes:
-        first: label of the entry.
-        second: label of what it is compared with.
-        word: better or worse in whichever metric was compared; equal within the margin; undecided; or never tested.
-    """
-
-    first: str
-    second: str
-    word: Word
+    first: str  # label of the entry
+    second: str  # label of what it is compared with
+    word: Word  # better or worse in whichever metric was compared; equal within the margin; undecided; or never tested
 
 
 def reading(comparison: ComparisonInWords) -> Reading:
@@ -94,17 +88,11 @@ class Standing:
 
 @dataclass(frozen=True)
 class Step:
-    """A command that could come next.
+    """A command that could come next."""
 
-    Attributes:
-        command: as it is typed.
-        entry: label of the entry that it uses; empty where it uses none.
-        note: why, in a few words; empty where that is clear.
-    """
-
-    command: str
-    entry: str = ""
-    note: str = ""
+    command: str  # as it is typed
+    entry: str = ""  # label of the entry that it uses; empty where it uses none
+    note: str = ""  # why, in a few words; empty where that is clear
 
     @property
     def line(self) -> str:

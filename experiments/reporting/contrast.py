@@ -23,27 +23,16 @@ OTHER_TESTS, UNKNOWN_TESTS = "other test examples", "it is not known which test 
 
 @dataclass(frozen=True)
 class Contrast:
-    """The first of two against the second, in one metric.
+    """The first of two against the second, in one metric."""
 
-    Attributes:
-        better: ``higher`` or ``lower``, whichever is good.
-        first: mean and interval over its own replications, on ``problems`` where there are any.
-        second: the same of the other.
-        difference: first − second at equal seeds and orders; None where they cannot be paired.
-        why: why they cannot; nothing where they can.
-        problems: the problems that both have with the same test examples.
-        left_out: every other problem, and why it is left out.
-        replications: how many are paired.
-    """
-
-    better: str
-    first: Interval
-    second: Interval
-    difference: Difference | None
-    why: str
-    problems: tuple[str, ...]
-    left_out: Mapping[str, str]
-    replications: int
+    better: str  # ``higher`` or ``lower``, whichever is good
+    first: Interval  # mean and interval over its own replications, on ``problems`` where there are any
+    second: Interval  # the same of the other
+    difference: Difference | None  # first − second at equal seeds and orders; None where they cannot be paired
+    why: str  # why they cannot; nothing where they can
+    problems: tuple[str, ...]  # the problems that both have with the same test examples
+    left_out: Mapping[str, str]  # every other problem, and why it is left out
+    replications: int  # how many are paired
 
     def as_json(self) -> dict[str, Any]:
         """Return both scores, their difference, and what it is taken over; null where there is none."""

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.reporting.wording import DASH
-from adapter_workbench.tasks.reading.formulas import literal
+from adapter_workbench.tasks.reading.delimited import literal
 from adapter_workbench.workbench.mlflow.mlflow_names import plain_name
 
 if TYPE_CHECKING:

@@ -19,36 +19,25 @@ REFERENCE = ""  # row of a table of differences: no label is empty
 
 @dataclass(frozen=True)
 class DeclaredTest:
-    """How differences from the reference are tested, said before there is a result.
+    """How differences from the reference are tested, said before there is a result."""
 
-    Attributes:
-        test: what the spread of a difference is taken from.
-        margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
-        level: chance of a false verdict in the family, of either kind; that of a look, where there are several.
-    """
-
-    test: Test = "paired"
+    test: Test = "paired"  # what the spread of a difference is taken from
+    # differences smaller than this do not matter, as a share; None: nothing is called equal
     margin: float | None = None
+    # chance of a false verdict in the family, of either kind; that of a look, where there are several
     level: float = LEVEL
 
 
 @dataclass(frozen=True)
 class BySeed:
-    """Differences of one row from the reference: for every planned seed one, None where it is missing.
+    """Differences of one row from the reference: for every planned seed one, None where it is missing."""
 
-    Attributes:
-        seeds: of the values.
-        values: one a seed.
-        floor: the least standard deviation that the values can be said to have; None: not known.
-        tasks: for each task its differences, one a seed, where tasks are fitted apart; else empty.
-        task_floors: the floors of these; empty where they are not known.
-    """
-
-    seeds: Sequence[int]
-    values: Sequence[float | None]
-    floor: float | None = None
+    seeds: Sequence[int]  # of the values
+    values: Sequence[float | None]  # one a seed
+    floor: float | None = None  # the least standard deviation that the values can be said to have; None: not known
+    # for each task its differences, one a seed, where tasks are fitted apart; else empty
     tasks: Sequence[Sequence[float | None]] = ()
-    task_floors: Sequence[float] = ()
+    task_floors: Sequence[float] = ()  # the floors of these; empty where they are not known
 
 
 def estimates(rows: Mapping[str, BySeed], test: Test) -> dict[str, Estimate | None]:

@@ -28,57 +28,45 @@ NOT_AS_DECLARED = {  # why all differences of a family are tested paired, by the
 
 @dataclass(frozen=True)
 class Difference:
-    """First − second in one metric.
+    """First − second in one metric."""
 
-    Attributes:
-        seeds: the differences at equal seeds and orders, and the 95 % interval of the test that was made of them: over
-            seeds (what another training would change), with ``example_variance`` over test examples too (what another
-            test split would).
-        examples: 95 % bootstrap interval over test examples, which decides only where there is one seed. None where it
-            does not apply: outcomes missing, or a score that is not a mean over examples.
-        p: two-sided p of that test; None for fewer than two seeds.
-        adjusted: p after Holm, over the family that this difference was declared in (:func:`in_family`).
-        family: how many hypotheses that family has.
-        of_seeds: the seed of each of the values: a seed has several, where there are several orders of the tasks; empty
-            where each value is that of a seed of its own.
-        floor: the least standard deviation that the differences of two seeds can be said to have; None: not known.
-        tasks: for each task its differences, one a seed, where tasks are fitted apart and a study has them; else empty.
-        task_floors: the floors of these; empty where they are not known.
-        example_variance: what the sample of test examples adds to the variance over seeds; None as for ``examples``.
-        estimate: of the declared test, where the difference is one of a family.
-        over_seeds: the estimate before the variance of the test examples was added to it.
-        shares: which part of the estimate's variance is of seeds, and which of test examples; None where it is of seeds
-            alone.
-        declared: the test that was declared for the family; a row with another spread is tested paired all the same.
-        only_row: whether no other row of the family is compared with the same entry, so that nothing is pooled with it.
-        margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
-        p_equal: p of a difference as large as the margin, after Holm, by the same test.
-        level: at which it is decided: p has to be below it.
-        look: after how many seeds of a design with several looks this was read; None without looks.
-        seconds: what one more seed of both sides takes; None where it is not known.
-        to_decide: what would decide it, where a recipe declares it, and it is undecided; None where nothing tells.
-    """
-
+    # the differences at equal seeds and orders, and the 95 % interval of the test that was made of them: over
+    # seeds (what another training would change), with ``example_variance`` over test examples too (what another
+    # test split would)
     seeds: Interval
+    # 95 % bootstrap interval over test examples, which decides only where there is one seed. None where it does
+    # not apply: outcomes missing, or a score that is not a mean over examples.
     examples: Interval | None = None
-    p: float | None = None
+    p: float | None = None  # two-sided p of that test; None for fewer than two seeds
+    # p after Holm, over the family that this difference was declared in (`in_family`)
     adjusted: float | None = None
-    family: int = 1
+    family: int = 1  # how many hypotheses that family has
+    # the seed of each of the values: a seed has several, where there are several orders of the tasks; empty where
+    # each value is that of a seed of its own
     of_seeds: tuple[int, ...] = ()
+    # the least standard deviation that the differences of two seeds can be said to have; None: not known
     floor: float | None = None
+    # for each task its differences, one a seed, where tasks are fitted apart and a study has them; else empty
     tasks: tuple[tuple[float | None, ...], ...] = ()
-    task_floors: tuple[float, ...] = ()
+    task_floors: tuple[float, ...] = ()  # the floors of these; empty where they are not known
+    # what the sample of test examples adds to the variance over seeds; None as for ``examples``
     example_variance: ExampleVariance | None = None
-    estimate: Estimate | None = None
-    over_seeds: Estimate | None = None
+    estimate: Estimate | None = None  # of the declared test, where the difference is one of a family
+    over_seeds: Estimate | None = None  # the estimate before the variance of the test examples was added to it
+    # which part of the estimate's variance is of seeds, and which of test examples; None where it is of seeds
+    # alone
     shares: Shares | None = None
+    # the test that was declared for the family; a row with another spread is tested paired all the same
     declared: Test = "paired"
+    # whether no other row of the family is compared with the same entry, so that nothing is pooled with it
     only_row: bool = False
+    # differences smaller than this do not matter, as a share; None: nothing is called equal
     margin: float | None = None
-    p_equal: float | None = None
-    level: float = LEVEL
-    look: int | None = None
-    seconds: float | None = None
+    p_equal: float | None = None  # p of a difference as large as the margin, after Holm, by the same test
+    level: float = LEVEL  # at which it is decided: p has to be below it
+    look: int | None = None  # after how many seeds of a design with several looks this was read; None without looks
+    seconds: float | None = None  # what one more seed of both sides takes; None where it is not known
+    # what would decide it, where a recipe declares it, and it is undecided; None where nothing tells
     to_decide: ToDecide | None = None
 
     @property

@@ -15,19 +15,12 @@ MOST_NAMED = 6  # of those with the same value
 
 @dataclass(frozen=True)
 class Inequality:
-    """One circumstance in which entries are not like what they are compared with.
+    """One circumstance in which entries are not like what they are compared with."""
 
-    Attributes:
-        what: the circumstance.
-        control: the label of what they are compared with.
-        expected: the control's value.
-        others: (value, who has it), for the values that are not the control's.
-    """
-
-    what: str
-    control: str
-    expected: Any
-    others: tuple[tuple[Any, tuple[str, ...]], ...]
+    what: str  # the circumstance
+    control: str  # the label of what they are compared with
+    expected: Any  # the control's value
+    others: tuple[tuple[Any, tuple[str, ...]], ...]  # (value, who has it), for the values that are not the control's
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{what, against, reference, others: [{value, who}]}``; ``reference`` is the value of ``against``."""

@@ -27,27 +27,16 @@ ONE_SEED = "with one seed: only several can tell whether that is chance"
 
 @dataclass(frozen=True)
 class MetricWords:
-    """How a sentence says that two differ in a metric.
+    """How a sentence says that two differ in a metric."""
 
-    Attributes:
-        name: the metric's.
-        did: what an entry did: ended, forgot.
-        does: the same of one thing today: ends, forgets.
-        above: the word for a positive difference: higher, more.
-        below: the word for a negative one.
-        better: ``above`` or ``below``, whichever is good; it is what an undecided question asks for.
-        beside: what follows ``above`` or ``below``.
-        within: in what two are equal.
-    """
-
-    name: str
-    did: str
-    does: str
-    above: str = "higher"
-    below: str = "lower"
-    better: str = "higher"
-    beside: str = ""
-    within: str = ""
+    name: str  # the metric's
+    did: str  # what an entry did: ended, forgot
+    does: str  # the same of one thing today: ends, forgets
+    above: str = "higher"  # the word for a positive difference: higher, more
+    below: str = "lower"  # the word for a negative one
+    better: str = "higher"  # ``above`` or ``below``, whichever is good; it is what an undecided question asks for
+    beside: str = ""  # what follows ``above`` or ``below``
+    within: str = ""  # in what two are equal
 
     @property
     def worse(self) -> str:

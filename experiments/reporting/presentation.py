@@ -30,27 +30,16 @@ class Medium(Flag):
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table.
+    """One cell of a table."""
 
-    Attributes:
-        text: how it reads.
-        value: the number behind the text, not rounded; None where the text is all there is.
-        interval: the 95 % interval of the value, or of nothing known.
-        spread: the interval in the same line: ``±1.2``.
-        notes: small lines below the text, where there is room.
-        badge: a word that stands out: what an interval of differences says, or what a row is.
-        tone: of the badge: ``good``, ``bad`` or ``even``.
-        heat: the share of the colour scale, 0 to 1; None for no colour.
-    """
-
-    text: str
-    value: float | None = None
-    interval: Interval | None = None
-    spread: str = ""
-    notes: tuple[str, ...] = ()
-    badge: str = ""
-    tone: str = "even"
-    heat: float | None = None
+    text: str  # how it reads
+    value: float | None = None  # the number behind the text, not rounded; None where the text is all there is
+    interval: Interval | None = None  # the 95 % interval of the value, or of nothing known
+    spread: str = ""  # the interval in the same line: ``±1.2``
+    notes: tuple[str, ...] = ()  # small lines below the text, where there is room
+    badge: str = ""  # a word that stands out: what an interval of differences says, or what a row is
+    tone: str = "even"  # of the badge: ``good``, ``bad`` or ``even``
+    heat: float | None = None  # the share of the colour scale, 0 to 1; None for no colour
 
 
 @dataclass(frozen=True)
@@ -70,22 +59,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names the rows.
+    """A table whose first column names the rows."""
 
-    Attributes:
-        name: of its file; no other table of the report has it.
-        title: over it on a page; ``short`` on a terminal, where ``note``, what has to be known to read it, has no room.
-        columns: one for each cell of a row.
-        folded: whether a page shows it only when its title is clicked: a long one, for whoever looks for one row.
-    """
-
-    name: str
+    name: str  # of its file; no other table of the report has it
+    # over it on a page; ``short`` on a terminal, where ``note``, what has to be known to read it, has no room
     title: str
-    columns: Sequence[Column]
+    columns: Sequence[Column]  # one for each cell of a row
     rows: Sequence[Sequence[Cell]]
     note: str = ""
     short: str = ""
     media: Medium = Medium.ANY
+    # whether a page shows it only when its title is clicked: a long one, for whoever looks for one row
     folded: bool = False
 
     def shown(self, medium: Medium) -> Table:
@@ -110,21 +94,13 @@ class Grid:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure.
+    """A figure."""
 
-    Attributes:
-        name: of its file.
-        title: over it; ``notes`` are sentences between the two.
-        caption: under it.
-        alt: what it shows, for whoever cannot see it.
-        draw: returns it; None where the report has no data for it.
-    """
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    draw: Callable[[], Drawing | None]
+    name: str  # of its file
+    title: str  # over it; ``notes`` are sentences between the two
+    caption: str  # under it
+    alt: str  # what it shows, for whoever cannot see it
+    draw: Callable[[], Drawing | None]  # returns it; None where the report has no data for it
     notes: Sequence[str] = ()
     media: Medium = Medium.PAGE
 
@@ -162,51 +138,33 @@ Block: TypeAlias = Table | Grid | Figure | Paragraph | Sentences | Definitions
 
 @dataclass(frozen=True)
 class Tracking:
-    """What MLflow holds of an experiment; the description is made from the verdict and from what is here.
+    """What MLflow holds of an experiment; the description is made from the verdict and from what is here."""
 
-    Attributes:
-        run: the parent with its children, without description and artifacts.
-        table: of the run's description, ``below`` what has to be known to read it.
-        exhibits: names of the figures that the description shows; None for all of them.
-    """
-
-    run: RunRecord
-    table: Table
+    run: RunRecord  # the parent with its children, without description and artifacts
+    table: Table  # of the run's description, ``below`` what has to be known to read it
     below: Sequence[str]
-    exhibits: Sequence[str] | None = None
+    exhibits: Sequence[str] | None = None  # names of the figures that the description shows; None for all of them
 
 
 @dataclass(frozen=True)
 class Presentation:
-    """What people see of an experiment.
+    """What people see of an experiment."""
 
-    Attributes:
-        experiment: its name in the workspace; ``tracked`` its name in MLflow.
-        title: what kind of report it is.
-        facts: what was measured, in a few words each; ``further`` those for which a terminal has no room.
-        says: what the recipe says of itself.
-        verdict: what came out, in sentences; ``judged`` is the heading over it.
-        listed: further sentences of it, each of which is read by itself; ``evidence`` are the numbers below them.
-        complete: whether everything that was planned is there.
-        written: yields the blocks in the order in which they are read; MLflow needs none while a run goes on.
-        document: returns the JSON document, with what each seed gave or without.
-        about: Markdown that describes the experiment in MLflow, whichever its runs.
-        tracking: returns what MLflow holds of it.
-    """
-
-    experiment: str
+    experiment: str  # its name in the workspace; ``tracked`` its name in MLflow
     tracked: str
-    title: str
-    facts: tuple[str, ...]
+    title: str  # what kind of report it is
+    facts: tuple[str, ...]  # what was measured, in a few words each; ``further`` those for which a terminal has no room
     further: tuple[str, ...]
-    says: str
-    verdict: str
-    complete: bool
+    says: str  # what the recipe says of itself
+    verdict: str  # what came out, in sentences; ``judged`` is the heading over it
+    complete: bool  # whether everything that was planned is there
+    # yields the blocks in the order in which they are read; MLflow needs none while a run goes on
     written: Callable[[], Iterable[Block]]
-    document: Callable[[bool], dict[str, Any]]
-    about: str
-    tracking: Callable[[], Tracking]
+    document: Callable[[bool], dict[str, Any]]  # returns the JSON document, with what each seed gave or without
+    about: str  # Markdown that describes the experiment in MLflow, whichever its runs
+    tracking: Callable[[], Tracking]  # returns what MLflow holds of it
     judged: str = "Verdict"
+    # further sentences of it, each of which is read by itself; ``evidence`` are the numbers below them
     listed: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
 

@@ -20,37 +20,28 @@ def of_no_examples(replication: Replication, task: str) -> pd.Series | None:
 
 @dataclass(frozen=True)
 class ProblemScores:
-    """Scores on one problem.
+    """Scores on one problem."""
 
-    Attributes:
-        values: replication → score, a share; what is not there yet, or not defined, is left out.
-        tests: task → what identifies its test examples; where it is equal, they are the same. None: not known.
-        examples: returns each test example's score by its id, of a replication and a task; None where their mean is
-            not the task's score.
-        shared_texts: task → id of a test example → number of its text, where other examples have the same text.
-        step: by how much a test example changes a value; None where that is not known.
-    """
-
+    # replication → score, a share; what is not there yet, or not defined, is left out
     values: Mapping[Replication, float]
+    # task → what identifies its test examples; where it is equal, they are the same. None: not known.
     tests: Mapping[str, str | None]
+    # returns each test example's score by its id, of a replication and a task; None where their mean is not the
+    # task's score
     examples: ExampleScores = of_no_examples
-    step: float | None = None
+    step: float | None = None  # by how much a test example changes a value; None where that is not known
+    # task → id of a test example → number of its text, where other examples have the same text
     shared_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MetricScores:
-    """Scores in one metric.
+    """Scores in one metric."""
 
-    Attributes:
-        better: which of two is good.
-        problems: by name; the score is the mean over them. A metric of all tasks together has one, called nothing.
-        scenario: of the stream: what is known when a task is answered; empty where a study has none.
-    """
-
-    better: Literal["higher", "lower"]
+    better: Literal["higher", "lower"]  # which of two is good
+    # by name; the score is the mean over them. A metric of all tasks together has one, called nothing.
     problems: Mapping[str, ProblemScores]
-    scenario: str = ""
+    scenario: str = ""  # of the stream: what is known when a task is answered; empty where a study has none
 
 
 Scores: TypeAlias = Mapping[str, Mapping[str, MetricScores]]  # label → metric → scores

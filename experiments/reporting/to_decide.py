@@ -13,15 +13,10 @@ from adapter_workbench.workbench.measures.statistics import MOST_SEEDS
 
 @dataclass(frozen=True)
 class ToDecide:
-    """What decides a comparison with a probability of 0.8, going by what was measured so far.
+    """What decides a comparison with a probability of 0.8, going by what was measured so far."""
 
-    Attributes:
-        seeds: how many, those included that there are; None where no number up to 1,000 does.
-        hours: that the further seeds of both entries take; None where their times are not known.
-    """
-
-    seeds: int | None
-    hours: float | None = None
+    seeds: int | None  # how many, those included that there are; None where no number up to 1,000 does
+    hours: float | None = None  # that the further seeds of both entries take; None where their times are not known
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{seeds, hours}``."""

@@ -109,17 +109,11 @@ def begun(text: str) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """In what the scores of a report are written, all of them times 100.
+    """In what the scores of a report are written, all of them times 100."""
 
-    Attributes:
-        words: in a sentence, after "score in": percent, unless some are an R².
-        axis: behind what stands at a figure's axis.
-        sign: behind a score; nothing where not every score is a share.
-    """
-
-    words: str
-    axis: str
-    sign: str
+    words: str  # in a sentence, after "score in": percent, unless some are an R²
+    axis: str  # behind what stands at a figure's axis
+    sign: str  # behind a score; nothing where not every score is a share
 
     @property
     def title(self) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from adapter_workbench.experiments.scenarios import Scenario
-    from adapter_workbench.experiments.strategies._checkpoints import GivenStage
+    from adapter_workbench.experiments.strategies._checkpoint import GivenStage
     from adapter_workbench.experiments.workspace import Workspace
     from adapter_workbench.fusion.routing.route import RoutingState
     from adapter_workbench.workbench.adapters.fit_record import FitRecord
@@ -34,36 +34,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may use at a stage.
+    """What a strategy may use at a stage."""
 
-    Attributes:
-        settings: the strategy's own.
-        adaptation: the method on the backbone.
-        budget: of one task.
-        seed: draws the examples, and is the seed of everything that is trained on them.
-        workspace: holds the stored adapters, and what routers know of them.
-        listener: hears how it goes.
-        label: what to call the stage on a screen.
-        scenario: how the tasks are posed.
-        tasks: those learned so far in their order, whole, the one of this stage last. Only joint training may learn
-            from the others' training examples; a strategy that wants some of them later has to keep them.
-        scratch: for checkpoints of a fit that takes long.
-        routing: router and adapters → the router that knows them, so that the tests of a stage prepare it only once.
-        given: the checkpoint that this stage is; None where the stage is learned.
-    """
-
-    settings: Any
-    adaptation: Adaptation
-    budget: Budget
-    seed: int
-    workspace: Workspace
-    listener: Listener
-    label: str
-    scenario: Scenario
+    settings: Any  # the strategy's own
+    adaptation: Adaptation  # the method on the backbone
+    budget: Budget  # of one task
+    seed: int  # draws the examples, and is the seed of everything that is trained on them
+    workspace: Workspace  # holds the stored adapters, and what routers know of them
+    listener: Listener  # hears how it goes
+    label: str  # what to call the stage on a screen
+    scenario: Scenario  # how the tasks are posed
+    # those learned so far in their order, whole, the one of this stage last. Only joint training may learn from
+    # the others' training examples; a strategy that wants some of them later has to keep them.
     tasks: tuple[Task, ...]
-    scratch: Path | None = None
+    scratch: Path | None = None  # for checkpoints of a fit that takes long
+    # router and adapters → the router that knows them, so that the tests of a stage prepare it only once
     routing: dict[tuple[str, ...], RoutingState] = field(default_factory=dict, compare=False)
-    given: GivenStage | None = None
+    given: GivenStage | None = None  # the checkpoint that this stage is; None where the stage is learned
 
     @property
     def task(self) -> Task:
@@ -98,15 +85,10 @@ class Context:
 
 @dataclass(frozen=True)
 class State:
-    """What a strategy has after a stage.
+    """What a strategy has after a stage."""
 
-    Attributes:
-        folder: everything it needs to go on, and to answer for the tasks learned so far; None before stage 1.
-        key: identifies the folder's content: equal keys, equal states.
-    """
-
-    folder: Path | None
-    key: str
+    folder: Path | None  # everything it needs to go on, and to answer for the tasks learned so far; None before stage 1
+    key: str  # identifies the folder's content: equal keys, equal states
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property

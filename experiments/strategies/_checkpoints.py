@@ -1,13 +1,13 @@
-"""Checkpoints and adapters that exist already: where each is, what it is, and what tells its weights from others."""
+"""Checkpoints and adapters that exist already are found: where each is, and what tells its weights from others."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
+from adapter_workbench.experiments.strategies._checkpoint import Checkpoint, Labels
 from adapter_workbench.experiments.strategies._heads import FOLDER as HEADS
-from adapter_workbench.experiments.strategies._model_digests import file_digests, read_with, reads_alike, weights_digest
 from adapter_workbench.workbench.adapters.manifest import MANIFEST, read_sent_manifest
 from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 from adapter_workbench.workbench.answering.elsewhere.base_fit import require_its_base
@@ -17,76 +17,30 @@ from adapter_workbench.workbench.answering.elsewhere.label_names import named_la
 from adapter_workbench.workbench.answering.elsewhere.location import locate
 from adapter_workbench.workbench.answering.elsewhere.model_files import has_tokenizer
 from adapter_workbench.workbench.answering.elsewhere.whole_model import SentModel
+from adapter_workbench.workbench.backbone.architecture import is_causal
+from adapter_workbench.workbench.backbone.fingerprints import config_facts, tokenizer_digests
+from adapter_workbench.workbench.backbone.model_folder import weight_files
 from adapter_workbench.workbench.backbone.names import BACKBONES, model_in, open_backbone
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.files import checksummed
-from adapter_workbench.workbench.files.digest import key
+from adapter_workbench.workbench.files.digest import digest, key
 from adapter_workbench.workbench.methods.kind import GENERATED
 from adapter_workbench.workbench.methods.stored_model import backbone_of, require_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from adapter_workbench.experiments.strategies._ways import Way
     from adapter_workbench.workbench.answering.elsewhere.form import SentFolder
     from adapter_workbench.workbench.backbone.pretrained import Backbone
     from adapter_workbench.workbench.methods.task import Task
 
 BODY, STATE = "body", "state"
-Labels = tuple[str, ...]
 BESIDE = {  # file of a state → the strategy that answers with what it holds, and not with body and heads alone
     "masks.safetensors": "mask",
     "embeddings.safetensors": "hypernetwork",
     "solution.safetensors": "ranpac",
     "body/pool.safetensors": "l2p",
 }
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Weights that somebody trained.
-
-    Attributes:
-        name: what people see.
-        form: ``model``: all weights of a model; ``adapter``: stored here, a whole model too; ``state``: what a stream
-            left after a stage, here; ``folder``: an adapter that another program wrote.
-        folder: where it is.
-        digest: equal digests, equal answers: of the weights and the heads that came, and for models that are not
-            registered also of the config and of the files that texts are read with.
-        heads: task of the stream → labels of the head that it brings for that, in the order of its logits.
-        lacking: task whose labels a person has named → why it brings no head with these.
-        backbone: of a whole model, as a backbone of its own.
-    """
-
-    name: str
-    form: Literal["model", "adapter", "state", "folder"]
-    folder: Path
-    digest: str
-    heads: Mapping[str, Labels] = field(default_factory=dict)
-    lacking: Mapping[str, str] = field(default_factory=dict)
-    backbone: Backbone | None = None
-
-    @property
-    def reader(self) -> Backbone | None:
-        """Whose tokenizer reads the texts: its own, where it has one; else None, and that of the stream does."""
-        return self.backbone if self.backbone and has_tokenizer(self.backbone.folder) else None
-
-
-@dataclass(frozen=True)
-class GivenStage:
-    """A checkpoint as a stage of a stream.
-
-    Attributes:
-        number: of the stage; 0 before any task.
-        checkpoint: the weights.
-        ways: how each task is answered, at all stages of the stream alike.
-        learned: names of the tasks that count from this stage on.
-    """
-
-    number: int
-    checkpoint: Checkpoint
-    ways: Mapping[str, Way] = field(default_factory=dict)
-    learned: tuple[str, ...] = ()
 
 
 def read_checkpoints(
@@ -214,3 +168,33 @@ def _head_for(task: Task, sent: SentFolder, backbone: Backbone, labels: Labels |
 
 def _same(kind: str, labels: Sequence[str], task: Task) -> bool:
     return kind == task.kind and kind not in GENERATED and {*labels} == {*task.labels}
+
+
+# What tells a whole model from another one: its weights, its config, and the files that texts are read with.
+
+
+def weights_digest(model: Backbone) -> str:
+    """Return what tells a model's weights from others; of one that generates answers its output layer counts too."""
+    generates = is_causal(model.config) or getattr(model.config, "is_encoder_decoder", False)
+    return key([model.fingerprint, file_digests(model) if generates else []])
+
+
+def file_digests(model: Backbone) -> list[str]:
+    """Return the digests of a model's weight files, which hold its head as well."""
+    return [digest(path) for path in weight_files(model.folder)]
+
+
+def reads_alike(own: Backbone, base: Backbone) -> bool:
+    """Return whether a model computes and reads as ``base`` does: with its config, and no other tokenizer beside it."""
+    tokenizers = [tokenizer_digests(model.folder) for model in (own, base)]
+    alike = not has_tokenizer(own.folder) or tokenizers[0] == tokenizers[1]
+    return alike and config_facts(own.folder) == config_facts(base.folder)
+
+
+def read_with(model: Backbone, reader: Backbone) -> dict[str, Any]:
+    """Return, as plain data, what answers depend on beside a model's weights: its config, and the reader's tokenizer.
+
+    A registered model is left out: its files never change.
+    """
+    config = {} if model.pinned else {"config": config_facts(model.folder)}
+    return config | ({} if reader.pinned else {"tokenizer": tokenizer_digests(reader.folder)})

@@ -81,17 +81,11 @@ class _Attention(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer whose outputs are units.
+    """A layer whose outputs are units."""
 
-    Attributes:
-        linear: has its weights.
-        gated: gives its outputs, after the activation where there is one.
-        before: the name of the layer whose units it reads; None where it reads the backbone.
-    """
-
-    linear: nn.Linear
-    gated: nn.Module
-    before: str | None
+    linear: nn.Linear  # has its weights
+    gated: nn.Module  # gives its outputs, after the activation where there is one
+    before: str | None  # the name of the layer whose units it reads; None where it reads the backbone
 
 
 def layers(body: nn.Module) -> dict[str, Layer]:

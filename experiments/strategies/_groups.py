@@ -20,29 +20,20 @@ ADAPTERS_FOLDER = "adapters"  # of a state: holds the adapters that its tasks sh
 
 @dataclass(frozen=True)
 class Group:
-    """An adapter that some tasks share.
+    """An adapter that some tasks share."""
 
-    Attributes:
-        tasks: their names, in the order in which they were learned.
-        folder: name of its folder in the state.
-        weights: SHA-256 of its weights, which ``keep_states: last`` drops; states of earlier versions have the weights.
-    """
-
-    tasks: tuple[str, ...]
-    folder: str
+    tasks: tuple[str, ...]  # their names, in the order in which they were learned
+    folder: str  # name of its folder in the state
+    # SHA-256 of its weights, which ``keep_states: last`` drops; states of earlier versions have the weights
     weights: str = ""
 
 
 @dataclass(frozen=True)
 class Merge:
-    """Adapters that became one, and are kept so that the merge can be undone.
+    """Adapters that became one, and are kept so that the merge can be undone."""
 
-    Attributes:
-        stage: the stage whose task was learned just before they became one.
-        sources: the adapters as they were, the older first, under the names that their folders have now.
-    """
-
-    stage: int
+    stage: int  # the stage whose task was learned just before they became one
+    # the adapters as they were, the older first, under the names that their folders have now
     sources: tuple[Group, ...]
 
     @property
@@ -53,16 +44,11 @@ class Merge:
 
 @dataclass(frozen=True)
 class Groups:
-    """All adapters of a state whose tasks share some.
+    """All adapters of a state whose tasks share some."""
 
-    Attributes:
-        groups: the oldest first.
-        merges: those that can be undone, the oldest first.
-        cosines: how alike the LoRAs are that the tasks were learned with, as far as a rule asked for it.
-    """
-
-    groups: tuple[Group, ...] = ()
-    merges: tuple[Merge, ...] = ()
+    groups: tuple[Group, ...] = ()  # the oldest first
+    merges: tuple[Merge, ...] = ()  # those that can be undone, the oldest first
+    # how alike the LoRAs are that the tasks were learned with, as far as a rule asked for it
     cosines: Cosines = field(default_factory=dict)
 
     def without(self, merge: Merge) -> Groups:

@@ -24,17 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """One task on its way into the shared weights.
+    """One task on its way into the shared weights."""
 
-    Attributes:
-        state: what was there before.
-        context: the stage's surroundings.
-        model: the weights, first as they were, then as they become.
-    """
-
-    state: State
-    context: Context
-    model: TaskModel
+    state: State  # what was there before
+    context: Context  # the stage's surroundings
+    model: TaskModel  # the weights, first as they were, then as they become
 
     @cached_property
     def task(self) -> Task:

@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class StageCost:
-    """Time and memory of a stage.
+    """Time and memory of a stage."""
 
-    Attributes:
-        clock: the time of all its work together.
-        peaks: the highest memory of each piece of work, in MB; None where that is not measurable.
-    """
-
-    clock: Stopwatch = field(default_factory=Stopwatch)
+    clock: Stopwatch = field(default_factory=Stopwatch)  # the time of all its work together
+    # the highest memory of each piece of work, in MB; None where that is not measurable
     peaks: list[float | None] = field(default_factory=list)
 
     @contextmanager

@@ -27,15 +27,10 @@ DIGITS = 9  # of what is compared: 0.90 − 0.88 is not quite 0.02
 
 @dataclass(frozen=True)
 class MergeTrial:
-    """A merge of two LoRAs that was tried.
+    """A merge of two LoRAs that was tried."""
 
-    Attributes:
-        pair: indices of the two groups.
-        lost: task → its validation score before the merge − the score after it.
-    """
-
-    pair: tuple[int, int]
-    lost: Mapping[str, float]
+    pair: tuple[int, int]  # indices of the two groups
+    lost: Mapping[str, float]  # task → its validation score before the merge − the score after it
 
     @property
     def mean(self) -> float:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from adapter_workbench.experiments.strategies import ADAPTERS, ADAPTERS_FILE
-from adapter_workbench.experiments.strategies._routed import known_folders, routed_test, routing_objection
 from adapter_workbench.experiments.strategies._stage_cost import StageCost
 from adapter_workbench.experiments.workspace.damage import set_unusable_aside
 from adapter_workbench.experiments.workspace.evaluating import evaluate_model
+from adapter_workbench.experiments.workspace.routers import known_state, part_folders
 from adapter_workbench.fusion.composing.fuse import FUSED, composition_id, fuse, keep_composition
 from adapter_workbench.fusion.methods.warm_start import FRESH, REPTILE
 from adapter_workbench.fusion.methods.warm_start import Settings as WarmStart
 from adapter_workbench.fusion.ranking import RANKINGS, RankingRequest, best_first
+from adapter_workbench.fusion.routing.route import require_routable
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
 from adapter_workbench.fusion.routing.routers import ROUTERS
 from adapter_workbench.fusion.target.composition import Request
+from adapter_workbench.fusion.target.reader import KIND
+from adapter_workbench.tasks.loading.union import starts
+from adapter_workbench.workbench.answering.evaluation import Evaluation, predict
 from adapter_workbench.workbench.files.digest import key
-from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.methods.methods import METHODS
+from adapter_workbench.workbench.methods.sampling import draw, test_rows
 from adapter_workbench.workbench.methods.stored_model import open_adapter
 from adapter_workbench.workbench.settings.base import Settings
 from adapter_workbench.workbench.settings.registry import NameIn
@@ -30,16 +39,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
     from adapter_workbench.experiments.scenarios import Scenario
     from adapter_workbench.experiments.strategies import Context, State
+    from adapter_workbench.fusion.routing.route import RoutingState
     from adapter_workbench.workbench.adapters.fit_record import FitRecord
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
-    from adapter_workbench.workbench.answering.evaluation import Evaluation
     from adapter_workbench.workbench.methods.model import TaskModel
     from adapter_workbench.workbench.methods.task import Task
 
 WARM_START, AVERAGE, RANKING = "warm-start", "average", "logme"
 STARTS = {"fitted": FRESH, "meta": REPTILE}
+EVALUATION_ONLY = "oracle"
 
 
 class IsolatedSettings(Settings):
@@ -181,6 +194,76 @@ def _nearest(context: Context, earlier: tuple[StoredAdapter, ...], target: Task)
 
 def _adapters(state: State) -> dict[str, str]:
     return state.document(ADAPTERS, ADAPTERS_FILE) if state.folder else {}
+
+
+# Isolated adapters where nobody names the task: a router chooses one for each text, and that one answers.
+
+
+def routing_objection(router: str | None, method: str, kinds: Sequence[str]) -> str | None:
+    """Return why adapters of ``method`` cannot be found by ``router``, or None."""
+    usable = [name for name in ROUTERS.names() if name != EVALUATION_ONLY]
+    if router not in usable:
+        reason = f"there is no router {router!r}" if router else "nobody names the task in this scenario"
+        return f"{reason}: set 'router' to one of {', '.join(usable)}"
+    library = METHODS.get(method).library
+    if library not in ROUTERS.get(router).libraries:
+        return f"router {router} does not know adapters of {library} ({method})"
+    others = sorted(set(kinds) - {KIND})
+    return f"a router finds adapters of kind {KIND}, not {', '.join(others)}" if others else None
+
+
+def routed_test(context: Context, adapters: Sequence[StoredAdapter], task: Task) -> Evaluation:
+    """Return what the adapters answer to the test split of ``task``, each text given to the one that the router picks.
+
+    Raises:
+        InputError: the adapters cannot be routed among.
+    """
+    began = time.perf_counter()
+    asked, kind = context.asked(task), KINDS.get(task.kind)
+    rows = test_rows(asked, context.budget)
+    logits = _logits(_state(context, adapters), rows, context, len(asked.labels))
+    outcomes = kind.outcomes(rows, logits)
+    scores = kind.scores(outcomes, len(asked.labels))
+    return Evaluation(outcomes, scores, kind.digest(logits), time.perf_counter() - began)
+
+
+def known_folders(context: Context, adapters: Sequence[StoredAdapter]) -> list[Path]:
+    """Return the folders that hold what the router knows of the adapters."""
+    router, backbone = context.settings.router, context.adaptation.backbone
+    folders = part_folders(context.workspace, router, ROUTERS.get(router).settings(), adapters, backbone)
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
+    """Return the router that knows ``adapters``; the other tests of the stage get the same one."""
+    router, backbone = context.settings.router, context.adaptation.backbone
+    routing_key = (router, *(adapter.id for adapter in adapters))
+    if routing_key in context.routing:
+        return context.routing[routing_key]
+    require_routable(router, adapters, backbone)
+    by_name = {task.name: task for task in context.tasks}
+
+    def task_of(adapter: StoredAdapter) -> Task:
+        return draw(by_name[adapter.manifest.task.name], context.budget, context.seed)
+
+    settings, workspace = ROUTERS.get(router).settings(), context.workspace
+    state = known_state(workspace, router, settings, adapters, backbone, task_of, context.listener)
+    context.routing[routing_key] = state
+    return state
+
+
+def _logits(state: RoutingState, rows: Dataset, context: Context, labels: int) -> NDArray[Any]:
+    """Return logits over all labels known by now (rows, labels); −∞ where the chosen adapter has none."""
+    chosen, backbone = adapters_for_texts(state, rows).adapters, state.reader.backbone
+    together = labels == len(context.tasks[0].labels)  # all tasks have the same labels; else they stand side by side
+    logits = np.full((len(rows), labels), -np.inf, dtype=np.float32)
+    for column in np.unique(chosen):
+        positions = np.flatnonzero(chosen == column)
+        model = open_adapter(state.adapters[column], backbone)
+        own_logits = predict(model, rows.select(positions), backbone.tokenizer, context.budget.max_length)
+        start = 0 if together else starts(context.tasks)[column]
+        logits[positions, start : start + own_logits.shape[1]] = own_logits
+    return logits
 
 
 STRATEGY = Isolated()

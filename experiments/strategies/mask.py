@@ -64,15 +64,10 @@ GATES = "gates"  # a module of the model in training, beside body and head
 
 @dataclass(frozen=True)
 class Claim:
-    """What a task took.
+    """What a task took."""
 
-    Attributes:
-        body: digest of the body that it was learned on.
-        used: share of all units that it or a task before it answers with.
-    """
-
-    body: str
-    used: float
+    body: str  # digest of the body that it was learned on
+    used: float  # share of all units that it or a task before it answers with
 
 
 CLAIMS = TypeAdapter(dict[str, Claim])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -23,11 +24,11 @@ from adapter_workbench.experiments.strategies._groups import (
     set_aside,
 )
 from adapter_workbench.experiments.strategies._heads import head_file, head_identity, stored_head
-from adapter_workbench.experiments.strategies._linkage import completed
-from adapter_workbench.experiments.strategies._pairs import MOST_ALIKE, TRIAL, Likeness, Pair, links_tasks, ranked_pairs
+from adapter_workbench.experiments.strategies._linkage import completed, linkage
 from adapter_workbench.experiments.strategies._stage_cost import StageCost
 from adapter_workbench.experiments.strategies._trials import least_costly
 from adapter_workbench.experiments.workspace.evaluating import evaluate_model
+from adapter_workbench.fusion.diagnosis.diagnostics import diagnose
 from adapter_workbench.fusion.methods import COMPOSITIONS
 from adapter_workbench.fusion.target.composition import Arithmetic
 from adapter_workbench.fusion.updates import lora
@@ -54,6 +55,24 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.answering.evaluation import Evaluation
     from adapter_workbench.workbench.methods.model import TaskModel
     from adapter_workbench.workbench.methods.task import Task
+
+Pair = Literal[
+    "average-linkage",
+    "cosine",
+    "left-overlap",
+    "right-overlap",
+    "sign-conflict",
+    "interference",
+    "newest",
+    "trial",
+    "oldest",
+    "fewest",
+]
+Likeness = Literal["tasks", "merged"]
+LINKAGE, NEWEST, TRIAL = "average-linkage", "newest", "trial"
+MOST_ALIKE = (NEWEST, TRIAL)  # rules that go by how alike two are, and by something else
+HIGH = {"cosine": "cosine", "left-overlap": "left_overlap", "right-overlap": "right_overlap"}
+LOW = {"sign-conflict": "sign_conflict", "interference": "interference"}
 
 
 class MergedSettings(Settings):
@@ -267,6 +286,47 @@ def _merges(relative: bool = False) -> list[str]:
         for name, compose in composes.items()
         if isinstance(compose, Arithmetic) and (compose.relative or not relative)
     ]
+
+
+# Which two of a state's LoRAs may become one: rules that read the updates or the groups, and no data.
+
+
+def links_tasks(rule: Pair, likeness: Likeness) -> bool:
+    """Return whether a rule goes by the LoRAs that the tasks were learned with."""
+    return rule == LINKAGE or (rule in MOST_ALIKE and likeness == "tasks")
+
+
+def ranked_pairs(
+    rule: Pair, groups: Sequence[Group], updates: Sequence[Update], cosines: Cosines | None = None
+) -> list[tuple[int, int]]:
+    """Return the pairs that ``rule`` allows as indices of groups, the best first; of equal ones, the oldest first.
+
+    Args:
+        rule: its name; ``trial`` goes through the pairs by how alike they are.
+        groups: the oldest first.
+        updates: of the groups' LoRAs.
+        cosines: of the LoRAs that the tasks were learned with, by which two groups are alike; None: the cosine of the
+            groups' LoRAs as they are, which favours the largest group.
+    """
+    pairs = list(combinations(range(len(groups)), 2))
+    if rule == "oldest":
+        return pairs
+    if rule == "fewest":
+        return sorted(pairs, key=lambda pair: sum(len(groups[index].tasks) for index in pair))
+    if rule == NEWEST:  # the newest stands last
+        pairs = [pair for pair in pairs if pair[1] == len(groups) - 1]
+    if cosines is not None:
+        return sorted(pairs, key=lambda pair: -linkage(groups[pair[0]].tasks, groups[pair[1]].tasks, cosines))
+    statistic = {NEWEST: "cosine", TRIAL: "cosine"}.get(rule, rule)
+    names = [group.folder for group in groups]
+    values = diagnose(names, updates, permutations=0).pairs[{**HIGH, **LOW}[statistic]].value
+    sign = 1 if statistic in HIGH else -1
+
+    def unlike(pair: tuple[int, int]) -> float:
+        value = values[pair[0]][pair[1]]
+        return math.inf if value is None else -sign * value
+
+    return sorted(pairs, key=unlike)
 
 
 STRATEGY = MergedAdapters()

@@ -33,7 +33,7 @@ from adapter_workbench.experiments.strategies._shared import SharedWeights
 from adapter_workbench.tasks.loading.union import starts
 from adapter_workbench.workbench.answering.evaluation import features
 from adapter_workbench.workbench.backbone.architecture import state_width
-from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.backbone.network import features_kept
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.base import Settings
 

@@ -35,7 +35,7 @@ def print_check(report: dict[str, Any], max_length: int) -> None:
 
 def _print_faults(report: dict[str, Any], target: str) -> None:
     from adapter_workbench.tasks.drafting.check import ids_of
-    from adapter_workbench.tasks.rows import sufficiency
+    from adapter_workbench.tasks.rows.cutting import small_splits_sentence
 
     for pair, shared in report["leakage"].items():
         if shared["count"]:
@@ -48,7 +48,7 @@ def _print_faults(report: dict[str, Any], target: str) -> None:
         ids = ids_of(counted, rows=2)
         stdout.print(f"Conflicts: {counted['count']} texts have several {target}s ({ids})")
     _print_odd_labels(report)
-    if small := sufficiency.sentence({name: split["examples"] for name, split in report["splits"].items()}):
+    if small := small_splits_sentence({name: split["examples"] for name, split in report["splits"].items()}):
         stdout.print(f"Too small: {small}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_workbench.experiments.engine.estimates import Estimator
 from adapter_workbench.experiments.engine.run import pending
 from adapter_workbench.experiments.engine.until_decided import undecided
-from adapter_workbench.experiments.reporting.decision_chances import chances_by_look
+from adapter_workbench.experiments.reporting.families import hypothesis
 from adapter_workbench.experiments.reporting.wording import DASH, plural, some
 from adapter_workbench.experiments.reporting.wording import seconds as in_time
 from adapter_workbench.experiments.terminal import preview
@@ -17,32 +17,28 @@ from adapter_workbench.experiments.terminal.experiment import command_given
 from adapter_workbench.experiments.terminal.output import stderr, stdout, table
 from adapter_workbench.experiments.terminal.planned_workers import PlannedWorkers
 from adapter_workbench.experiments.terminal.progress import progress
-from adapter_workbench.workbench.measures.looks import levels
+from adapter_workbench.workbench.measures.looks import chance_by_look, levels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.engine.study import Plan, Report
     from adapter_workbench.experiments.engine.until_decided import Step, UntilDecided
+    from adapter_workbench.experiments.reporting.differences import Difference
 
 NAMED = 4  # comparisons that a line lists
 
 
 @dataclass(frozen=True)
 class LookAhead:
-    """One look that is ahead.
+    """One look that is ahead."""
 
-    Attributes:
-        seeds: after how many it is.
-        level: of its verdicts.
-        seconds: until it is reached from now, if all that is undecided now goes on; None where that is not known.
-        chances: label → chance to be decided by then; None where nothing tells; empty where nothing was measured.
-    """
-
-    seeds: int
-    level: float
+    seeds: int  # after how many it is
+    level: float  # of its verdicts
+    # until it is reached from now, if all that is undecided now goes on; None where that is not known
     seconds: float | None
+    # label → chance to be decided by then; None where nothing tells; empty where nothing was measured
     chances: Mapping[str, float | None]
 
     @property
@@ -135,3 +131,27 @@ def _print(ahead: list[LookAhead]) -> None:
 
 def _percent(chance: float | None) -> str:
     return DASH if chance is None else f"{chance:.2f}"
+
+
+# How probable it is that comparisons are decided by a look that is ahead, from what was measured so far.
+
+
+def chances_by_look(undecided: Mapping[str, Difference], looks: Sequence[int]) -> dict[str, dict[int, float]]:
+    """Return label → number of seeds → the chance to be decided by then; nothing for what has no spread to go by.
+
+    It is at least the chance to be decided at the best of the looks until then.
+    """
+    hypotheses = len({hypothesis(difference) for difference in undecided.values()})
+    return {label: _by_then(difference, looks, hypotheses) for label, difference in undecided.items()}
+
+
+def _by_then(difference: Difference, looks: Sequence[int], hypotheses: int) -> dict[int, float]:
+    estimate, seeds = difference.estimate, difference.tested_seeds
+    if estimate is None or estimate.p is None:
+        return {}
+    at_look = chance_by_look(estimate, seeds, looks, hypotheses, difference.margin)
+    best, by_then = 0.0, {}
+    for look, chance in at_look.items():
+        best = max(best, chance)
+        by_then[look] = best
+    return by_then

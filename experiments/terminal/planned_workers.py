@@ -16,15 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedWorkers:
-    """The processes that would do the pieces.
+    """The processes that would do the pieces."""
 
-    Attributes:
-        jobs: how many on each machine.
-        machines: of a cluster; empty without one.
-    """
-
-    jobs: int = 1
-    machines: Sequence[Machine] = ()
+    jobs: int = 1  # how many on each machine
+    machines: Sequence[Machine] = ()  # of a cluster; empty without one
 
     @property
     def processes(self) -> int:

@@ -30,17 +30,11 @@ WRITTEN = "causal-lm"  # the kind that a language model answers in its own words
 
 @dataclass(frozen=True)
 class Size:
-    """How much is read of each task.
+    """How much is read of each task."""
 
-    Attributes:
-        rows: test examples.
-        head_rows: training examples on which a head is fitted, and half as many of validation.
-        max_length: tokens of a text.
-    """
-
-    rows: int
-    head_rows: int
-    max_length: int
+    rows: int  # test examples
+    head_rows: int  # training examples on which a head is fitted, and half as many of validation
+    max_length: int  # tokens of a text
 
     def drawn(self, task: Task) -> Task:
         """Return ``task`` with the rows that are read: the same ones in every training."""
@@ -51,17 +45,11 @@ class Size:
 
 @dataclass(frozen=True)
 class WatchedTask:
-    """A task, and what answers it.
+    """A task, and what answers it."""
 
-    Attributes:
-        task: with the rows that are read.
-        how: what answers.
-        columns: for the model's own head: which of its logits belongs to each label.
-    """
-
-    task: Task
-    how: How
-    columns: tuple[int, ...] = ()
+    task: Task  # with the rows that are read
+    how: How  # what answers
+    columns: tuple[int, ...] = ()  # for the model's own head: which of its logits belongs to each label
 
     @property
     def majority(self) -> float:

@@ -49,19 +49,12 @@ def facts(tasks: Sequence[WatchedTask], **others: Any) -> dict[str, Any]:
 
 @dataclass
 class Recording:
-    """A record that is being written.
+    """A record that is being written."""
 
-    Attributes:
-        workspace: takes it.
-        name: of the experiment.
-        document: as it is on disk.
-        stages: in it.
-    """
-
-    workspace: Workspace
-    name: str
-    document: RecordDocument
-    stages: list[WatchedStage]
+    workspace: Workspace  # takes it
+    name: str  # of the experiment
+    document: RecordDocument  # as it is on disk
+    stages: list[WatchedStage]  # in it
 
     @classmethod
     def begin(

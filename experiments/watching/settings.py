@@ -27,29 +27,17 @@ LARGEST = 1_000_000_000
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """When a training is measured, on what, and when it is stopped.
+    """When a training is measured, on what, and when it is stopped."""
 
-    Attributes:
-        tasks: that the model is measured on; their files are read, their rows are not.
-        every: ``epoch``, ``save`` or a number of optimiser steps.
-        max_forgetting: points; None never stops.
-        name: of the record; None takes that of the folder into which the trainer writes.
-        rows: test examples of each task.
-        head_rows: training examples on which a head is fitted.
-        max_length: tokens of a text.
-        own: the task that the model's own head answers; None finds it by the names of labels.
-        text_loss: whether the loss on general text is measured too.
-    """
-
-    tasks: tuple[TaskSpec, ...]
-    every: Every
-    max_forgetting: float | None
-    name: str | None
-    rows: int
-    head_rows: int
-    max_length: int
-    own: str | None
-    text_loss: bool = False
+    tasks: tuple[TaskSpec, ...]  # that the model is measured on; their files are read, their rows are not
+    every: Every  # ``epoch``, ``save`` or a number of optimiser steps
+    max_forgetting: float | None  # points; None never stops
+    name: str | None  # of the record; None takes that of the folder into which the trainer writes
+    rows: int  # test examples of each task
+    head_rows: int  # training examples on which a head is fitted
+    max_length: int  # tokens of a text
+    own: str | None  # the task that the model's own head answers; None finds it by the names of labels
+    text_loss: bool = False  # whether the loss on general text is measured too
 
     @classmethod
     def of(cls, tasks: Sequence[str], folders: Sequence[Path] | None, **others: Any) -> WatchSettings:

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from adapter_workbench.experiments.studies.stream.plan.examination import GENERAL_TEXT
+from adapter_workbench.experiments.studies.stream.plan.measurable import general_text
 from adapter_workbench.experiments.studies.watched.record import WatchedStage
 from adapter_workbench.experiments.watching.measuring import Size, answered, measure
 from adapter_workbench.experiments.watching.recording import Recording, facts
 from adapter_workbench.experiments.watching.settings import WHERE, WatchSettings
-from adapter_workbench.experiments.watching.stopping import beyond
-from adapter_workbench.experiments.watching.text_loss import TextLoss
 from adapter_workbench.experiments.watching.trainer_log import log, trainer_name
 from adapter_workbench.experiments.workspace import find_workspace
 from adapter_workbench.tasks.loading import registry
-from adapter_workbench.workbench.answering.live_model import LiveParts, undisturbed
+from adapter_workbench.workbench.answering.live_model import LiveModel, LiveParts, own_output, undisturbed
 from adapter_workbench.workbench.errors import InputError, WorkbenchError
-from adapter_workbench.workbench.measures.statistics import finite
+from adapter_workbench.workbench.measures.paired_scores import chance_of_more
+from adapter_workbench.workbench.measures.statistics import finite, holm
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 from adapter_workbench.workbench.methods.kinds import KINDS
+from adapter_workbench.workbench.probes.general_loss import causal_rows, mean_loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,38 +35,61 @@ if TYPE_CHECKING:
 
     from adapter_workbench.experiments.watching.measuring import WatchedTask
     from adapter_workbench.workbench.answering.evaluation import Evaluation
+    from adapter_workbench.workbench.answering.live_model import OwnOutput
 
 logger = logging.getLogger("adapter_workbench")
+TEXTS = 128  # as many as probes of a recipe read
+GENERATED = "causal-lm"
+
+
+# How well the model in training predicts general text that is none of its tasks.
+
+
+@dataclass(frozen=True)
+class TextLoss:
+    """General text as a model reads it."""
+
+    rows: tuple[dict[str, Any], ...]  # encoded
+    head: OwnOutput  # the model's own output layer
+    pad: int  # the token that fills rows up
+
+    @classmethod
+    def of(cls, parts: LiveParts, tokenizer: Any, max_length: int) -> TextLoss:
+        """Read the text.
+
+        Raises:
+            InputError: the model is not a causal language model, or the text cannot be had.
+        """
+        head = own_output(parts)
+        return cls(tuple(causal_rows(tokenizer, read_text(), max_length)), head, tokenizer.pad_token_id)
+
+    def measure(self, parts: LiveParts) -> float:
+        """Return the mean cross-entropy of a token, in nats; the model has to be in evaluation mode."""
+        model = LiveModel(parts, self.head, KINDS.get(GENERATED)).eval()
+        return mean_loss(model, self.head, [*self.rows], self.pad)
+
+
+def read_text() -> tuple[str, ...]:
+    """Return the texts that ``workbench examine`` takes the loss on."""
+    return general_text(registry.load(registry.find(GENERAL_TEXT)), TEXTS)
 
 
 @dataclass
 class Watch:
-    """A training, its model, and what was measured of it.
+    """A training, its model, and what was measured of it."""
 
-    Attributes:
-        settings: what a person asked for.
-        model: in training, as the trainer has it.
-        parts: of it.
-        tokenizer: of its texts, a copy.
-        tasks: with what answers each.
-        recording: the record; it is no longer written where that failed.
-        looks: how often the model will be measured after its beginning; None where nobody knows.
-        since: when the training went on after the last stage.
-        text: general text, where the loss on it is measured.
-    """
-
-    settings: WatchSettings
-    model: Any
-    parts: LiveParts
-    tokenizer: Any
-    tasks: tuple[WatchedTask, ...]
-    recording: Recording
-    looks: int | None
-    since: float
+    settings: WatchSettings  # what a person asked for
+    model: Any  # in training, as the trainer has it
+    parts: LiveParts  # of it
+    tokenizer: Any  # of its texts, a copy
+    tasks: tuple[WatchedTask, ...]  # with what answers each
+    recording: Recording  # the record; it is no longer written where that failed
+    looks: int | None  # how often the model will be measured after its beginning; None where nobody knows
+    since: float  # when the training went on after the last stage
     before: dict[str, pd.Series] = field(default_factory=dict)
     stages: list[WatchedStage] = field(default_factory=list)
     writes: bool = True
-    text: TextLoss | None = None
+    text: TextLoss | None = None  # general text, where the loss on it is measured
 
     @classmethod
     def begin(
@@ -248,3 +273,24 @@ def _usable(tokenizer: Any) -> Any:
     if own.pad_token is None:
         own.pad_token = own.eos_token
     return own
+
+
+# Whether a training has forgotten more than it may, at a known error rate.
+
+
+def beyond(before: Mapping[str, pd.Series], now: Mapping[str, pd.Series], bound: float, looks: int) -> tuple[str, ...]:
+    """Return the tasks that have lost more than ``bound``.
+
+    One-sided tests over the test examples, adjusted by Holm over the tasks and by Bonferroni over the looks: a training
+    that loses no more than the bound on any task is stopped with a chance of 5 % at most, at all its looks together.
+
+    Args:
+        before: task → the score of each test example before the training, by its id.
+        now: the same at this stage.
+        bound: a share, in [0, 1).
+        looks: how often the training is looked at, this time included.
+    """
+    tasks = [task for task in now if task in before]
+    pairs = [(before[task].to_numpy(), now[task].loc[before[task].index].to_numpy()) for task in tasks]
+    adjusted = holm([chance_of_more(*pair, bound) for pair in pairs])
+    return tuple(task for task, p in zip(tasks, adjusted, strict=True) if p is not None and looks * p < LEVEL)

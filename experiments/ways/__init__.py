@@ -15,8 +15,7 @@ import numpy as np
 from adapter_workbench.workbench.machine.stopwatch import Stopwatch
 from adapter_workbench.workbench.methods.sampling import draw, repeated
 from adapter_workbench.workbench.settings.base import Settings
-from adapter_workbench.workbench.settings.registry import Modules
-from adapter_workbench.workbench.settings.revisions import last_revision
+from adapter_workbench.workbench.settings.registry import Modules, last_revision
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,34 +52,20 @@ class PlannedUpdate(Protocol):
 
 @dataclass(frozen=True)
 class UpdateContext:
-    """What a way may use.
+    """What a way may use."""
 
-    Attributes:
-        settings: the way's own.
-        champion: the adapter that answers now.
-        labels: those of the champion beside those of the newer version.
-        task: the newer version, whole.
-        new_rows: ids of training rows that are new, changed or relabelled since the champion's version.
-        adaptation: the method on the backbone.
-        budget: of the fit.
-        seed: of every random choice.
-        listener: hears how it goes.
-        label: what to call the fit on a screen.
-        scratch: for checkpoints of a fit that takes long.
-        beside: counts what a way does beside the fit; it is added to what the fit took.
-    """
-
-    settings: Any
-    champion: StoredAdapter
-    labels: LabelMap
-    task: Task
-    new_rows: frozenset[str]
-    adaptation: Adaptation
-    budget: Budget
-    seed: int
-    listener: Listener
-    label: str
-    scratch: Path | None = None
+    settings: Any  # the way's own
+    champion: StoredAdapter  # the adapter that answers now
+    labels: LabelMap  # those of the champion beside those of the newer version
+    task: Task  # the newer version, whole
+    new_rows: frozenset[str]  # ids of training rows that are new, changed or relabelled since the champion's version
+    adaptation: Adaptation  # the method on the backbone
+    budget: Budget  # of the fit
+    seed: int  # of every random choice
+    listener: Listener  # hears how it goes
+    label: str  # what to call the fit on a screen
+    scratch: Path | None = None  # for checkpoints of a fit that takes long
+    # counts what a way does beside the fit; it is added to what the fit took
     beside: Stopwatch = field(default_factory=Stopwatch, compare=False)
 
     @cached_property
@@ -141,46 +126,32 @@ class UpdateContext:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a way makes of an update.
+    """What a way makes of an update."""
 
-    Attributes:
-        model: for the newer version.
-        record: how the fit went.
-        adaptation: what the model is stored as; None: as it was asked for.
-    """
-
-    model: TaskModel
-    record: FitRecord
-    adaptation: Adaptation | None = None
+    model: TaskModel  # for the newer version
+    record: FitRecord  # how the fit went
+    adaptation: Adaptation | None = None  # what the model is stored as; None: as it was asked for
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to make the next version of an adapter: a card with its paper, its settings and what it does.
+    """A way to make the next version of an adapter: a card with its paper, its settings and what it does."""
 
-    Attributes:
-        title: the name in the literature.
-        learn: context → the model, trained; it begins at :meth:`UpdateContext.champion_model` if anything is gone on
-            with.
-        paper: where it was introduced; empty where nobody has to be named.
-        settings: the typed hyper-parameters.
-        needs_old_rows: settings → whether training rows of the champion's version are read.
-        objection: the update → why it cannot be made this way, in a few words; or None.
-        from_champion: whether the champion's weights are in the result; if not, the adapter is that of a plain
-            :class:`adapter_workbench.workbench.training.Lesson`.
-        revision: raised when the same settings come to mean another result.
-        affects: a revision → settings, the method's card → whether it changed the result; where not, its key stays. A
-            revision that is not named changed all results.
-    """
-
-    title: str
+    title: str  # the name in the literature
+    # context → the model, trained; it begins at `UpdateContext.champion_model` if anything is gone on with
     learn: Callable[[UpdateContext], Learned]
-    paper: str = ""
-    settings: type[Settings] = Settings
+    paper: str = ""  # where it was introduced; empty where nobody has to be named
+    settings: type[Settings] = Settings  # the typed hyper-parameters
+    # settings → whether training rows of the champion's version are read
     needs_old_rows: Callable[[Any], bool] = lambda settings: False
+    # the update → why it cannot be made this way, in a few words; or None
     objection: Callable[[PlannedUpdate], str | None] = lambda update: None
+    # whether the champion's weights are in the result; if not, the adapter is that of a plain
+    # `training.Lesson`
     from_champion: bool = True
-    revision: int = 1
+    revision: int = 1  # raised when the same settings come to mean another result
+    # a revision → settings, the method's card → whether it changed the result; where not, its key stays. A
+    # revision that is not named changed all results.
     affects: Mapping[int, Callable[[Any, Method], bool]] = field(default_factory=dict, hash=False)
 
     def revision_of(self, settings: Any, method: Method) -> int:

@@ -32,29 +32,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UpdateLesson:
-    """The next version of a task, to be learned with the adapter that answers now at hand.
+    """The next version of a task, to be learned with the adapter that answers now at hand."""
 
-    Attributes:
-        champion: the adapter that answers now.
-        labels: its labels beside those of the newer version, over all versions between.
-        task: the newer version, whole.
-        new_rows: ids of training rows that are new, changed or relabelled since the champion's version.
-        way: name of a way.
-        settings: of the way.
-        adaptation: the method on the backbone, with its settings.
-        budget: of the fit; every way takes as many steps as training on all rows.
-        seed: of every random choice.
-    """
-
-    champion: StoredAdapter
-    labels: LabelMap
-    task: Task
-    new_rows: frozenset[str]
-    way: str
-    settings: Any
-    adaptation: Adaptation
-    budget: Budget
-    seed: int
+    champion: StoredAdapter  # the adapter that answers now
+    labels: LabelMap  # its labels beside those of the newer version, over all versions between
+    task: Task  # the newer version, whole
+    new_rows: frozenset[str]  # ids of training rows that are new, changed or relabelled since the champion's version
+    way: str  # name of a way
+    settings: Any  # of the way
+    adaptation: Adaptation  # the method on the backbone, with its settings
+    budget: Budget  # of the fit; every way takes as many steps as training on all rows
+    seed: int  # of every random choice
 
     @property
     def card(self) -> Way:

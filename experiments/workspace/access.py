@@ -19,15 +19,11 @@ def nothing_to_fetch(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Access:
-    """How the files and folders of a workspace are read.
+    """How the files and folders of a workspace are read."""
 
-    Attributes:
-        damage: what happens when something is damaged.
-        fetch: is called with the path of what is about to be read; on a machine that does not see the workspace of the
-            run, it copies that from there.
-    """
-
-    damage: DamagePolicy = field(default_factory=DamagePolicy)
+    damage: DamagePolicy = field(default_factory=DamagePolicy)  # what happens when something is damaged
+    # is called with the path of what is about to be read; on a machine that does not see the workspace of the
+    # run, it copies that from there
     fetch: Fetch = nothing_to_fetch
 
     @property

@@ -25,13 +25,10 @@ READ_ONLY = "This workspace cannot be written; what follows is what it holds."
 
 @dataclass(frozen=True)
 class DamagePolicy:
-    """What happens when something damaged is read.
+    """What happens when something damaged is read."""
 
-    Attributes:
-        listener: hears of each damaged thing, which is then deleted, so that the run makes it again. With None damage
-            is an error, and nothing is deleted.
-    """
-
+    # hears of each damaged thing, which is then deleted, so that the run makes it again. With None damage is an
+    # error, and nothing is deleted.
     listener: Listener | None = None
 
     def read(self, path: Path, load: Callable[[], T | None]) -> T | None:

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import TypeAdapter
 
 from adapter_workbench.experiments.workspace.access import Access
-from adapter_workbench.experiments.workspace.known import Known
 from adapter_workbench.workbench.errors import IntegrityError
 from adapter_workbench.workbench.files import checksummed
+from adapter_workbench.workbench.files.read_once import ReadOnce
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST = 20_000  # bytes of a document that stays in memory
 T = TypeVar("T")
-
-
 _adapter = cache(TypeAdapter)
 
 
@@ -67,3 +65,22 @@ def _stamp(path: Path) -> checksummed.Stamp | None:
     """Return the stamp of a document; None where it is large, too, so that it is read each time."""
     stamp = checksummed.stamp_of(path.parent, [path.name])
     return stamp if stamp and stamp[0][1] <= LARGEST else None
+
+
+# What a command has read so far.
+
+
+class Known:
+    """What all views of one workspace within a command share.
+
+    Attributes:
+        sound: keys of what was compared with its digests.
+        documents: what was read of files.
+        manifests: of adapters, by their folders.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.sound: set[str] = set()
+        self.documents = ReadOnce()
+        self.manifests = ReadOnce()

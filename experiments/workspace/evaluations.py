@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from adapter_workbench.experiments.workspace.access import Access
-    from adapter_workbench.experiments.workspace.known import Known
+    from adapter_workbench.experiments.workspace.documents import Known
     from adapter_workbench.workbench.answering.evaluation import Evaluation
 
 

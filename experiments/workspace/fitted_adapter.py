@@ -17,32 +17,21 @@ class FittedAdapter:
     """One adapter and its scores.
 
     A field with a default is not in every document: coordinates come from the piece, and earlier versions wrote less.
-
-    Attributes:
-        adapter: its id in the store.
-        evaluation: key of the stored evaluation that holds the per-example outcomes behind the score.
-        score: the task's main metric on the test split, in [0, 1]; ``validation`` the same on the validation split.
-        seconds: wall time of the fit, validation included.
-        train_examples: how many different training examples the fit read.
-        trainable_parameters: head included.
-        peak_memory_mb: highest memory of the process (or the device) while it trained, in MB.
-        stored_bytes: the adapter on disk.
-        spent: what else was counted during the fit, by quantity.
-        label, task, seed: its coordinates in an experiment; several experiments may share the adapter.
     """
 
-    adapter: str
-    evaluation: str
+    adapter: str  # its id in the store
+    evaluation: str  # key of the stored evaluation that holds the per-example outcomes behind the score
     learning_rate: float = 0.0
-    score: float
+    score: float  # the task's main metric on the test split, in [0, 1]; ``validation`` the same on the validation split
     validation: float
-    seconds: float
+    seconds: float  # wall time of the fit, validation included
     steps: int = 0
-    train_examples: int | None = None
-    peak_memory_mb: float | None = None
-    trainable_parameters: int
-    stored_bytes: int = 0
-    spent: Mapping[str, float] = field(default_factory=dict)
+    train_examples: int | None = None  # how many different training examples the fit read
+    peak_memory_mb: float | None = None  # highest memory of the process (or the device) while it trained, in MB
+    trainable_parameters: int  # head included
+    stored_bytes: int = 0  # the adapter on disk
+    spent: Mapping[str, float] = field(default_factory=dict)  # what else was counted during the fit, by quantity
+    # label, task, seed: its coordinates in an experiment; several experiments may share the adapter
     label: str = ""
     task: str = ""
     seed: int = 0

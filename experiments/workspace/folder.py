@@ -1,4 +1,33 @@
-"""The workspace on disk: the truth that reports and MLflow are views of. See :mod:`.layout` for what is in it."""
+"""The workspace on disk: the truth that reports and MLflow are views of.
+
+::
+
+    adapters/ID/                    the adapter store
+    steps/KEY/                      results of one stage of a stream: state/, fit.json; outcome*.json, one for each way
+                                    in which it was evaluated
+    fits/KEY/                       checkpoints of a fit that is not finished
+    attempts/KEY.json               one learning rate that was tried, and its validation score
+    pieces/KEY.json                 the result of a piece of a comparison, by the piece's key
+    system/NAME.jsonl               the machine's load while an experiment ran or an adapter was trained
+    costs/KEY.json                  what a training step and the answers of one method cost
+    trials/KEY/                     one entry of a comparison of compositions: outcomes.parquet, result.json
+    evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
+    repairs/KEY.json                the result of one repair of one stream
+    probes/KEY/                     measurements of probes on one model, or its hidden states when its task was learned
+    routers/KEY/                    what a router knows of one adapter, or how it scores the validation texts of several
+    damaged/ID-xxxxxxxx/            an adapter that was damaged or imported, moved aside when it was trained here
+    measured/ID.json                the validation score of an imported adapter, measured here
+    asked/ID.json                   which command of a person asked for an adapter, whatever made it
+    champions.json                  which version of each registered name is the champion, and which were before
+    claims/KEY                      an empty file that is locked while a process does the piece
+    pace.jsonl                      durations of earlier pieces
+    experiments/NAME/record.json    which pieces make up the experiment, and what they share
+    mlflow.db, mlartifacts/         MLflow, unless $MLFLOW_TRACKING_URI says otherwise
+
+A folder appears complete or not at all. A key is the digest of everything that determines the content, so that work
+that was done once is done for every run that needs it. Documents and folders have digests of their content
+(:mod:`.checksummed`). Reading something damaged is an error, and a run makes it again (:mod:`.damage`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +35,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,11 +43,8 @@ from typing import TYPE_CHECKING, TypeVar
 from adapter_workbench.experiments.workspace.access import Access
 from adapter_workbench.experiments.workspace.champions import Champions
 from adapter_workbench.experiments.workspace.damage import DamagePolicy, is_sound, set_unusable_aside
-from adapter_workbench.experiments.workspace.documents import Documents
+from adapter_workbench.experiments.workspace.documents import Documents, Known
 from adapter_workbench.experiments.workspace.evaluations import Evaluations
-from adapter_workbench.experiments.workspace.known import Known
-from adapter_workbench.experiments.workspace.layout import FOLDERS, SWEPT
-from adapter_workbench.experiments.workspace.measured_scores import FOLDER, MeasuredScore
 from adapter_workbench.experiments.workspace.origins import FOLDER as ASKED
 from adapter_workbench.experiments.workspace.origins import Asked, Origins
 from adapter_workbench.experiments.workspace.pace import Pace
@@ -29,7 +55,7 @@ from adapter_workbench.workbench.adapters.validation_scores import Score, own_sc
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.files import atomic
 from adapter_workbench.workbench.files.locks import hold
-from adapter_workbench.workbench.files.utf_8_names import require_utf_8_path
+from adapter_workbench.workbench.files.ordinary import require_utf_8_path
 from adapter_workbench.workbench.machine import processes
 from adapter_workbench.workbench.machine.processes import is_first
 
@@ -40,6 +66,30 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.training import Teachable
 
 T = TypeVar("T")
+SWEPT = (  # patterns of the folders in which a killed process may leave something half-written
+    "",
+    "steps",
+    "steps/*",
+    "steps/*/state",
+    "adapters",
+    "attempts",
+    "pieces",
+    "repairs",
+    "measured",
+    "asked",
+    "costs",
+    "trials",
+    "evaluations",
+    "probes",
+    "probes/*",
+    "routers",
+    "fits/*",
+    "experiments/*",
+)
+FOLDERS = {  # of the first level, in which nothing else may be written
+    pattern.partition("/")[0] for pattern in SWEPT if pattern
+} | {"damaged", "claims", "system", "mlartifacts"}
+MEASURED = "measured"  # of the documents in a workspace
 
 
 class Workspace:
@@ -108,7 +158,7 @@ class Workspace:
     @cached_property
     def measured_scores(self) -> Documents[MeasuredScore]:
         """Validation scores of imported adapters that were measured here, by their ids."""
-        return self.documents(FOLDER, MeasuredScore)
+        return self.documents(MEASURED, MeasuredScore)
 
     def score(self, manifest: Manifest) -> Score | None:
         """Return the validation score of an adapter that counts here: for an imported adapter, the one measured here.
@@ -229,3 +279,18 @@ def find_workspace(option: Path | None) -> Workspace:
     root = path_of(option or os.environ.get("WORKBENCH_HOME") or ".workbench").absolute()
     require_utf_8_path(root)
     return Workspace(root)
+
+
+# Scores of imported adapters, measured in this workspace: the sender's numbers are not used.
+
+
+@dataclass(frozen=True)
+class MeasuredScore:
+    """The validation score of an adapter that was measured here, and not where it was trained."""
+
+    identity: str  # of the adapter that was measured (`Manifest.identity`)
+    validation: float  # the score of the task's main metric
+    measure: str  # what it is a score of (`validation_scores.measure_of`)
+    examples: str  # the same in words
+    when: str  # the time, UTC, in ISO format
+    test: str | None = None  # the key of its evaluation on the test split; None where an earlier version wrote it

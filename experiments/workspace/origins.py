@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapter_workbench.experiments.workspace.champions import Champions
-    from adapter_workbench.experiments.workspace.documents import Documents
-    from adapter_workbench.experiments.workspace.known import Known
+    from adapter_workbench.experiments.workspace.documents import Documents, Known
     from adapter_workbench.experiments.workspace.records import RecordDocument, Records
     from adapter_workbench.workbench.adapters.manifest import Manifest
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
@@ -48,28 +47,19 @@ def left_by(experiment: str) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """That a person asked for an adapter.
+    """That a person asked for an adapter."""
 
-    Attributes:
-        by: the command, ``train`` or ``adapters promote``.
-        when: the time, UTC, in ISO format.
-    """
-
-    by: str
-    when: str
+    by: str  # the command, ``train`` or ``adapters promote``
+    when: str  # the time, UTC, in ISO format
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an adapter of this workspace comes from.
+    """Where an adapter of this workspace comes from."""
 
-    Attributes:
-        made_by: the command that made it, or ``run NAME``; None where that is not known.
-        asked_by: the command by which a person asked for it first, which may have found it there; None where nobody
-            did, or that is not known.
-    """
-
-    made_by: str | None
+    made_by: str | None  # the command that made it, or ``run NAME``; None where that is not known
+    # the command by which a person asked for it first, which may have found it there; None where nobody did, or
+    # that is not known
     asked_by: str | None = None
 
     @property

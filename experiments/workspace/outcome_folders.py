@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from adapter_workbench.experiments.workspace.access import Access
-    from adapter_workbench.experiments.workspace.known import Known
+    from adapter_workbench.experiments.workspace.documents import Known
 
 T = TypeVar("T")
 

@@ -17,15 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast optimiser steps were made.
+    """How fast optimiser steps were made."""
 
-    Attributes:
-        updates: how many.
-        seconds: that they took.
-    """
-
-    updates: int
-    seconds: float
+    updates: int  # how many
+    seconds: float  # that they took
 
     def takes(self, updates: int) -> float | None:
         """Return the seconds of so many steps at this speed; None where no step was made."""

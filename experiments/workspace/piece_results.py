@@ -22,16 +22,11 @@ def stands_alone(document: Any, workspace: Workspace) -> bool:
 
 @dataclass(frozen=True)
 class PieceResults(Generic[T]):
-    """The results of one kind of piece: documents of one type, in one folder of the workspace, by the piece's key.
+    """The results of one kind of piece: documents of one type, in one folder of the workspace, by the piece's key."""
 
-    Attributes:
-        folder: name of that folder.
-        kind: the type of the documents.
-        is_complete: returns whether everything that a document names is in the workspace too.
-    """
-
-    folder: str
-    kind: type[T]
+    folder: str  # name of that folder
+    kind: type[T]  # the type of the documents
+    # returns whether everything that a document names is in the workspace too
     is_complete: Callable[[T, Workspace], bool] = stands_alone
 
     def documents(self, workspace: Workspace) -> Documents[T]:

@@ -44,23 +44,14 @@ class PieceReference:
 
 @dataclass(frozen=True)
 class RecordDocument:
-    """What is stored of an experiment.
+    """What is stored of an experiment."""
 
-    Attributes:
-        study: the key of its kind.
-        about: what all pieces share; each study has its own form of it.
-        pieces: all that the recipe asks for, done or not.
-        provenance: command, date, versions, git state, machine: strings for people.
-        identity: SHA-256 of everything that determines the numbers: the pieces with their data, and what they share.
-        finished: whether a run came to the end; from then on a missing piece is damage.
-    """
-
-    study: str
-    about: Mapping[str, Any]
-    pieces: tuple[PieceReference, ...]
-    provenance: Mapping[str, str]
-    identity: str
-    finished: bool = False
+    study: str  # the key of its kind
+    about: Mapping[str, Any]  # what all pieces share; each study has its own form of it
+    pieces: tuple[PieceReference, ...]  # all that the recipe asks for, done or not
+    provenance: Mapping[str, str]  # command, date, versions, git state, machine: strings for people
+    identity: str  # SHA-256 of everything that determines the numbers: the pieces with their data, and what they share
+    finished: bool = False  # whether a run came to the end; from then on a missing piece is damage
 
     @property
     def keys(self) -> frozenset[str]:

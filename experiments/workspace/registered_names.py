@@ -11,38 +11,24 @@ from adapter_workbench.workbench.mlflow.registration import Entry, RegisteredMod
 
 @dataclass(frozen=True)
 class Change:
-    """One change of the champion of a name.
+    """One change of the champion of a name."""
 
-    Attributes:
-        version: number of the version that became the champion.
-        adapter: its id.
-        before: number of the version that was champion until then; None where there was none.
-        when: the time, UTC, in ISO format.
-        why: who or what decided, in words, with the scores and the examples that were compared.
-        compared: how the two did on the rows that both answered, in words; empty where they were not asked.
-    """
-
-    version: str
-    adapter: str | None
-    before: str | None
-    when: str
-    why: str
-    compared: str = ""
+    version: str  # number of the version that became the champion
+    adapter: str | None  # its id
+    before: str | None  # number of the version that was champion until then; None where there was none
+    when: str  # the time, UTC, in ISO format
+    why: str  # who or what decided, in words, with the scores and the examples that were compared
+    compared: str = ""  # how the two did on the rows that both answered, in words; empty where they were not asked
 
 
 @dataclass(frozen=True)
 class RegisteredName:
-    """The versions of one registered name, and which of them were champions.
+    """The versions of one registered name, and which of them were champions."""
 
-    Attributes:
-        versions: by number, the lowest first.
-        line: numbers of the champions; the last one is the champion now, and a rollback goes to the one before it.
-        history: every change, the oldest first.
-    """
-
-    versions: tuple[Version, ...] = ()
+    versions: tuple[Version, ...] = ()  # by number, the lowest first
+    # numbers of the champions; the last one is the champion now, and a rollback goes to the one before it
     line: tuple[str, ...] = ()
-    history: tuple[Change, ...] = ()
+    history: tuple[Change, ...] = ()  # every change, the oldest first
 
     @property
     def champion(self) -> Version | None:

@@ -41,22 +41,15 @@ FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbo
 
 @dataclass(frozen=True)
 class ComposedModel:
-    """A model made of other adapters.
+    """A model made of other adapters."""
 
-    Attributes:
-        model: body and head, ready to answer for the target.
-        composed: what the composition method gave.
-        composing: what this took.
-        record: what it took and what it reached on the validation split; a head that was fitted in closed form has no
-            epochs and no steps.
-        head: where the head comes from.
-    """
-
-    model: TaskModel
-    composed: Composed
+    model: TaskModel  # body and head, ready to answer for the target
+    composed: Composed  # what the composition method gave
+    # what it took and what it reached on the validation split; a head that was fitted in closed form has no epochs
+    # and no steps
     record: FitRecord
-    head: str
-    composing: Stopwatch = field(default_factory=Stopwatch)
+    head: str  # where the head comes from
+    composing: Stopwatch = field(default_factory=Stopwatch)  # what this took
 
 
 def fuse(

@@ -22,9 +22,8 @@ from torch import nn
 from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings, at_least
 from adapter_workbench.fusion.target.source_tasks import tasks_of
 from adapter_workbench.workbench.backbone.batching import in_batches
-from adapter_workbench.workbench.backbone.prompt_embeddings import embedding
 from adapter_workbench.workbench.methods.kinds import KINDS
-from adapter_workbench.workbench.methods.libraries.retrieval import LIBRARY
+from adapter_workbench.workbench.methods.libraries.retrieval import LIBRARY, embedding
 from adapter_workbench.workbench.methods.methods.task_retrieval import METHOD, configure
 from adapter_workbench.workbench.methods.methods.task_retrieval import Settings as RetrievalSettings
 from adapter_workbench.workbench.methods.model import TaskModel

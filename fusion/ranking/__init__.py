@@ -28,24 +28,13 @@ NOT_FINITE = "its features of the target's texts are not all finite"
 
 @dataclass(frozen=True)
 class RankingRequest:
-    """What a ranking is asked for.
-
-    Attributes:
-        candidates: the adapters to rank, all trained on ``backbone``.
-        target: the task that one is wanted for, drawn to its few examples already; its training split alone is read.
-        backbone: the frozen model below.
-        precision: the arithmetic of the body.
-        max_length: where texts are cut, in tokens.
-        seed: of every random choice.
-        texts: rows that a candidate was trained on, by its id, as far as they are at hand.
-    """
-
-    candidates: tuple[StoredAdapter, ...]
-    target: Task
-    backbone: Backbone
-    precision: Precision
-    max_length: int
-    seed: int = 0
+    candidates: tuple[StoredAdapter, ...]  # the adapters to rank, all trained on ``backbone``
+    target: Task  # the task that one is wanted for, drawn to its few examples already; its training split alone is read
+    backbone: Backbone  # the frozen model below
+    precision: Precision  # the arithmetic of the body
+    max_length: int  # where texts are cut, in tokens
+    seed: int = 0  # of every random choice
+    # rows that a candidate was trained on, by its id, as far as they are at hand
     texts: Mapping[str, Dataset] = field(default_factory=dict)
 
     @cached_property
@@ -79,30 +68,19 @@ class RankingRequest:
 
 @dataclass(frozen=True)
 class Score:
-    """How well a candidate suits the target.
+    """How well a candidate suits the target."""
 
-    Attributes:
-        value: higher is better, comparable within one ranking only; None where there is none.
-        reason: why there is no value.
-    """
-
-    value: float | None
-    reason: str | None = None
+    value: float | None  # higher is better, comparable within one ranking only; None where there is none
+    reason: str | None = None  # why there is no value
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """A way to rank: a card that names its paper.
+    """A way to rank: a card that names its paper."""
 
-    Attributes:
-        title: the name in the literature.
-        paper: where it was introduced.
-        rank: the score of each candidate, by id.
-    """
-
-    title: str
-    paper: str
-    rank: Callable[[RankingRequest], dict[str, Score]]
+    title: str  # the name in the literature
+    paper: str  # where it was introduced
+    rank: Callable[[RankingRequest], dict[str, Score]]  # the score of each candidate, by id
 
 
 def score_each(request: RankingRequest, measure: Callable[[Features], float]) -> dict[str, Score]:

@@ -25,15 +25,12 @@ if TYPE_CHECKING:
 class Rejection:
     """When the nearest task is rejected: below a score, or at a share of false rejections.
 
-    Attributes:
-        least: the lowest score with which it is, whichever task it is.
-        share: how many of the validation texts that a task attracts may be rejected; a threshold for each task.
-
     Raises:
         InputError: both are given or none, a share that is not between 0 and 1, or a score that is no number.
     """
 
-    least: float | None = None
+    least: float | None = None  # the lowest score with which it is, whichever task it is
+    # how many of the validation texts that a task attracts may be rejected; a threshold for each task
     share: float | None = None
 
     @property
@@ -42,7 +39,6 @@ class Rejection:
         return "--min-routing-score" if self.share is None else "--max-false-rejections"
 
     def __post_init__(self) -> None:
-        """Check what was given."""
         if (self.least is None) == (self.share is None):
             hint = "--min-routing-score sets one score for all tasks; --max-false-rejections chooses one for each."
             raise InputError("give a score or a share, not both", where="routing", hint=hint)

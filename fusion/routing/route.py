@@ -36,22 +36,14 @@ ARRAYS, CARD = "part.safetensors", "part.json"
 
 @dataclass(frozen=True)
 class RoutingState:
-    """A router that knows its adapters.
+    """A router that knows its adapters."""
 
-    Attributes:
-        router: its registered name.
-        settings: its hyper-parameters.
-        adapters: the adapters, in the order of the scores' columns.
-        parts: what it knows of each.
-        reader: the frozen backbone.
-        floors: the lowest score of each adapter with which it is believed (adapters,); None where all are.
-    """
-
-    router: str
-    settings: RouterSettings
-    adapters: tuple[StoredAdapter, ...]
-    parts: tuple[Part, ...]
-    reader: Reader
+    router: str  # its registered name
+    settings: RouterSettings  # its hyper-parameters
+    adapters: tuple[StoredAdapter, ...]  # the adapters, in the order of the scores' columns
+    parts: tuple[Part, ...]  # what it knows of each
+    reader: Reader  # the frozen backbone
+    # the lowest score of each adapter with which it is believed (adapters,); None where all are
     floors: NDArray[np.float64] | None = None
 
     @cached_property

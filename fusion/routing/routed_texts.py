@@ -21,17 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoutedTexts:
-    """The adapters of texts.
-
-    Attributes:
-        adapters: for each text the index of its adapter (texts,).
-        scores: what the router gave that adapter (texts,).
-        rejected: whether that is too little, so that no adapter is meant (texts,).
-    """
-
-    adapters: NDArray[np.int64]
-    scores: NDArray[np.floating[Any]]
-    rejected: NDArray[np.bool_]
+    adapters: NDArray[np.int64]  # for each text the index of its adapter (texts,)
+    scores: NDArray[np.floating[Any]]  # what the router gave that adapter (texts,)
+    rejected: NDArray[np.bool_]  # whether that is too little, so that no adapter is meant (texts,)
 
 
 def adapters_for_texts(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> RoutedTexts:

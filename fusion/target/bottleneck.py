@@ -52,21 +52,15 @@ def average(request: Request, weights: Sequence[float]) -> Composed:
 
 @dataclass(frozen=True)
 class WideBottleneck:
-    """Bottlenecks side by side: one whose hidden units are those of all sources.
+    """Bottlenecks side by side: one whose hidden units are those of all sources."""
 
-    Attributes:
-        body: the backbone with it.
-        method, settings, described: what it is, as in :class:`adapter_workbench.fusion.target.composition.Composed`.
-        owners: which source each hidden unit belongs to, (Σ dₙ,).
-        biases: position (a module of the body) → the bias of each source's output, (sources, h).
-    """
-
-    body: nn.Module
+    body: nn.Module  # the backbone with it
+    # method, settings, described: what it is, as in ``Composed``
     method: str
     settings: MethodSettings
     described: Mapping[str, Any] | None
-    owners: Tensor
-    biases: Mapping[str, Tensor]
+    owners: Tensor  # which source each hidden unit belongs to, (Σ dₙ,)
+    biases: Mapping[str, Tensor]  # position (a module of the body) → the bias of each source's output, (sources, h)
 
 
 def side_by_side(request: Request) -> WideBottleneck:

@@ -13,7 +13,7 @@ from pydantic import Field
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.base import Settings
 from adapter_workbench.workbench.settings.bounds import Scale, Size
-from adapter_workbench.workbench.settings.revisions import last_revision
+from adapter_workbench.workbench.settings.registry import last_revision
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,34 +54,22 @@ class MergeSettings(WeightSettings):
 
 @dataclass(frozen=True)
 class Request:
-    """What a composition is asked for.
+    """What a composition is asked for."""
 
-    Attributes:
-        sources: the adapters to compose, all of one library, all trained on ``backbone``.
-        target: the task that the result is for, drawn to its few examples already; None where there is none.
-        backbone: the frozen model below.
-        precision: the arithmetic of the body.
-        budget: what a fit inside the composition may spend.
-        seed: of every random choice.
-        listener: hears how fits go.
-        label: what to call the work on a screen.
-        scratch: for checkpoints of a fit that takes long.
-        head: what a head that is trained along begins as: ``fitted`` on the frozen features, or ``random``, drawn from
-            the seed.
-        source_tasks: the tasks that the sources were trained on, whole, as far as they are at hand, as
-            :func:`adapter_workbench.fusion.target.source_tasks.by_data` returns them.
-    """
-
-    sources: tuple[StoredAdapter, ...]
-    target: Task | None
-    backbone: Backbone
-    precision: Precision
-    budget: Budget
-    seed: int
-    listener: Listener
-    label: str
-    scratch: Path | None = None
+    sources: tuple[StoredAdapter, ...]  # the adapters to compose, all of one library, all trained on ``backbone``
+    target: Task | None  # the task that the result is for, drawn to its few examples already; None where there is none
+    backbone: Backbone  # the frozen model below
+    precision: Precision  # the arithmetic of the body
+    budget: Budget  # what a fit inside the composition may spend
+    seed: int  # of every random choice
+    listener: Listener  # hears how fits go
+    label: str  # what to call the work on a screen
+    scratch: Path | None = None  # for checkpoints of a fit that takes long
+    # what a head that is trained along begins as: ``fitted`` on the frozen features, or ``random``, drawn from the
+    # seed
     head: HeadStart = "fitted"
+    # the tasks that the sources were trained on, whole, as far as they are at hand, as
+    # ``by_data`` returns them
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
 
     @property
@@ -99,44 +87,29 @@ class Request:
 
 @dataclass(frozen=True)
 class Purpose:
-    """What is composed for what, as far as that is known before anything is trained.
+    """What is composed for what, as far as that is known before anything is trained."""
 
-    Attributes:
-        library: of the sources' method.
-        kinds: of the sources' tasks.
-        target: the kind of the target.
-    """
-
-    library: str
-    kinds: tuple[str, ...]
-    target: str
+    library: str  # of the sources' method
+    kinds: tuple[str, ...]  # of the sources' tasks
+    target: str  # the kind of the target
 
 
 @dataclass(frozen=True)
 class Composed:
-    """What a composition gives back: a body that has to be stored, and what is known about it.
+    """What a composition gives back: a body that has to be stored, and what is known about it."""
 
-    Attributes:
-        body: the backbone with the composed weights on it, as the library of ``method`` attaches them.
-        method: the fine-tuning method that the result is an adapter of (``lora``, ``pfeiffer``, ``adapterfusion``).
-        settings: that method's settings.
-        head: a head that was trained along; None where one is to be fitted on the frozen features.
-        fit: how that training went; None where nothing was trained by gradient.
-        weights: one number for each source, where the method has such.
-        facts: named numbers (``rank``, ``energy_kept``, ``truncation_error``, ``evaluations`` …).
-        details: what needs a picture: (layer or module) → one number for each source.
-        described: the library's configuration, where the settings do not say all of it.
-    """
-
-    body: nn.Module
-    method: str
-    settings: MethodSettings
+    body: nn.Module  # the backbone with the composed weights on it, as the library of ``method`` attaches them
+    method: str  # the fine-tuning method that the result is an adapter of (``lora``, ``pfeiffer``, ``adapterfusion``)
+    settings: MethodSettings  # that method's settings
+    # a head that was trained along; None where one is to be fitted on the frozen features
     head: nn.Module | None = None
-    fit: FitRecord | None = None
-    weights: tuple[float, ...] | None = None
+    fit: FitRecord | None = None  # how that training went; None where nothing was trained by gradient
+    weights: tuple[float, ...] | None = None  # one number for each source, where the method has such
+    # named numbers (``rank``, ``energy_kept``, ``truncation_error``, ``evaluations`` …)
     facts: Mapping[str, float] = field(default_factory=dict)
+    # what needs a picture: (layer or module) → one number for each source
     details: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    described: Mapping[str, Any] | None = None
+    described: Mapping[str, Any] | None = None  # the library's configuration, where the settings do not say all of it
 
 
 def any_number(sources: int, settings: CompositionSettings) -> None:
@@ -169,43 +142,32 @@ def at_least(number: int, message: str) -> Callable[[int, CompositionSettings], 
 
 @dataclass(frozen=True)
 class Composition:
-    """A composition method: a card that names its paper, its settings and what it composes.
+    """A composition method: a card that names its paper, its settings and what it composes."""
 
-    Attributes:
-        title: the name in the literature.
-        paper: where it was introduced.
-        settings: the typed hyper-parameters.
-        compose: does it.
-        libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
-        require_number: number of sources, settings → nothing; raises InputError where it cannot be so many.
-        require_suited: purpose, settings → nothing; raises InputError where the method cannot serve it with these.
-        needs_target: whether it reads examples of the target (labelled, or their texts alone).
-        reads_sources: whether it reads examples of the sources' own tasks.
-        trains: whether it trains the head along with something of the body, so that it matters how the head begins.
-        revision: raised when the same settings come to mean another result, so that stored results are not mistaken
-            for it.
-        affects: a revision → request, settings → whether it changed the result; where not, its key stays. A revision
-            that is not named changed every result.
-        parts: settings → names of the other compositions that it runs, with their default settings.
-        from_one_source: settings → those under which it begins at a single source and trains that; None where it does
-            not train what it begins at.
-        sourceless: settings → whether nothing of the sources is in the result, so that it is a control of the others.
-    """
-
-    title: str
-    paper: str
-    settings: type[CompositionSettings]
-    compose: Callable[[Request, Any], Composed]
-    libraries: tuple[str, ...] = ("peft",)
+    title: str  # the name in the literature
+    paper: str  # where it was introduced
+    settings: type[CompositionSettings]  # the typed hyper-parameters
+    compose: Callable[[Request, Any], Composed]  # does it
+    libraries: tuple[str, ...] = ("peft",)  # whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks)
+    # number of sources, settings → nothing; raises InputError where it cannot be so many
     require_number: Callable[[int, Any], None] = any_number
+    # purpose, settings → nothing; raises InputError where the method cannot serve it with these
     require_suited: Callable[[Purpose, Any], None] = any_purpose
-    needs_target: bool = False
-    reads_sources: bool = False
+    needs_target: bool = False  # whether it reads examples of the target (labelled, or their texts alone)
+    reads_sources: bool = False  # whether it reads examples of the sources' own tasks
+    # whether it trains the head along with something of the body, so that it matters how the head begins
     trains: bool = False
+    # raised when the same settings come to mean another result, so that stored results are not mistaken for it
     revision: int = 1
+    # a revision → request, settings → whether it changed the result; where not, its key stays. A revision that is not
+    # named changed every result
     affects: Mapping[int, Callable[[Request, Any], bool]] = field(default_factory=dict)
+    # settings → names of the other compositions that it runs, with their default settings
     parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()
+    # settings → those under which it begins at a single source and trains that; None where it does not train what it
+    # begins at
     from_one_source: Callable[[Any], Any] = lambda settings: None
+    # settings → whether nothing of the sources is in the result, so that it is a control of the others
     sourceless: Callable[[Any], bool] = lambda settings: False
 
     def require_sources(self, number: int, settings: Any) -> None:
@@ -263,19 +225,13 @@ def weights_for(
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The ``compose`` of an arithmetic method: a merge of the sources' updates, stored as an ordinary LoRA.
+    """The ``compose`` of an arithmetic method: a merge of the sources' updates, stored as an ordinary LoRA."""
 
-    Attributes:
-        merge: the arithmetic.
-        weights: number of sources → the weights where the settings give none.
-        relative: whether only the ratio of the weights counts, so that their sum does not scale the result.
-        of_equals: weights → c, where the merge of equal sources ΔW is c ΔW, at default settings and apart from what
-            these drop or flatten: the weights' sum where updates are added, their mean where they are averaged.
-    """
-
-    merge: Merge
-    weights: Callable[[int], tuple[float, ...]]
-    relative: bool = False
+    merge: Merge  # the arithmetic
+    weights: Callable[[int], tuple[float, ...]]  # number of sources → the weights where the settings give none
+    relative: bool = False  # whether only the ratio of the weights counts, so that their sum does not scale the result
+    # weights → c, where the merge of equal sources ΔW is c ΔW, at default settings and apart from what these drop or
+    # flatten: the weights' sum where updates are added, their mean where they are averaged
     of_equals: Callable[[Sequence[float]], float] = math.fsum
 
     def __call__(self, request: Request, settings: WeightSettings) -> Composed:

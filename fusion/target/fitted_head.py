@@ -27,19 +27,12 @@ Criterion = Literal["accuracy", "likelihood"]
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A head, and how it was chosen.
+    """A head, and how it was chosen."""
 
-    Attributes:
-        head: linear layer, raw features (batch, hidden_size) → logits (batch, labels).
-        inverse_regularisation: C of the chosen fit, an entry of :data:`GRID`.
-        validation: its accuracy on the validation split, in [0, 1].
-        validation_log_likelihood: its mean log-likelihood there.
-    """
-
-    head: nn.Linear
-    inverse_regularisation: float
-    validation: float
-    validation_log_likelihood: float
+    head: nn.Linear  # linear layer, raw features (batch, hidden_size) → logits (batch, labels)
+    inverse_regularisation: float  # C of the chosen fit, an entry of ``GRID``
+    validation: float  # its accuracy on the validation split, in [0, 1]
+    validation_log_likelihood: float  # its mean log-likelihood there
 
 
 def fit_head(

@@ -31,25 +31,15 @@ Per = Literal["source", "layer", "module"]
 
 @dataclass(frozen=True)
 class Mixture:
-    """Sources in one body. Weights are (groups, sources): modules of one group share a row.
+    """Sources in one body. Weights are (groups, sources): modules of one group share a row."""
 
-    Attributes:
-        body: the backbone with all factors as one LoRA.
-        settings: of that LoRA.
-        update: the factors side by side, each source with weight 1.
-        owners: module → which source each of its columns belongs to, (Σ rᵢ,).
-        rows: module → its row of the weights.
-        groups: names of the rows.
-        sources: how many there are.
-    """
-
-    body: nn.Module
-    settings: Settings
-    update: Mapping[str, LowRank]
-    owners: Mapping[str, Tensor]
-    rows: Mapping[str, int]
-    groups: tuple[str, ...]
-    sources: int
+    body: nn.Module  # the backbone with all factors as one LoRA
+    settings: Settings  # of that LoRA
+    update: Mapping[str, LowRank]  # the factors side by side, each source with weight 1
+    owners: Mapping[str, Tensor]  # module → which source each of its columns belongs to, (Σ rᵢ,)
+    rows: Mapping[str, int]  # module → its row of the weights
+    groups: tuple[str, ...]  # names of the rows
+    sources: int  # how many there are
 
     def uniform(self) -> Tensor:
         """Return 1 / sources everywhere, (groups, sources)."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adapter_workbench.workbench.answering.evaluation import features
-from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.backbone.network import features_kept
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.methods.kinds import KINDS
 from adapter_workbench.workbench.methods.model import TaskModel
@@ -32,21 +32,13 @@ Match = Callable[[Tensor, Tensor], Tensor]  # states (…, in) and vectors (adap
 
 @dataclass(frozen=True)
 class Reader:
-    """The backbone without any adapter on it, and how it reads.
+    """The backbone without any adapter on it, and how it reads."""
 
-    Attributes:
-        backbone: the pretrained model.
-        precision: the arithmetic of its body.
-        max_length: tokens; longer texts are cut.
-        body: the model, where it is kept between readings; else it is opened for each.
-        keeps: whether features are kept in the process, for rows that will be read again; what a server is asked is
-            not.
-    """
-
-    backbone: Backbone
-    precision: Precision
-    max_length: int
-    body: nn.Module | None = None
+    backbone: Backbone  # the pretrained model
+    precision: Precision  # the arithmetic of its body
+    max_length: int  # tokens; longer texts are cut
+    body: nn.Module | None = None  # the model, where it is kept between readings; else it is opened for each
+    # whether features are kept in the process, for rows that will be read again; what a server is asked is not
     keeps: bool = False
 
     def keeping(self) -> Reader:

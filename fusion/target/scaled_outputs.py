@@ -27,37 +27,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where sources that lie side by side at one position add their outputs.
+    """Where sources that lie side by side at one position add their outputs."""
 
-    Attributes:
-        parent, child: the module that holds the last matrix of the position, and the name that it has there.
-        owners: which source each column of that matrix belongs to, (Σ rₙ,).
-        biases: what each source adds whatever the input is, (sources, out); None where there is no bias.
-    """
-
+    # parent, child: the module that holds the last matrix of the position, and the name that it has there
     parent: nn.Module
     child: str
-    owners: Tensor
+    owners: Tensor  # which source each column of that matrix belongs to, (Σ rₙ,)
+    # what each source adds whatever the input is, (sources, out); None where there is no bias
     biases: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class SideBySide:
-    """All sources as one adapter, each with scale 1.
+    """All sources as one adapter, each with scale 1."""
 
-    Attributes:
-        body: the backbone with that adapter.
-        method, settings, described: what the adapter is, as in :class:`Composed`.
-        outputs: position (the name of a module of the body) → where its outputs are.
-        sources: how many there are.
-    """
-
-    body: nn.Module
+    body: nn.Module  # the backbone with that adapter
+    # method, settings, described: what the adapter is, as in ``Composed``
     method: str
     settings: MethodSettings
     described: Mapping[str, Any] | None
-    outputs: Mapping[str, Outputs]
-    sources: int
+    outputs: Mapping[str, Outputs]  # position (the name of a module of the body) → where its outputs are
+    sources: int  # how many there are
 
     def under_scales(self, per_dimension: bool, shared: bool, value: float, drop: float) -> ScaledBody:
         """Put scales on the outputs: all of the body that is trained.
@@ -87,18 +77,12 @@ class SideBySide:
 
 @dataclass(frozen=True)
 class ScaledBody:
-    """A body whose scales are trained.
+    """A body whose scales are trained."""
 
-    Attributes:
-        sources: what is scaled.
-        scales: group of positions → its scales, (sources, out) or (sources, 1).
-        layers: position → what stands there while the scales are trained.
-        trained: name of a parameter of the adapter or backbone → whether it required a gradient before.
-    """
-
-    sources: SideBySide
-    scales: Mapping[str, nn.Parameter]
-    layers: Mapping[str, ScaledOutputs]
+    sources: SideBySide  # what is scaled
+    scales: Mapping[str, nn.Parameter]  # group of positions → its scales, (sources, out) or (sources, 1)
+    layers: Mapping[str, ScaledOutputs]  # position → what stands there while the scales are trained
+    # name of a parameter of the adapter or backbone → whether it required a gradient before
     trained: Mapping[str, bool]
 
     @torch.no_grad()
@@ -141,7 +125,6 @@ class ScaledOutputs(nn.Module):
         self.register_buffer("biases", None if biases is None else biases.to(device), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scaled outputs."""
         return linear(x, *self.scaled(dropout(self.scales, self.drop, self.training)))
 
     def scaled(self, scales: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -30,15 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UntrainedModel:
-    """A model for the target that was not trained yet.
+    """A model for the target that was not trained yet."""
 
-    Attributes:
-        model: under the head that the request names.
-        epoch: its validation score and likelihood, as epoch 0; there is no training loss yet.
-    """
-
-    model: TaskModel
-    epoch: Epoch
+    model: TaskModel  # under the head that the request names
+    epoch: Epoch  # its validation score and likelihood, as epoch 0; there is no training loss yet
 
     @property
     def facts(self) -> dict[str, float]:

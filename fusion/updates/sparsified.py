@@ -34,7 +34,7 @@ Combine = Callable[[Iterable[Tensor], Sequence[float]], Tensor]  # what is left 
 class Merge(Protocol):
     """What merges updates with some settings."""
 
-    def __call__(self, updates: Sequence[Update], weights: Sequence[float], settings: Any, seed: int) -> Merged: ...  # noqa: D102
+    def __call__(self, updates: Sequence[Update], weights: Sequence[float], settings: Any, seed: int) -> Merged: ...
 
 
 def sparsified(prune: Prune, combine: Combine) -> Merge:

@@ -6,12 +6,11 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys, too_small
 from adapter_workbench.tasks.rows.fingerprint import LISTS
 from adapter_workbench.tasks.rows.hidden_characters import hidden_in
 from adapter_workbench.tasks.rows.label_spellings import spellings_of_one
 from adapter_workbench.tasks.rows.odd_texts import odd_texts
-from adapter_workbench.tasks.rows.sufficiency import too_small
 from adapter_workbench.workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:

@@ -26,21 +26,13 @@ from adapter_workbench.workbench.settings.yaml_text import require_characters
 
 @dataclass(frozen=True)
 class Draft:
-    """A task file that is not written yet.
+    """A task file that is not written yet."""
 
-    Attributes:
-        name: the task's name.
-        text: the YAML.
-        columns: what was guessed or given.
-        findings: what the training data hold in these columns.
-        examples: a few training rows, by raw column: those columns that the task reads.
-    """
-
-    name: str
-    text: str
-    columns: Guess
-    findings: Findings
-    examples: tuple[Mapping[str, Any], ...]
+    name: str  # the task's name
+    text: str  # the YAML
+    columns: Guess  # what was guessed or given
+    findings: Findings  # what the training data hold in these columns
+    examples: tuple[Mapping[str, Any], ...]  # a few training rows, by raw column: those columns that the task reads
 
 
 def draft(name: str, data: RawData, given: GivenColumns, description: str | None = None) -> Draft:

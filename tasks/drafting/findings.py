@@ -11,7 +11,7 @@ from adapter_workbench.tasks.drafting.guess import Guess
 from adapter_workbench.tasks.reading.formats import lines_of
 from adapter_workbench.tasks.reading.raw_values import raw
 from adapter_workbench.tasks.rows.column_traits import is_blank
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys
 from adapter_workbench.tasks.rows.label_sets import FALSE, SEPARATOR, is_list, labels_of, tags_of
 from adapter_workbench.tasks.rows.odd_texts import OddTexts, odd_texts
 from adapter_workbench.workbench.methods.kinds import KINDS
@@ -22,25 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the training rows hold.
+    """What the training rows hold."""
 
-    Attributes:
-        rows: how many there are.
-        empty: rows without a text, which are left out.
-        unlabelled: rows without what is asked for, which have to be mended.
-        duplicates: rows beyond the first with their text.
-        odd: texts that look like several rows read as one, by their position among the rows.
-        lines: how many lines of the file hold rows; None where rows are no lines.
-        counts: label, tag or answer → how often it stands, most frequent first; empty for numbers.
-    """
-
-    rows: int
-    empty: int
-    unlabelled: int
-    duplicates: int
-    odd: OddTexts
-    lines: int | None
-    counts: Mapping[str, int]
+    rows: int  # how many there are
+    empty: int  # rows without a text, which are left out
+    unlabelled: int  # rows without what is asked for, which have to be mended
+    duplicates: int  # rows beyond the first with their text
+    odd: OddTexts  # texts that look like several rows read as one, by their position among the rows
+    lines: int | None  # how many lines of the file hold rows; None where rows are no lines
+    counts: Mapping[str, int]  # label, tag or answer → how often it stands, most frequent first; empty for numbers
 
 
 def findings(columns: Guess, frame: pd.DataFrame) -> Findings:

@@ -18,7 +18,7 @@ from adapter_workbench.tasks.reading.text_files import exists, path_of, require_
 from adapter_workbench.tasks.rows.normalise import frame_of
 from adapter_workbench.tasks.sources import hub
 from adapter_workbench.workbench.errors import InputError, no_such_file
-from adapter_workbench.workbench.files.utf_8_names import require_utf_8
+from adapter_workbench.workbench.files.ordinary import require_utf_8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,23 +38,14 @@ COMMENTS = {
 
 @dataclass(frozen=True)
 class RawData:
-    """Data as they were found.
+    """Data as they were found."""
 
-    Attributes:
-        origin: what a person called them.
-        source: the lines of a task file that name them.
-        tables: split of the source → its rows; ``data`` where there is one table.
-        frame: the rows of the training split; of the first one where none is needed.
-        read_as: how a text file was read, in words; empty where there is nothing to say.
-        encoding: of text files; UTF-8 also of others.
-    """
-
-    origin: str
-    source: tuple[str, ...]
-    tables: Mapping[str, Table]
-    frame: pd.DataFrame
-    read_as: str = ""
-    encoding: str = "utf-8"
+    origin: str  # what a person called them
+    source: tuple[str, ...]  # the lines of a task file that name them
+    tables: Mapping[str, Table]  # split of the source → its rows; ``data`` where there is one table
+    frame: pd.DataFrame  # the rows of the training split; of the first one where none is needed
+    read_as: str = ""  # how a text file was read, in words; empty where there is nothing to say
+    encoding: str = "utf-8"  # of text files; UTF-8 also of others
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -44,40 +44,24 @@ class GivenColumns:
 
 @dataclass(frozen=True)
 class Doubt:
-    """What the data do not show: ``kind``, ``label`` or ``text``, with the possible values, the likeliest first.
+    """What the data do not show: ``kind``, ``label`` or ``text``, with the possible values, the likeliest first."""
 
-    Attributes:
-        part: what is not certain.
-        choices: what to call a choice → the fields of :class:`GivenColumns` that it settles.
-        guessed: whether the first choice stands if nobody is asked.
-    """
-
-    part: str
-    choices: Mapping[str, Mapping[str, Any]]
-    guessed: bool = True
+    part: str  # what is not certain
+    choices: Mapping[str, Mapping[str, Any]]  # what to call a choice → the fields of ``GivenColumns`` that it settles
+    guessed: bool = True  # whether the first choice stands if nobody is asked
 
 
 @dataclass(frozen=True)
 class Guess:
-    """The columns of a draft.
+    """The columns of a draft."""
 
-    Attributes:
-        kind: of the task.
-        text: the text; empty where it cannot be told.
-        text_pair: the second text.
-        label: the label columns, several for one column a label; none where answers are free text.
-        answer: the column of free answers.
-        separator: what parts several labels in one string.
-        doubts: what a person may be asked about.
-    """
-
-    kind: str
-    text: str
-    text_pair: str | None = None
-    label: tuple[str, ...] = ()
-    answer: str | None = None
-    separator: str | None = None
-    doubts: tuple[Doubt, ...] = ()
+    kind: str  # of the task
+    text: str  # the text; empty where it cannot be told
+    text_pair: str | None = None  # the second text
+    label: tuple[str, ...] = ()  # the label columns, several for one column a label; none where answers are free text
+    answer: str | None = None  # the column of free answers
+    separator: str | None = None  # what parts several labels in one string
+    doubts: tuple[Doubt, ...] = ()  # what a person may be asked about
 
     @property
     def columns_read(self) -> list[str]:

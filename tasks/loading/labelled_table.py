@@ -36,21 +36,14 @@ NOUNS = {"value": "a number", "answer": "an answer", "tags": "tags"}  # what is 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows of a table that cannot be judged.
+    """Rows of a table that cannot be judged."""
 
-    Attributes:
-        without_text: how many have no text, or lack one of a pair.
-        without_label: how many have a text, but no label (number, answer, tags).
-        unknown_label: how many have a label that the task does not have.
-        unknown_labels: those labels, and how many rows have each, the most frequent first.
-        noun: what a label is called.
-    """
-
-    without_text: int = 0
-    without_label: int = 0
-    unknown_label: int = 0
+    without_text: int = 0  # how many have no text, or lack one of a pair
+    without_label: int = 0  # how many have a text, but no label (number, answer, tags)
+    unknown_label: int = 0  # how many have a label that the task does not have
+    # those labels, and how many rows have each, the most frequent first
     unknown_labels: tuple[tuple[str, int], ...] = ()
-    noun: str = "a label"
+    noun: str = "a label"  # what a label is called
 
     @property
     def rows(self) -> int:
@@ -73,19 +66,12 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """The rows of a table that can be judged.
+    """The rows of a table that can be judged."""
 
-    Attributes:
-        rows: as a kind's answers and outcomes read them.
-        row_numbers: where each stands in the table, from 0.
-        total: how many rows the table has.
-        left_out: the others.
-    """
-
-    rows: Dataset
-    row_numbers: tuple[int, ...]
-    total: int
-    left_out: LeftOut
+    rows: Dataset  # as a kind's answers and outcomes read them
+    row_numbers: tuple[int, ...]  # where each stands in the table, from 0
+    total: int  # how many rows the table has
+    left_out: LeftOut  # the others
 
 
 def labelled_rows(

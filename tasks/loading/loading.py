@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapter_workbench.tasks.loading.stored_rows import Content, dataset, is_cached, load_or_make, table_of
 from adapter_workbench.tasks.reading import formats
-from adapter_workbench.tasks.rows import cutting, label_sets, labels, normalise, sufficiency, values
+from adapter_workbench.tasks.rows import cutting, label_sets, labels, normalise, values
 from adapter_workbench.tasks.rows.answers import with_metrics
 from adapter_workbench.tasks.rows.fingerprint import LISTS, fingerprint
 from adapter_workbench.tasks.rows.pairs import same_label_pairs
@@ -194,7 +194,7 @@ def _require_examples(
             sizes = ", ".join(f"{name} {len(rows.get(name, ()))}" for name in SPLITS)
             few = f"{sum(map(len, rows.values())):,} rows are too few: " if split in cuts and len(rows["train"]) else ""
             checks = "Check `where`, `labels` and `splits`; a split is cut from train where the source has none."
-            hint = f"{sufficiency.ROWS} rows are a beginning; or give {split} a file of its own." if few else checks
+            hint = f"{cutting.A_BEGINNING} rows are a beginning; or give {split} a file of its own." if few else checks
             raise DataError(
                 f"{few}split {split!r} is empty ({sizes})", where=spec.document.where("splits", split), hint=hint
             )

@@ -1,4 +1,7 @@
-"""The catalog: all tasks by name; a task is loaded only when it is needed."""
+"""The catalog: all tasks by name; a task is loaded only when it is needed.
+
+A file may declare a family: many tasks, each of which overrides some of the file's keys.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from adapter_workbench.tasks.loading.families import members
 from adapter_workbench.tasks.loading.version_folders import (
     TASK_FILE,
     chosen_version,
@@ -18,14 +20,14 @@ from adapter_workbench.tasks.loading.version_folders import (
 )
 from adapter_workbench.tasks.reading.text_files import path_of
 from adapter_workbench.tasks.task_file.spec import TaskSpec, parse
-from adapter_workbench.workbench.errors import InputError, UnknownNameError, opening
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, UnknownNameError, opening
 from adapter_workbench.workbench.files.ordinary import contents
 from adapter_workbench.workbench.settings import base
+from adapter_workbench.workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from adapter_workbench.workbench.machine.availability import Availability
     from adapter_workbench.workbench.methods.task import Task
-    from adapter_workbench.workbench.settings.base import Document
 
 FoundT = TypeVar("FoundT")
 
@@ -169,6 +171,38 @@ def available(spec: TaskSpec) -> Availability:
     return rows_available(spec)
 
 
+def members(document: Document, stem: str) -> dict[str, Document]:
+    """Return the documents of a family's members in stream order; a file without a family has one member, itself.
+
+    Raises:
+        SettingsError: a member without a name, with a name that does not begin with ``stem``, or named twice.
+    """
+    if "family" not in document.data:
+        return {stem: document}
+    base = {key: value for key, value in document.data.items() if key != "family"}
+    documents: dict[str, Document] = {}
+    problems = []
+    for index, member in enumerate(_members(document)):
+        name = member.get("name")
+        if not isinstance(name, str) or not name.startswith(f"{stem}-") or name in documents:
+            message = f"member {index + 1} of the family is called {name!r}"
+            problems.append(
+                Problem(
+                    message,
+                    document.where("family", index),
+                    f"Give every member a name of its own that begins with {stem}-.",
+                )
+            )
+            continue
+        prefix = ("family", index)
+        own = {key[2:]: line for key, line in document.lines.items() if key[:2] == prefix and len(key) > 2}
+        lines = {**document.lines, **own}
+        documents[name] = Document(_merge(base, member), document.origin, lines, document.overrides)
+    if problems:
+        raise SettingsError(problems)
+    return documents
+
+
 def _index(folders: Iterable[Path]) -> dict[str, Path]:
     """Return name → file; a folder of one's own may add tasks but not replace one."""
     index: dict[str, Path] = {}
@@ -211,3 +245,18 @@ def _names_in(path: Path, _changed: int, _size: int) -> tuple[str, ...]:
 def _documents(path: Path, _changed: int, _size: int) -> Mapping[str, Document]:
     """Return the documents of one file's tasks by name."""
     return members(base.read(path), path.stem)
+
+
+def _members(document: Document) -> Iterable[Mapping[str, Any]]:
+    family = document.data["family"]
+    if not isinstance(family, list) or not family or not all(isinstance(member, dict) for member in family):
+        raise InputError("'family' has to be a list of members (mappings)", where=document.where("family"))
+    return family
+
+
+def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if nested else value
+    return merged

@@ -43,19 +43,12 @@ ABOUT = TypeAdapter(About)
 
 @dataclass(frozen=True)
 class Content:
-    """What a task file and its bytes give.
+    """What a task file and its bytes give."""
 
-    Attributes:
-        labels: label names in order.
-        fingerprint: SHA-256 over kind, labels and every row.
-        notes: what a person has to know of the rows, such as how many were left out.
-        tables: one for each split.
-    """
-
-    labels: tuple[str, ...]
-    fingerprint: str
-    notes: tuple[str, ...]
-    tables: Mapping[str, pa.Table]
+    labels: tuple[str, ...]  # label names in order
+    fingerprint: str  # SHA-256 over kind, labels and every row
+    notes: tuple[str, ...]  # what a person has to know of the rows, such as how many were left out
+    tables: Mapping[str, pa.Table]  # one for each split
 
 
 def is_cached(key: str) -> bool:

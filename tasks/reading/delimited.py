@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,21 +22,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BLOCK = 50_000  # rows that stand in memory as Python strings at once
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass
 class Table:
-    """A file that is being read.
+    """A file that is being read."""
 
-    Attributes:
-        names: of the columns; ``column_1``, ``column_2``, … where the file has no header or leaves a name out.
-        rows: the fields of each row, as many as there are names; can be gone through once.
-        lines: those of the file, complete once the rows are read.
-    """
-
+    # of the columns; ``column_1``, ``column_2``, … where the file has no header or leaves a name out
     names: tuple[str, ...]
-    rows: Iterator[list[str]]
-    lines: Lines
+    rows: Iterator[list[str]]  # the fields of each row, as many as there are names; can be gone through once
+    lines: Lines  # those of the file, complete once the rows are read
 
 
 @contextmanager
@@ -88,6 +86,14 @@ def column_names(header: Sequence[str], where: str) -> tuple[str, ...]:
         message = f"several columns are called {', '.join(map(repr, twice[:5]))}"
         raise DataError(message, where=where, hint="Rename them. If the file has no header, set header: false.")
     return tuple(names)
+
+
+def literal(text: str) -> str:
+    """Return a text with an apostrophe before what a spreadsheet would take for a formula; numbers stay numbers.
+
+    What counts as the beginning of a formula: OWASP, CSV Injection.
+    """
+    return f"'{text}" if text.startswith(FORMULAS) and not NUMBER.fullmatch(text) else text
 
 
 def _rows(lines: Lines, dialect: Dialect) -> Iterator[list[str]]:

@@ -21,21 +21,15 @@ NAMED = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "spac
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the rows of one file are written.
+    """How the rows of one file are written."""
 
-    Attributes:
-        delimiter: the character between two fields.
-        quotes: whether a field may stand in double quotes, which are then no part of it; if not, a quote is a
-            character like any other and every line is a row.
-        header: whether the first row holds the names of the columns; if not, they are column_1, column_2, ….
-        encoding: Python's name of it; a byte order mark of UTF-8 is no part of the text.
-        decimal: what parts the whole from the fraction where a number is asked for; labels and texts stay as they are.
-    """
-
-    delimiter: str = ","
+    delimiter: str = ","  # the character between two fields
+    # whether a field may stand in double quotes, which are then no part of it; if not, a quote is a character like
+    # any other and every line is a row
     quotes: bool = True
-    header: bool = True
-    encoding: str = "utf-8"
+    header: bool = True  # whether the first row holds the names of the columns; if not, they are column_1, column_2, …
+    encoding: str = "utf-8"  # Python's name of it; a byte order mark of UTF-8 is no part of the text
+    # what parts the whole from the fraction where a number is asked for; labels and texts stay as they are
     decimal: Decimal = "."
 
 
@@ -78,7 +72,6 @@ KEYS = tuple(DialectSettings.model_fields)
 
 
 def usual_dialect(format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
-    """Return the usual dialect of a format."""
     return Dialect(delimiter=USUAL.get(format, ","))
 
 

@@ -14,15 +14,10 @@ from adapter_workbench.tasks.reading.text_files import suffix_of
 
 @dataclass(frozen=True)
 class KnownDialect:
-    """How the files of a task are written.
+    """How the files of a task are written."""
 
-    Attributes:
-        format: see :mod:`adapter_workbench.tasks.reading.formats`.
-        dialect: what the task file says of them; what it leaves out is usual.
-    """
-
-    format: formats.Format
-    dialect: Dialect
+    format: formats.Format  # see ``formats``
+    dialect: Dialect  # what the task file says of them; what it leaves out is usual
 
     def claims(self, path: Path) -> bool:
         """Return whether a file is taken to have this format, since its name does not tell another.

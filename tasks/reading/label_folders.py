@@ -10,7 +10,7 @@ from adapter_workbench.tasks.reading.encodings import SAMPLE, encoding_of, is_ut
 from adapter_workbench.tasks.reading.text_files import LONGEST_LINE, opened_bytes
 from adapter_workbench.workbench.errors import DataError, InputError
 from adapter_workbench.workbench.files.digest import below
-from adapter_workbench.workbench.files.utf_8_names import readable, require_utf_8
+from adapter_workbench.workbench.files.ordinary import readable, require_utf_8
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -30,17 +30,11 @@ NAMES = {"text", "label", "labels", "id", "sentence", "target", "class", "catego
 
 @dataclass(frozen=True)
 class Shape:
-    """What a text looks like when it is read in one way.
+    """What a text looks like when it is read in one way."""
 
-    Attributes:
-        counts: the fields of each row.
-        joined: lines that belong to the row of the line before them.
-        sloppy: rows with a quote where nobody who puts quotes around fields would have written one.
-    """
-
-    counts: tuple[int, ...]
-    joined: int
-    sloppy: int
+    counts: tuple[int, ...]  # the fields of each row
+    joined: int  # lines that belong to the row of the line before them
+    sloppy: int  # rows with a quote where nobody who puts quotes around fields would have written one
 
     @property
     def consistency(self) -> float:

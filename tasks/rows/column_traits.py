@@ -23,37 +23,22 @@ BINARY = frozenset({"0", "1", "true", "false"})
 
 @dataclass(frozen=True)
 class Traits:
-    """What is known of a column from a sample of its rows; missing and blank values count for nothing but ``rows``.
+    """What is known of a column from a sample of its rows; missing and blank values count for nothing but ``rows``."""
 
-    Attributes:
-        name: the column.
-        rows: of the sample.
-        filled: how many of them hold something.
-        distinct: how many values there are.
-        numeric: all values are finite numbers.
-        fractions: some of them are not whole.
-        counter: whole numbers at even distances: a row's number, not what is asked for.
-        binary: there are values of 0 and 1 (or false and true) alone.
-        lists: all values are lists.
-        parts: distinct entries of the lists, or of the strings parted at ``separator``.
-        separator: what parts several labels that stand in one string, where their parts come together in many ways.
-        length: mean characters of a string; 0 where there is none.
-        shown: two values, for people.
-    """
-
-    name: str
-    rows: int
-    filled: int
-    distinct: int
-    numeric: bool
-    fractions: bool
-    counter: bool
-    binary: bool
-    lists: bool
-    parts: int
+    name: str  # the column
+    rows: int  # of the sample
+    filled: int  # how many of them hold something
+    distinct: int  # how many values there are
+    numeric: bool  # all values are finite numbers
+    fractions: bool  # some of them are not whole
+    counter: bool  # whole numbers at even distances: a row's number, not what is asked for
+    binary: bool  # there are values of 0 and 1 (or false and true) alone
+    lists: bool  # all values are lists
+    parts: int  # distinct entries of the lists, or of the strings parted at ``separator``
+    # what parts several labels that stand in one string, where their parts come together in many ways
     separator: str | None
-    length: float
-    shown: str
+    length: float  # mean characters of a string; 0 where there is none
+    shown: str  # two values, for people
 
     @property
     def gappy(self) -> bool:

@@ -1,4 +1,8 @@
-"""Cutting one table into splits: stratified, seeded, and never through a group of equal texts."""
+"""Cutting one table into splits: stratified, seeded, and never through a group of equal texts.
+
+Also which rows have equal texts (but for case and white space), and which splits are too small for scores that mean
+something.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from adapter_workbench.tasks.rows.duplicates import text_keys
-
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+ENOUGH = {"train": 20, "validation": 10, "test": 30}  # examples: with fewer, a score is mostly chance
+A_BEGINNING = 150  # rows of which a fifth is enough to test on
 
 
 def cut(
@@ -56,6 +61,46 @@ def cut(
             split_index[groups[(starts >= low) & (ends <= high)]] = split
     row_split = split_index[codes]
     return {split: rows[row_split == index] for index, split in enumerate(["train", *amounts])}
+
+
+def text_keys(rows: pd.DataFrame) -> pd.Series[str]:
+    """Return a string for each row that is the same for rows with the same text (and the same second text).
+
+    Args:
+        rows: has the column ``text`` and, for pairs, ``text_pair``.
+    """
+    import pandas as pd
+
+    keys = [" ".join(text.split()).casefold() for text in rows["text"]]
+    if "text_pair" in rows:
+        pairs = (" ".join(text.split()).casefold() for text in rows["text_pair"])
+        keys = [f"{key}\0{pair}" for key, pair in zip(keys, pairs, strict=True)]
+    return pd.Series(keys, index=rows.index, dtype="str")
+
+
+def without_duplicates(splits: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Drop rows whose text is also in a later split, or earlier in the same split."""
+    import pandas as pd
+
+    keys = {split: text_keys(rows) for split, rows in splits.items()}
+    every = pd.concat(reversed(keys.values()), ignore_index=True)
+    first = iter(~every.duplicated())
+    kept = {split: [next(first) for _ in rows] for split, rows in reversed(keys.items())}
+    return {split: rows[kept[split]].reset_index(drop=True) for split, rows in splits.items()}
+
+
+def too_small(sizes: Mapping[str, int]) -> list[str]:
+    """Return the splits with too few examples, given how many examples each has."""
+    return [split for split, least in ENOUGH.items() if sizes.get(split, 0) < least]
+
+
+def small_splits_sentence(sizes: Mapping[str, int]) -> str | None:
+    """Return that splits are too small and what follows from it; None where none is."""
+    if not (small := too_small(sizes)):
+        return None
+    listed = ", ".join(f"{split} has {sizes[split]:,}" for split in small)
+    step = f" (one test example is {100 / sizes['test']:.3g} points)" if "test" in small else ""
+    return f"{listed}. Scores are mostly chance{step}: {A_BEGINNING} rows are a beginning, several hundred are better."
 
 
 def _digests(keys: pd.Index[str], seed: int) -> NDArray[np.uint64]:

@@ -11,7 +11,7 @@ from adapter_workbench.tasks.reading.raw_values import raw, restore_whole_number
 from adapter_workbench.tasks.rows import label_sets
 from adapter_workbench.tasks.rows.answers import free_answers
 from adapter_workbench.tasks.rows.column_traits import is_blank
-from adapter_workbench.tasks.rows.duplicates import without_duplicates
+from adapter_workbench.tasks.rows.cutting import without_duplicates
 from adapter_workbench.tasks.rows.labels import raw_labels
 from adapter_workbench.tasks.rows.values import numbers, parsed_numbers
 from adapter_workbench.tasks.task_file.spec import TaskSpec
@@ -30,21 +30,15 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Rows:
-    """One split of the source in the form that every task has.
+    """One split of the source in the form that every task has."""
 
-    Attributes:
-        frame: ``id`` (str), ``text`` (str), ``text_pair`` (str, pairs only), and what is right, under the name that
-            the kind has for it: ``label`` (str, a raw value), ``labels`` or ``tags`` (lists of such), ``value`` (float)
-            or ``answer`` (str).
-        empty: how many rows were dropped for want of a text.
-        untold: how many were dropped for want of a label or an answer.
-        duplicates: how many were dropped because another row has their text.
-    """
-
+    # ``id`` (str), ``text`` (str), ``text_pair`` (str, pairs only), and what is right, under the name that the kind
+    # has for it: ``label`` (str, a raw value), ``labels`` or ``tags`` (lists of such), ``value`` (float) or
+    # ``answer`` (str)
     frame: pd.DataFrame
-    empty: int
-    untold: int = 0
-    duplicates: int = 0
+    empty: int  # how many rows were dropped for want of a text
+    untold: int = 0  # how many were dropped for want of a label or an answer
+    duplicates: int = 0  # how many were dropped because another row has their text
 
 
 def unique_texts(splits: Mapping[str, Rows]) -> dict[str, Rows]:

@@ -14,17 +14,9 @@ FEW = 0.5  # share of the texts; where more have line breaks, that is how they a
 
 @dataclass(frozen=True)
 class OddTexts:
-    """What to look at.
-
-    Attributes:
-        broken: positions of the texts with a line break inside; none where most texts have one.
-        long: positions of the texts of 50 times the median length and more.
-        median: characters of a text.
-    """
-
-    broken: tuple[int, ...]
-    long: tuple[int, ...]
-    median: int
+    broken: tuple[int, ...]  # positions of the texts with a line break inside; none where most texts have one
+    long: tuple[int, ...]  # positions of the texts of 50 times the median length and more
+    median: int  # characters of a text
 
 
 def odd_texts(texts: pd.Series[str]) -> OddTexts:

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.tasks.reading import formats
+from adapter_workbench.tasks.reading.delimited import literal
 from adapter_workbench.tasks.reading.dialect import DialectSettings
-from adapter_workbench.tasks.reading.formulas import literal
 from adapter_workbench.tasks.reading.known_dialect import KnownDialect, dialect_of
 from adapter_workbench.tasks.reading.table_size import require_bounded
 from adapter_workbench.tasks.reading.text_files import require_readable
@@ -74,8 +74,6 @@ class Rows(ABC):
 
 
 class ListedRows(Rows):
-    """Rows in memory."""
-
     def __init__(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Keep rows that all have ``columns``."""
         self.columns, self.rows, self.count = tuple(columns), rows, len(rows)

@@ -21,34 +21,21 @@ TEXT, PAIR = "text", "text_pair"  # where neither a person nor a task file says 
 
 @dataclass(frozen=True)
 class NamedColumns:
-    """The column names that a user gave for a table; None where left out.
+    """The column names that a user gave for a table; None where left out."""
 
-    Attributes:
-        text: with the texts.
-        pair: with the second texts.
-        label: with what is right.
-    """
-
-    text: str | None = None
-    pair: str | None = None
-    label: str | None = None
+    text: str | None = None  # with the texts
+    pair: str | None = None  # with the second texts
+    label: str | None = None  # with what is right
 
 
 @dataclass(frozen=True)
 class TextForm:
-    """How a row of a table becomes a text, or a pair.
+    """How a row of a table becomes a text, or a pair."""
 
-    Attributes:
-        texts: the columns that make the text, joined by a space.
-        pair: the column of the second text; None where there is none.
-        prompt: the text with places for those columns; None where they are joined.
-        prompt_names: what the columns are called in the prompt.
-    """
-
-    texts: tuple[str, ...] = (TEXT,)
-    pair: str | None = None
-    prompt: str | None = None
-    prompt_names: tuple[str, ...] = ()
+    texts: tuple[str, ...] = (TEXT,)  # the columns that make the text, joined by a space
+    pair: str | None = None  # the column of the second text; None where there is none
+    prompt: str | None = None  # the text with places for those columns; None where they are joined
+    prompt_names: tuple[str, ...] = ()  # what the columns are called in the prompt
 
     def text_of(self, row: Mapping[str, Any]) -> Any:
         """Return a row's text, or (text, second text); None where one is blank."""

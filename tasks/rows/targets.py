@@ -29,25 +29,15 @@ INDICATORS = 3  # columns of 1 and 0 that are labels of one task rather than mar
 
 @dataclass(frozen=True)
 class Target:
-    """One thing that can be asked for.
+    """One thing that can be asked for."""
 
-    Attributes:
-        kind: of the task.
-        tier: how sure it is: the smallest stands for a name or a form that leaves no doubt.
-        label: the label columns; none where answers are free text.
-        answer: the column of free answers.
-        separator: what parts the labels of one string.
-        text: the column of words, where each is tagged.
-        gappy: whether many rows have nothing in its column.
-    """
-
-    kind: str
-    tier: int
-    label: tuple[str, ...] = ()
-    answer: str | None = None
-    separator: str | None = None
-    text: str | None = None
-    gappy: bool = False
+    kind: str  # of the task
+    tier: int  # how sure it is: the smallest stands for a name or a form that leaves no doubt
+    label: tuple[str, ...] = ()  # the label columns; none where answers are free text
+    answer: str | None = None  # the column of free answers
+    separator: str | None = None  # what parts the labels of one string
+    text: str | None = None  # the column of words, where each is tagged
+    gappy: bool = False  # whether many rows have nothing in its column
 
     @property
     def columns(self) -> tuple[str, ...]:

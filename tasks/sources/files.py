@@ -35,7 +35,6 @@ class FilesSettings(DialectSettings):
         return self
 
     def paths(self, folder: Path) -> dict[str, Path]:
-        """Return the path of each split that was given."""
         return {split: folder / path_of(path) for split, path in given_files(self).items()}
 
 
@@ -68,7 +67,6 @@ def identity(settings: FilesSettings, folder: Path) -> str | None:
 
 
 def available(settings: FilesSettings, folder: Path) -> Availability:
-    """Say whether all files are there."""
     paths = settings.paths(folder).values()
     lost = next((path for path in paths if not exists(path)), None)
     return Availability("missing", f"no such file: {lost}") if lost else Availability("here", origin(settings))

@@ -28,8 +28,6 @@ PATIENCE = 30.0  # seconds without an answer
 
 
 class RepositoryFile(Settings):
-    """One file of the repository."""
-
     path: str = Field(min_length=1, description="path inside the repository")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its bytes")
 

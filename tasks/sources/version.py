@@ -55,7 +55,6 @@ def file_of(split: str, folder: Path) -> Path:
 
 
 def sha256(content: bytes) -> str:
-    """Return the SHA-256 of bytes."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -108,7 +107,6 @@ def identity(settings: VersionSettings, folder: Path) -> str | None:
 
 
 def available(settings: VersionSettings, folder: Path) -> Availability:
-    """Say whether all files are there."""
     paths = [file_of(split, folder) for split in settings.digests]
     lost = next((path for path in paths if not exists(path)), None)
     return Availability("missing", f"no such file: {lost}") if lost else Availability("here", origin(settings))

@@ -17,23 +17,14 @@ from adapter_workbench.workbench.settings.base import Document, Settings
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A task, read but not loaded.
+    """A task, read but not loaded."""
 
-    Attributes:
-        name: the registered name.
-        file: what its file says.
-        source: name of its source.
-        source_settings: what stands under the source's key.
-        document: the parsed file, to tell lines.
-        folder: where the file lies; relative paths start here.
-    """
-
-    name: str
-    file: TaskFile
-    source: str
-    source_settings: Settings
-    document: Document
-    folder: Path
+    name: str  # the registered name
+    file: TaskFile  # what its file says
+    source: str  # name of its source
+    source_settings: Settings  # what stands under the source's key
+    document: Document  # the parsed file, to tell lines
+    folder: Path  # where the file lies; relative paths start here
 
     @property
     def description(self) -> str:

@@ -172,12 +172,10 @@ class Columns(Settings):
 
     @property
     def texts(self) -> list[str]:
-        """The columns that make the text."""
         return [self.text] if isinstance(self.text, str) else self.text
 
     @property
     def labels(self) -> list[str]:
-        """The columns that make the label."""
         return [self.label] if isinstance(self.label, str) else self.label
 
     @model_validator(mode="after")

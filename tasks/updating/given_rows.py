@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from adapter_workbench.tasks.reading.dialect import DialectSettings
 from adapter_workbench.tasks.reading.raw_values import raw
 from adapter_workbench.tasks.rows import normalise
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys
 from adapter_workbench.tasks.task_file.spec import TaskSpec, parse
 from adapter_workbench.tasks.updating.label_map import LabelMap
 from adapter_workbench.tasks.updating.rows import GivenRow, text_digest
@@ -28,19 +28,10 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class GivenRows:
-    """The rows of a file.
-
-    Attributes:
-        rows: that can be read.
-        empty: how many have no text.
-        unlabelled: how many have no label, and were left out as the task's file says.
-        unlisted: how many have a label that the task does not know, and were left out as its file says.
-    """
-
-    rows: tuple[GivenRow, ...]
-    empty: int = 0
-    unlabelled: int = 0
-    unlisted: int = 0
+    rows: tuple[GivenRow, ...]  # that can be read
+    empty: int = 0  # how many have no text
+    unlabelled: int = 0  # how many have no label, and were left out as the task's file says
+    unlisted: int = 0  # how many have a label that the task does not know, and were left out as its file says
 
 
 def label_names(state: State, labels: LabelMap) -> dict[str, str]:

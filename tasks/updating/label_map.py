@@ -8,17 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The labels of a version beside those of an earlier one.
+    """The labels of a version beside those of an earlier one."""
 
-    Attributes:
-        before: label names of the earlier version, in the order of its classes.
-        labels: label names of the later version, in the order of its classes.
-        sources: for each of ``labels`` the positions in ``before`` that it comes from: one for a label that stayed or
-            was renamed, several for a merged one, none for a new one. The parts of a split label have the same one.
-    """
-
-    before: tuple[str, ...]
-    labels: tuple[str, ...]
+    before: tuple[str, ...]  # label names of the earlier version, in the order of its classes
+    labels: tuple[str, ...]  # label names of the later version, in the order of its classes
+    # for each of ``labels`` the positions in ``before`` that it comes from: one for a label that stayed or was
+    # renamed, several for a merged one, none for a new one. The parts of a split label have the same one
     sources: tuple[tuple[int, ...], ...]
 
     @property

@@ -15,40 +15,22 @@ STRICT = {split: rank for rank, split in enumerate(SPLITS)}  # a text of two spl
 
 @dataclass(frozen=True)
 class RowChanges:
-    """What became of rows, by their ids.
+    """What became of rows, by their ids."""
 
-    Attributes:
-        new: that the version before has not.
-        relabelled: whose label is another one; a label that was renamed or merged does not count.
-        changed: whose text is another one under the same id.
-        gone: that are in no split any more.
-        left_out: whose text belongs to another split than theirs.
-        unlabelled: of a label that was split, without a label among the given rows.
-        elsewhere: texts that were given in one split, and stay in the other one that they belong to.
-    """
-
-    new: tuple[str, ...] = ()
-    relabelled: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    gone: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    unlabelled: tuple[str, ...] = ()
-    elsewhere: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()  # that the version before has not
+    relabelled: tuple[str, ...] = ()  # whose label is another one; a label that was renamed or merged does not count
+    changed: tuple[str, ...] = ()  # whose text is another one under the same id
+    gone: tuple[str, ...] = ()  # that are in no split any more
+    left_out: tuple[str, ...] = ()  # whose text belongs to another split than theirs
+    unlabelled: tuple[str, ...] = ()  # of a label that was split, without a label among the given rows
+    elsewhere: tuple[str, ...] = ()  # texts that were given in one split, and stay in the other one that they belong to
 
 
 @dataclass(frozen=True)
 class NextRows:
-    """The rows of a version.
-
-    Attributes:
-        rows: the old ones in their order, then new ones by id.
-        forgotten: text → split, of all texts that some version had and this one has not.
-        changes: against the version before.
-    """
-
-    rows: tuple[Row, ...]
-    forgotten: Mapping[str, str]
-    changes: RowChanges
+    rows: tuple[Row, ...]  # the old ones in their order, then new ones by id
+    forgotten: Mapping[str, str]  # text → split, of all texts that some version had and this one has not
+    changes: RowChanges  # against the version before
 
 
 @dataclass

@@ -14,21 +14,11 @@ SIZE = 16  # bytes of a text's digest
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a version.
-
-    Attributes:
-        id: unique in the version; the same row has the same id in every version.
-        split: ``train``, ``validation`` or ``test``.
-        text: :func:`text_digest` of what the model reads.
-        label: the name of its class.
-        values: the raw columns that the task reads, but for label and id.
-    """
-
-    id: str
-    split: str
-    text: str
-    label: str
-    values: tuple[str, ...]
+    id: str  # unique in the version; the same row has the same id in every version
+    split: str  # ``train``, ``validation`` or ``test``
+    text: str  # ``text_digest`` of what the model reads
+    label: str  # the name of its class
+    values: tuple[str, ...]  # the raw columns that the task reads, but for label and id
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from adapter_workbench.tasks.loading.version_folders import TASK_FILE
 from adapter_workbench.tasks.reading.known_dialect import KnownDialect
 from adapter_workbench.tasks.reading.raw_values import raw, with_point
 from adapter_workbench.tasks.rows import normalise
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys
 from adapter_workbench.tasks.sources import SOURCES
 from adapter_workbench.tasks.sources.version import file_of, read_split
 from adapter_workbench.tasks.task_file.spec import TaskSpec, parse
@@ -35,40 +35,25 @@ OWN_ID = "row id"  # the column of ids where the task's own file names none
 
 @dataclass(frozen=True)
 class State:
-    """A version in memory.
+    """A version in memory."""
 
-    Attributes:
-        number: of the version.
-        labels: in the order of the classes.
-        rows: train, validation, test, each in its order.
-        forgotten: text → split of the texts that earlier versions had.
-        columns: names of the raw columns that ``values`` of a row hold.
-        document: the keys of its task file but for the source, the labels and the splits.
-        names: raw label → label.
-        shares: of new texts, for ``test`` and ``validation``.
-        fingerprint: of the task's data.
-        known_dialect: how the files of its first version were written; None where that is not known.
-    """
-
-    number: int
-    labels: tuple[str, ...]
-    rows: tuple[Row, ...]
-    forgotten: Mapping[str, str]
-    columns: tuple[str, ...]
-    document: Mapping[str, Any]
-    names: Mapping[str, str]
-    shares: Mapping[str, float]
-    fingerprint: str
-    known_dialect: KnownDialect | None
+    number: int  # of the version
+    labels: tuple[str, ...]  # in the order of the classes
+    rows: tuple[Row, ...]  # train, validation, test, each in its order
+    forgotten: Mapping[str, str]  # text → split of the texts that earlier versions had
+    columns: tuple[str, ...]  # names of the raw columns that ``values`` of a row hold
+    document: Mapping[str, Any]  # the keys of its task file but for the source, the labels and the splits
+    names: Mapping[str, str]  # raw label → label
+    shares: Mapping[str, float]  # of new texts, for ``test`` and ``validation``
+    fingerprint: str  # of the task's data
+    known_dialect: KnownDialect | None  # how the files of its first version were written; None where that is not known
 
     @property
     def id_column(self) -> str:
-        """The column with the ids."""
         return str(self.document["columns"]["id"])
 
     @property
     def label_column(self) -> str:
-        """The column with the labels."""
         return str(self.document["columns"]["label"])
 
     @property

@@ -37,19 +37,12 @@ UNWRITABLE = "Make that folder writable. For a task of the catalog, --tasks DIR 
 
 @dataclass(frozen=True)
 class UpdateRequest:
-    """What a person asks for.
+    """What a person asks for."""
 
-    Attributes:
-        origin: file, folder or hub id with rows; None where only labels change.
-        replace: whether these rows are all that the task has; else they come to the others.
-        labels: document with the changes of labels; None for none.
-        note: that is kept with the version.
-    """
-
-    origin: str | None
-    replace: bool = False
-    labels: Document | None = None
-    note: str = ""
+    origin: str | None  # file, folder or hub id with rows; None where only labels change
+    replace: bool = False  # whether these rows are all that the task has; else they come to the others
+    labels: Document | None = None  # document with the changes of labels; None for none
+    note: str = ""  # that is kept with the version
 
     @property
     def how(self) -> str:
@@ -59,26 +52,14 @@ class UpdateRequest:
 
 @dataclass(frozen=True)
 class Update:
-    """What an update makes of a task.
-
-    Attributes:
-        task: its name.
-        folder: where its versions lie.
-        before: the version that it begins at.
-        labels: of both versions.
-        next: the rows of the new version.
-        given: the rows of the person's file.
-        new: the versions to be written, the oldest first; none where nothing changes.
-        exchanged_before: whether the newest version has exchanged names of labels already as this very request asks.
-    """
-
-    task: str
-    folder: Path
-    before: State
-    labels: LabelMap
-    next: NextRows
-    given: GivenRows
-    new: tuple[NewFiles, ...]
+    task: str  # its name
+    folder: Path  # where its versions lie
+    before: State  # the version that it begins at
+    labels: LabelMap  # of both versions
+    next: NextRows  # the rows of the new version
+    given: GivenRows  # the rows of the person's file
+    new: tuple[NewFiles, ...]  # the versions to be written, the oldest first; none where nothing changes
+    # whether the newest version has exchanged names of labels already as this very request asks
     exchanged_before: bool = False
 
     @property

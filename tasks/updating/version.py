@@ -29,37 +29,22 @@ FACTS, FORGOTTEN = "version.json", "forgotten.parquet"
 
 @dataclass(frozen=True)
 class Version:
-    """What is known of a version beside its rows.
+    """What is known of a version beside its rows."""
 
-    Attributes:
-        number: 1 is the task as its own file had it.
-        made: when it was written, UTC.
-        how: ``kept`` (the first), ``append``, ``replace``, or ``labels`` where only those changed.
-        made_from: where its newest rows come from, for people.
-        note: what a person wrote on it.
-        fingerprint: of the task's data, as adapters have it.
-        before: the labels of the version before; of the first one its own.
-        labels: in the order of the classes.
-        sources: of the labels, as :class:`adapter_workbench.tasks.updating.label_map.LabelMap` has them.
-        examples: split → rows.
-        changes: how many rows are new, relabelled, changed, gone and left out against the version before.
-        shares: of new texts, for ``test`` and ``validation``.
-        forgotten: the SHA-256 of the file with the texts that are gone.
-    """
-
-    number: int
-    made: str
-    how: str
-    made_from: str
-    note: str
-    fingerprint: str
-    before: tuple[str, ...]
-    labels: tuple[str, ...]
+    number: int  # 1 is the task as its own file had it
+    made: str  # when it was written, UTC
+    how: str  # ``kept`` (the first), ``append``, ``replace``, or ``labels`` where only those changed
+    made_from: str  # where its newest rows come from, for people
+    note: str  # what a person wrote on it
+    fingerprint: str  # of the task's data, as adapters have it
+    before: tuple[str, ...]  # the labels of the version before; of the first one its own
+    labels: tuple[str, ...]  # in the order of the classes
+    # of the labels, as ``LabelMap`` has them
     sources: tuple[tuple[int, ...], ...]
-    examples: dict[str, int]
-    changes: dict[str, int]
-    shares: dict[str, float]
-    forgotten: str
+    examples: dict[str, int]  # split → rows
+    changes: dict[str, int]  # how many rows are new, relabelled, changed, gone and left out against the version before
+    shares: dict[str, float]  # of new texts, for ``test`` and ``validation``
+    forgotten: str  # the SHA-256 of the file with the texts that are gone
 
     @property
     def label_map(self) -> LabelMap:

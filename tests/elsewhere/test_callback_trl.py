@@ -89,12 +89,12 @@ def test_a_training_by_trl(train: Any, llama: Path, tmp_path: Path) -> None:
 def test_generated_answers_and_the_loss_on_text_are_those_of_the_model_itself(
     llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adapter_workbench.experiments.watching import text_loss
+    from adapter_workbench.experiments.watching import watch
     from adapter_workbench.tasks.loading import registry
     from adapter_workbench.workbench.backbone.prompts import prompts
 
     folders, texts = [write_copying(tmp_path)], ("the cat very often a dog", "apple pear")
-    monkeypatch.setattr(text_loss, "read_text", lambda: texts)
+    monkeypatch.setattr(watch, "read_text", lambda: texts)
     options: dict[str, Any] = {"task_folders": folders, "max_length": 32, "text_loss": True}
     watcher = ForgettingCallback(["copying"], workspace=tmp_path / "ws", **options)
     trainer, tokenizer = supervised(llama, tmp_path / "out", [watcher]), open_backbone(str(llama)).tokenizer
@@ -122,10 +122,10 @@ def test_generated_answers_and_the_loss_on_text_are_those_of_the_model_itself(
 def test_a_loss_that_is_no_number_is_said_and_not_stored(
     llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adapter_workbench.experiments.watching import text_loss
+    from adapter_workbench.experiments.watching import watch
 
-    monkeypatch.setattr(text_loss, "read_text", lambda: ("apple pear",))
-    monkeypatch.setattr(text_loss.TextLoss, "measure", lambda self, parts: math.nan)
+    monkeypatch.setattr(watch, "read_text", lambda: ("apple pear",))
+    monkeypatch.setattr(watch.TextLoss, "measure", lambda self, parts: math.nan)
     folders = [write_copying(tmp_path)]
     watcher = ForgettingCallback(["copying"], workspace=tmp_path / "ws", task_folders=folders, text_loss=True)
     supervised(llama, tmp_path / "out", [watcher])

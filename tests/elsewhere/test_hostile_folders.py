@@ -328,8 +328,8 @@ from adapter_workbench.__main__ import main
 try:
     main()
 finally:
-    from adapter_workbench.workbench.backbone.confined import process
-    process._child(os.getpid()).end()  # what a process took counts when it has ended
+    from adapter_workbench.workbench.backbone.confined import _child
+    _child(os.getpid()).end()  # what a process took counts when it has ended
     peaks = [resource.getrusage(who).ru_maxrss >> 10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(*peaks, file=sys.stderr)
 """

@@ -22,7 +22,7 @@ from adapter_workbench.experiments.gating.candidate.mapped_answers import (
     known_classes,
     told_apart,
 )
-from adapter_workbench.experiments.gating.candidate.sentences import verdict
+from adapter_workbench.experiments.gating.candidate.report import verdict
 from adapter_workbench.experiments.gating.candidate.tables import groups as groups_table
 from adapter_workbench.experiments.gating.candidate.versions import VersionPair
 from adapter_workbench.experiments.gating.gate import refusal

@@ -98,7 +98,7 @@ class TestRun:
         def refuse(*_: object, **__: object) -> None:
             raise AssertionError("done a second time")
 
-        monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", refuse)
+        monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", refuse)
         monkeypatch.setattr("adapter_workbench.experiments.studies.methods.pieces.measure", refuse)
         monkeypatch.setattr("adapter_workbench.experiments.workspace.evaluating.evaluate_model", refuse)
         assert bench.pending(plan) == []
@@ -108,11 +108,11 @@ class TestRun:
         self, report, bench: Workbench, plan, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         taught = []
-        from adapter_workbench.workbench.training import lesson
+        from adapter_workbench.workbench.training import fitting
 
-        fit = lesson.fit
+        fit = fitting.fit
         monkeypatch.setattr(
-            "adapter_workbench.workbench.training.lesson.fit", lambda *given: taught.append(given[6]) or fit(*given)
+            "adapter_workbench.workbench.training.fitting.fit", lambda *given: taught.append(given[6]) or fit(*given)
         )
         lost = report.record.cells[-1]
         bench.workspace.adapters.remove(lost.adapter)
@@ -167,7 +167,7 @@ class TestTuning:
             seen.append(given[4])
             raise TrainingError("the loss is not a number")
 
-        monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", diverge)
+        monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", diverge)
         for _ in range(2):
             with pytest.raises(TrainingError, match="no learning rate worked"):
                 bench.run(plan)

@@ -115,7 +115,7 @@ def test_scores_are_those_of_what_both_adapters_predict(bench: Workbench, ids: t
     document = json.loads(out)
     assert {*document} == KEYS
     page = (
-        (Path(__file__).parents[2] / "docs/explanations/update-report.md")
+        (Path(__file__).parents[2] / "docs/reference/update-report.md")
         .read_text(encoding="utf-8")
         .partition("## JSON")[2]
     )

@@ -12,7 +12,7 @@ from seqeval.metrics import f1_score as entity_f1
 from sklearn import metrics
 
 from adapter_workbench.experiments.answers.evaluated import Evaluated, JudgedRow
-from adapter_workbench.experiments.answers.score_intervals import with_intervals
+from adapter_workbench.experiments.answers.table_evaluation import with_intervals
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.terminal.evaluation import print_evaluated
 from adapter_workbench.experiments.workspace.evaluating import fit_and_evaluate

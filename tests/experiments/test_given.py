@@ -13,7 +13,8 @@ import pytest
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.reporting.presentation import Table
 from adapter_workbench.experiments.strategies import STRATEGIES, State
-from adapter_workbench.experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
+from adapter_workbench.experiments.strategies._checkpoint import GivenStage
+from adapter_workbench.experiments.strategies._checkpoints import distinct_names, read_checkpoints
 from adapter_workbench.experiments.strategies.hypernetwork import EMBEDDINGS
 from adapter_workbench.experiments.strategies.l2p import POOL
 from adapter_workbench.experiments.strategies.mask import MASKS

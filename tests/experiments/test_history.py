@@ -178,7 +178,7 @@ def test_a_run_that_is_not_finished_says_how_far_it_is(
 
     recipe = str(write_recipe(tmp_path, bert))
     other = Workbench(tmp_path / "space", [tmp_path / "tasks"])
-    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", stopped)
+    monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         other.run(other.plan(recipe, [*SMALL, "seeds=[0]"]), "workbench run stream")
     (run,) = runs_of(other.workspace, "stream")

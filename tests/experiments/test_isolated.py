@@ -120,7 +120,7 @@ def test_the_tests_of_a_stage_prepare_the_router_once(
         prepared.append([adapter.manifest.task.name for adapter in adapters])
         return known_state(workspace, router, settings, adapters, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("adapter_workbench.experiments.strategies._routed.known_state", watched)
+    monkeypatch.setattr("adapter_workbench.experiments.strategies.isolated.known_state", watched)
     own, tasks = strategy.settings(router="learned"), (task, other_task)
     context = context_for(adapted("lora", backbone), budget, tasks, tmp_path, own, "class-incremental")
     states = walk(strategy, context, tmp_path)

@@ -12,8 +12,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from adapter_workbench.experiments.reporting.f1_without_learning import macro_f1
-from adapter_workbench.experiments.reporting.learned_nothing import advice, learned_nothing, learned_nothing_in
+from adapter_workbench.experiments.reporting.learned_nothing import (
+    advice,
+    learned_nothing,
+    learned_nothing_in,
+    macro_f1,
+)
 from adapter_workbench.experiments.reporting.wording import baseline, score
 from adapter_workbench.workbench.settings.base import Budget
 from tests.conftest import Call

@@ -25,7 +25,7 @@ from adapter_workbench.workbench.answering.evaluation import predict
 from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.methods.stored_model import open_adapter
 from adapter_workbench.workbench.methods.task import SPLITS, Task
-from adapter_workbench.workbench.training import fit, lesson
+from adapter_workbench.workbench.training import fit, fitting
 from tests.conftest import FILLERS, FRUITS, SUBJECTS
 from tests.ear import Ear
 
@@ -126,7 +126,7 @@ def watched(tokenizer: Any) -> Iterator[Seen]:
         return calls(itself, text, *rest, **named)
 
     with ExitStack() as patches:
-        for module in (adapter_workbench.workbench.training, lesson):  # of other ways, and of `anew`
+        for module in (adapter_workbench.workbench.training, fitting):  # of other ways, and of `anew`
             patches.enter_context(patch.object(module, "fit", fitted))
         patches.enter_context(patch.object(type(tokenizer), "__call__", called))
         yield seen

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter_workbench.experiments.engine.workers.machine_report import machine_report, require_same_versions
+from adapter_workbench.experiments.engine.workers.cluster import machine_report, require_same_versions
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.machine.package_versions import DISTRIBUTION, PACKAGES
 from tests.messages import naming

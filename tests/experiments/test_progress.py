@@ -16,8 +16,7 @@ from adapter_workbench.experiments.engine.clock import Clock
 from adapter_workbench.experiments.engine.piece import Site
 from adapter_workbench.experiments.engine.piece_progress import MachineLoad, PieceProgress, report_progress
 from adapter_workbench.experiments.engine.work import UNKNOWN, Work, work_of
-from adapter_workbench.experiments.engine.workers.fit_recorder import FitRecorder
-from adapter_workbench.experiments.engine.workers.inline import do_piece
+from adapter_workbench.experiments.engine.workers.inline import FitRecorder, do_piece
 from adapter_workbench.experiments.terminal.output import Screen
 from adapter_workbench.experiments.terminal.progress import MACHINES, LiveProgress, PlainProgress
 from adapter_workbench.experiments.terminal.progress import left as told

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from adapter_workbench.experiments.engine.piece import Piece
-    from adapter_workbench.experiments.engine.workers.machine_report import MachineReport
+    from adapter_workbench.experiments.engine.workers.cluster import MachineReport
 
 pytest.importorskip("ray", reason="the package ray is not installed")
 

@@ -94,7 +94,7 @@ def test_a_run_that_is_stopped_takes_nothing_from_a_finished_record(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", stopped)
+    monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         bench.run(bench.plan(methods), "workbench run second")
     there = report_of(Workspace(bench.workspace.root), "methods")

@@ -13,9 +13,9 @@ from adapter_workbench.experiments.engine.piece import Site
 from adapter_workbench.experiments.engine.run import run
 from adapter_workbench.experiments.engine.workers.inline import do_piece
 from adapter_workbench.experiments.engine.workers.remote.backbone_files import fetch_backbone
-from adapter_workbench.experiments.engine.workers.remote.file_sync import FileSync
 from adapter_workbench.experiments.engine.workers.remote.packed_pieces import PackedPieces
-from adapter_workbench.experiments.engine.workers.remote.workspace_server import WorkspaceServer
+from adapter_workbench.experiments.engine.workers.remote.remote_worker_actor import FileSync
+from adapter_workbench.experiments.engine.workers.remote.remote_workers import WorkspaceServer
 from adapter_workbench.experiments.studies import study_for
 from adapter_workbench.experiments.workspace import Workspace
 from adapter_workbench.experiments.workspace.access import Access

@@ -14,10 +14,10 @@ from ray.exceptions import ActorDiedError
 from adapter_workbench.experiments.engine.workers.remote import incoming_files, remote_worker_actor, remote_workers
 from adapter_workbench.experiments.engine.workers.remote.backbone_files import BackboneFiles, fetch_backbone
 from adapter_workbench.experiments.engine.workers.remote.file_parts import MESSAGE, Part, names, parts
-from adapter_workbench.experiments.engine.workers.remote.file_sync import FileSync
 from adapter_workbench.experiments.engine.workers.remote.packed_pieces import PackedPieces
+from adapter_workbench.experiments.engine.workers.remote.remote_worker_actor import FileSync
+from adapter_workbench.experiments.engine.workers.remote.remote_workers import WorkspaceServer
 from adapter_workbench.experiments.engine.workers.remote.workspace_changes import Changes
-from adapter_workbench.experiments.engine.workers.remote.workspace_server import WorkspaceServer
 from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot
 from adapter_workbench.experiments.workspace import Workspace
 from adapter_workbench.workbench.errors import IntegrityError, WorkError

@@ -18,7 +18,7 @@ import pytest
 
 import adapter_workbench.experiments.strategies._shared
 import adapter_workbench.experiments.workspace.outcome_folders
-import adapter_workbench.workbench.training.lesson
+import adapter_workbench.workbench.training.fitting
 from adapter_workbench.experiments.studies.stream.plan.plan import Plan, make_plan
 from adapter_workbench.experiments.studies.stream.results.record import Record
 from adapter_workbench.experiments.studies.stream.work.learning import Learning
@@ -135,7 +135,7 @@ def test_second_run_trains_and_tests_nothing(
     def never(*_: object) -> None:
         raise AssertionError("something was done twice")
 
-    monkeypatch.setattr(adapter_workbench.workbench.training.lesson, "fit", never)
+    monkeypatch.setattr(adapter_workbench.workbench.training.fitting, "fit", never)
     monkeypatch.setattr(adapter_workbench.experiments.strategies._shared, "fit", never)
     for module in ("_shared", "isolated"):
         monkeypatch.setattr(f"adapter_workbench.experiments.strategies.{module}.evaluate_model", never)
@@ -153,7 +153,7 @@ def test_stopped_after_every_write_it_ends_with_the_same_numbers(
     """Each call may complete one folder or file, then dies; the number of calls is bounded by the number of writes."""
     plan = replace(short, recipe=short.recipe.model_copy(update={"keep_states": keep}))
     fits: list[str] = []
-    for module in (adapter_workbench.workbench.training.lesson, adapter_workbench.experiments.strategies._shared):
+    for module in (adapter_workbench.workbench.training.fitting, adapter_workbench.experiments.strategies._shared):
         original = module.fit
         monkeypatch.setattr(module, "fit", lambda *a, _f=original: fits.append(a[-1]) or _f(*a))
     real = Path.rename, Path.replace

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapter_workbench.experiments.studies.stream.plan.schedule import resolved
+from adapter_workbench.experiments.studies.stream.plan.orders import stages_between_tests
 from adapter_workbench.experiments.studies.stream.work.stage_runner import StageRunner
 from adapter_workbench.workbench.settings.base import Budget
 
@@ -18,7 +18,7 @@ def interval(every: Any, tasks: int, test: int = 10) -> int:
     budget = Budget(train_examples=100, eval_examples=test, epochs=1)
     recipe: Any = SimpleNamespace(budget=budget, evaluate_every=every)
     given: Any = [SimpleNamespace(splits=SPLITS)] * tasks
-    return resolved(recipe, given)
+    return stages_between_tests(recipe, given)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from adapter_workbench.experiments.scenarios import SCENARIOS
 from adapter_workbench.experiments.studies.stream.plan.plan import make_plan
 from adapter_workbench.experiments.studies.stream.results.record import Record
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
-from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageFolders
 from adapter_workbench.experiments.workspace import Workspace
 from adapter_workbench.workbench.errors import InputError
 from tests.messages import naming

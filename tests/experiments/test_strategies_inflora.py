@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from adapter_workbench.experiments.strategies import STRATEGIES
 from adapter_workbench.experiments.strategies._branches import NOW
-from adapter_workbench.experiments.strategies._input_space import Space, load, save, second_moments
-from adapter_workbench.experiments.strategies.inflora import fill
+from adapter_workbench.experiments.strategies.inflora import Space, fill, load_spaces, save_spaces, second_moments
 from adapter_workbench.fusion.updates.lora import layers
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.methods.task import Task
@@ -87,8 +86,8 @@ def test_spaces_are_read_as_they_were_written(tmp_path: Path) -> None:
         "a.c": Space(basis[:, :1], free=True),
         "d": Space(basis[:, :0], free=True),
     }
-    save(spaces, tmp_path)
-    again = load(tmp_path)
+    save_spaces(spaces, tmp_path)
+    again = load_spaces(tmp_path)
     assert {name: space.free for name, space in again.items()} == {"a.b": False, "a.c": True, "d": True}
     for name, space in spaces.items():
         torch.testing.assert_close(again[name].basis, space.basis, atol=1e-7, rtol=0)
@@ -105,7 +104,7 @@ def test_a_new_lora_reads_nothing_of_what_earlier_tasks_use(
     states = walk(strategy, context, tmp_path)
     for before, state in zip([None, *states[:-1]], states, strict=True):
         body = strategy.model_for(state, tasks[0], at(context, states.index(state) + 1)).body
-        spaces = load(before.existing) if before else {}
+        spaces = load_spaces(before.existing) if before else {}
         for name, layer in layers(body).items():
             a, b = layer.lora_A[NOW].weight[-RANK:].double(), layer.lora_B[NOW].weight[:, -RANK:].double()
             assert b.abs().max() > 1e-3 or not a.any(), "B has learned"
@@ -130,7 +129,7 @@ def test_rows_are_the_first_singular_vectors_of_what_is_free(
     (state,) = walk(strategy, at(context, 1), tmp_path)
     stage = opened(strategy, context, state)
     strategy.prepare(stage)
-    spaces, adapted_layers = load(state.existing), layers(stage.model.body)
+    spaces, adapted_layers = load_spaces(state.existing), layers(stage.model.body)
     for name, given in second_moments(stage, adapted_layers).items():
         basis, weight = spaces[name].basis.numpy(), adapted_layers[name].lora_A[NOW].weight.detach().double().numpy()
         inside = projection(basis) @ given.numpy()

@@ -15,7 +15,7 @@ from torch import Tensor
 from adapter_workbench.experiments.scenarios import SCENARIOS
 from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
 from adapter_workbench.experiments.strategies._heads import stored_head
-from adapter_workbench.experiments.strategies._prompt_pool import Pool, pool_of
+from adapter_workbench.experiments.strategies.l2p import Pool, pool_of
 from adapter_workbench.workbench.answering.evaluation import predict
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.machine.listener import Silent

@@ -13,8 +13,7 @@ from adapter_workbench.experiments.scenarios import SCENARIOS
 from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
 from adapter_workbench.experiments.strategies._groups import ADAPTERS_FOLDER, Group, groups_in
 from adapter_workbench.experiments.strategies._linkage import completed, cosine, linkage
-from adapter_workbench.experiments.strategies._pairs import ranked_pairs
-from adapter_workbench.experiments.strategies.merged import MergedSettings, _merges, _weights
+from adapter_workbench.experiments.strategies.merged import MergedSettings, _merges, _weights, ranked_pairs
 from adapter_workbench.fusion.methods import COMPOSITIONS
 from adapter_workbench.fusion.target.composition import Arithmetic
 from adapter_workbench.fusion.updates import lora

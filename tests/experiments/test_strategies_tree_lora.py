@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from adapter_workbench.experiments.scenarios import SCENARIOS
 from adapter_workbench.experiments.strategies import STRATEGIES, State
-from adapter_workbench.experiments.strategies._similar_tasks import Bandit, Half, halves, scores
-from adapter_workbench.experiments.strategies.tree_lora import FILE
+from adapter_workbench.experiments.strategies.tree_lora import FILE, Bandit, Half, halves, scores
 from adapter_workbench.fusion.updates.lora import layers
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.methods.model import Batch

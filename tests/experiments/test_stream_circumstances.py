@@ -12,9 +12,8 @@ from adapter_workbench.experiments.reporting.page import page as drawn_page
 from adapter_workbench.experiments.strategies.isolated import IsolatedSettings
 from adapter_workbench.experiments.studies.stream.page.present import present
 from adapter_workbench.experiments.studies.stream.plan.entry import Entry
-from adapter_workbench.experiments.studies.stream.results.circumstances import circumstances
 from adapter_workbench.experiments.studies.stream.results.record import Record
-from adapter_workbench.experiments.studies.stream.results.report import Report
+from adapter_workbench.experiments.studies.stream.results.report import Report, circumstances
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from adapter_workbench.fusion.target.composition import Request
 

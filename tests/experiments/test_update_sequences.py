@@ -23,7 +23,7 @@ from adapter_workbench.experiments.ways import UpdateContext
 from adapter_workbench.tasks.updating.label_map import LabelMap, composed, unchanged
 from adapter_workbench.tasks.updating.new_rows import ids_of_new
 from adapter_workbench.tasks.updating.rows import Row
-from adapter_workbench.workbench.methods.head_rows import head_rows
+from adapter_workbench.workbench.methods.heads import head_rows
 from adapter_workbench.workbench.methods.task import SPLITS, Task
 from adapter_workbench.workbench.settings.base import Budget
 from tests.tasks.updates import TEXTS, Life

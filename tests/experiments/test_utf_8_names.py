@@ -14,7 +14,7 @@ from adapter_workbench.workbench.answering.elsewhere.location import locate
 from adapter_workbench.workbench.backbone.model_folder import check_folder
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.files.atomic import new_folder
-from adapter_workbench.workbench.files.utf_8_names import readable
+from adapter_workbench.workbench.files.ordinary import readable
 from tests.conftest import Call
 from tests.fuzzing.promises import content
 from tests.messages import naming

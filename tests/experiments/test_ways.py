@@ -136,7 +136,7 @@ def test_ways_that_need_no_old_rows_learn_from_none(
         return FitRecord((Epoch(1, 0.0, 0.0, 0.0),), 1, 0.0, 1, 0.0, None, 1)
 
     monkeypatch.setattr(adapter_workbench.workbench.training, "fit", fit)
-    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", fit)
+    monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", fit)
     update = how(lesson, way)
     made(update, AdapterStore(tmp_path))
     assert read >= lesson.new_rows

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from adapter_workbench.fusion.diagnosis import interference
-from adapter_workbench.fusion.diagnosis.chance import against_chance
-from adapter_workbench.fusion.diagnosis.diagnostics import Diagnostics, diagnose
+from adapter_workbench.fusion.diagnosis import diagnostics as diagnosing
+from adapter_workbench.fusion.diagnosis.diagnostics import Diagnostics, against_chance, diagnose
 from adapter_workbench.fusion.updates.lowrank import LowRank, Update
 from adapter_workbench.workbench.errors import InputError
 
@@ -226,7 +225,7 @@ def test_p_counts_both_sides() -> None:
 
 def test_large_modules_are_read_in_part(updates: list[Update], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = diagnose(["a", "b", "c"], updates, permutations=199)
-    monkeypatch.setattr(interference, "BLOCK", 12)
+    monkeypatch.setattr(diagnosing, "BLOCK", 12)
     part = diagnose(["a", "b", "c"], updates, permutations=199)
     value, sampled = (reading.pairs["sign_conflict"].value[0][1] for reading in (whole, part))
     assert value != sampled

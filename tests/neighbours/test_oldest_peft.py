@@ -14,7 +14,7 @@ from peft import LoraConfig
 
 from adapter_workbench.workbench.adapters.store import AdapterStore
 from adapter_workbench.workbench.answering.elsewhere.sender_class import CLASSES
-from adapter_workbench.workbench.answering.for_peft.oldest import OF_KEY, OF_TYPE
+from adapter_workbench.workbench.answering.for_peft.exported import OF_KEY, OF_TYPE
 from adapter_workbench.workbench.answering.for_peft.task_class import TASK_TYPES
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.errors import InputError

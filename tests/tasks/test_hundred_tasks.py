@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from adapter_workbench.tasks.loading import registry
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import text_keys
 from adapter_workbench.workbench.methods.task import SPLITS, Task
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from adapter_workbench.tasks.drafting.check import check, ids_of
-from adapter_workbench.tasks.rows.sufficiency import too_small
+from adapter_workbench.tasks.rows.cutting import too_small
 from adapter_workbench.workbench.methods.task import SPLITS, Task
 from tests.conftest import Call
 from tests.messages import lacks

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter_workbench.tasks.rows.cutting import cut
-from adapter_workbench.tasks.rows.duplicates import text_keys
+from adapter_workbench.tasks.rows.cutting import cut, text_keys
 
 AMOUNTS = {"test": 0.2, "validation": 0.1}
 

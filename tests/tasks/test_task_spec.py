@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapter_workbench.tasks.loading import registry
-from adapter_workbench.tasks.loading.families import members
+from adapter_workbench.tasks.loading.registry import members
 from adapter_workbench.tasks.reading.raw_values import raw
 from adapter_workbench.tasks.task_file.spec import parse
 from adapter_workbench.workbench.errors import InputError, SettingsError, UnknownNameError

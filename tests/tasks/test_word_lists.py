@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.tasks.problems.conventions import CONVENTIONS
+from adapter_workbench.tasks.problems.problem import ANIMALS, THINGS
 from adapter_workbench.tasks.problems.skills import SKILLS
-from adapter_workbench.tasks.problems.words import ANIMALS, THINGS
 from adapter_workbench.tasks.sources import SOURCES
 from adapter_workbench.workbench.errors import DataError
 

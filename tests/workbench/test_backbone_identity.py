@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from adapter_workbench.workbench.adapters.store import AdapterStore
-from adapter_workbench.workbench.backbone.frozen_features import features_kept
 from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.network import features_kept
 from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.methods.adaptation import Adaptation
 from adapter_workbench.workbench.methods.methods import METHODS

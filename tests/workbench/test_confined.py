@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from adapter_workbench.workbench.backbone.confined import NoAnswerError, ask, process
+from adapter_workbench.workbench.backbone.confined import NoAnswerError, _child, ask
 from tests.hostile_folder import hostile_folder
 
 CHATS = [[{"role": "user", "content": "hello"}]]
@@ -35,7 +35,7 @@ def test_it_answers_again_after_each_bound() -> None:
 
 def test_a_process_that_somebody_else_ends_is_started_again() -> None:
     rendered("a")
-    child: Any = process._child(os.getpid())
+    child: Any = _child(os.getpid())
     before = child._process
     os.kill(before.pid, signal.SIGKILL)
     assert rendered("b") == "b"
@@ -44,7 +44,7 @@ def test_a_process_that_somebody_else_ends_is_started_again() -> None:
 
 def test_a_process_that_crashes_is_no_answer() -> None:
     rendered("a")
-    child: Any = process._child(os.getpid())
+    child: Any = _child(os.getpid())
     os.kill(child._process.pid, signal.SIGABRT)
     with pytest.raises(NoAnswerError, match="SIGABRT"):
         child.reply(b"", 1.0)
@@ -76,9 +76,9 @@ def test_questions_of_several_threads_get_their_own_answers() -> None:
 def test_it_imports_nothing_from_the_current_folder_and_ends_with_its_parent(tmp_path: Path) -> None:
     folder, canary = hostile_folder(tmp_path)
     program = (
-        "import json, os; from adapter_workbench.workbench.backbone.confined import ask, process; "
+        "import json, os; from adapter_workbench.workbench.backbone.confined import _child, ask; "
         "print(json.dumps(ask('render', 2, template='a', chats=[[]], options={}))); "
-        "print(process._child(os.getpid())._process.pid, flush=True); os._exit(0)"
+        "print(_child(os.getpid())._process.pid, flush=True); os._exit(0)"
     )
     run = [sys.executable, "-P", "-c", program]
     text, pid = subprocess.run(run, cwd=folder, check=True, capture_output=True, text=True).stdout.splitlines()

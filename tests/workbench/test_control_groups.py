@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter_workbench.workbench.machine.control_groups import memory_left, memory_limit
+from adapter_workbench.workbench.machine.memory import memory_left, memory_limit
 
 V2 = ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
 V1 = ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")

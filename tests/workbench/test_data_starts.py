@@ -19,7 +19,7 @@ from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.methods.adaptation import Adaptation
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.method import FitLength
 from adapter_workbench.workbench.methods.methods import METHODS
 from adapter_workbench.workbench.methods.methods import eva as eva_card

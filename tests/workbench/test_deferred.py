@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from adapter_workbench.workbench.machine.late_marks import MarkingFinder, marked_later
-from adapter_workbench.workbench.machine.lazy_imports import PUT_OFF, StandIn, put_off, without_collection
+from adapter_workbench.workbench.machine.lazy_imports import (
+    PUT_OFF,
+    MarkingFinder,
+    StandIn,
+    marked_later,
+    put_off,
+    without_collection,
+)
 
 NAME = "slow_to_import"
 BODY = """

@@ -18,8 +18,8 @@ from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEI
 from adapter_workbench.workbench.adapters.manifest import read_manifest
 from adapter_workbench.workbench.adapters.store import AdapterStore, importable
 from adapter_workbench.workbench.answering.for_peft.config_document import without_defaults
+from adapter_workbench.workbench.answering.for_peft.exported import OF_TYPE, oldest_peft
 from adapter_workbench.workbench.answering.for_peft.names_in_class import targets_in_class
-from adapter_workbench.workbench.answering.for_peft.oldest import OF_TYPE, oldest_peft
 from adapter_workbench.workbench.answering.for_peft.placed import placed
 from adapter_workbench.workbench.answering.hub_card import front_matter
 from adapter_workbench.workbench.backbone.names import open_backbone

@@ -19,9 +19,9 @@ from adapter_workbench.workbench.answering.serving import Serving, sharing
 from adapter_workbench.workbench.backbone import load_widened, quantisation
 from adapter_workbench.workbench.backbone.bf16_matrices import widen
 from adapter_workbench.workbench.backbone.fingerprints import fingerprint
+from adapter_workbench.workbench.backbone.load_widened import WidenedLinear, compute_widened
 from adapter_workbench.workbench.backbone.names import open_backbone, says_bf16
 from adapter_workbench.workbench.backbone.pretrained import Backbone
-from adapter_workbench.workbench.backbone.widened_linear import WidenedLinear, compute_widened
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from adapter_workbench.workbench.adapters.fit_record import FitRecord
 from adapter_workbench.workbench.answering.evaluation import features
 from adapter_workbench.workbench.backbone.feature_store import FEATURES, FeatureStore, batch_key
-from adapter_workbench.workbench.backbone.frozen_features import features_kept
 from adapter_workbench.workbench.backbone.names import open_backbone
+from adapter_workbench.workbench.backbone.network import features_kept
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.machine.page_table import is_told

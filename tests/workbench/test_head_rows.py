@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from adapter_workbench.workbench.methods.head_rows import head_rows
+from adapter_workbench.workbench.methods.heads import head_rows
 
 
 def head(labels: int, seed: int, width: int = 5) -> tuple[Tensor, Tensor]:

@@ -57,7 +57,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
         seen.append(task)
         return fit(model, task, *rest)
 
-    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", counting)
+    monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", counting)
     return seen
 
 
@@ -129,7 +129,7 @@ def test_an_opened_adapter_answers_as_it_did_when_it_was_trained(
     def digest(model: TaskModel) -> str:
         return evaluate(model, task.splits["test"], 2, backbone.tokenizer, 16).logits_sha256
 
-    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", and_evaluate)
+    monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", and_evaluate)
     stored = learn(lesson_of(backbone, task, method), store, Silent(), "label")
     model = open_adapter(stored, backbone)
     assert not model.training
@@ -176,7 +176,7 @@ def test_a_method_that_touches_the_backbone_leaves_no_adapter(
         spoil_one_weight(model)
         return record
 
-    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", careless)
+    monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", careless)
     with pytest.raises(IntegrityError, match=f"{method} changed weights of the backbone"):
         learn(lesson_of(backbone, task, method), store, Silent(), "label")
     assert store.ids() == []
@@ -189,7 +189,7 @@ def test_a_fit_that_fails_leaves_no_adapter(
     def failing(*_: Any) -> FitRecord:
         raise TrainingError("the loss is nan")
 
-    monkeypatch.setattr("adapter_workbench.workbench.training.lesson.fit", failing)
+    monkeypatch.setattr("adapter_workbench.workbench.training.fitting.fit", failing)
     with pytest.raises(TrainingError):
         learn(lesson, store, Silent(), "label")
     assert store.ids() == []

@@ -13,7 +13,7 @@ from peft.optimizers import create_lorafa_optimizer
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.methods.adaptation import Adaptation
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.method import FitHooks, FitLength
 from adapter_workbench.workbench.methods.methods import METHODS
 from adapter_workbench.workbench.methods.methods._counterweight import OWN

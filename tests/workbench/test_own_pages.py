@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapter_workbench.workbench.machine.own_pages import empty_in_own_pages
+from adapter_workbench.workbench.methods.libraries._lora_bank import empty_in_own_pages
 
 CPU = torch.device("cpu")
 BLOCK, BLOCKS = 300_000, 200  # bytes; 60 MB altogether

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapter_workbench.workbench.backbone.names import open_backbone
-from adapter_workbench.workbench.backbone.piece_bounds import LARGEST, require_bounded_pieces
+from adapter_workbench.workbench.backbone.tokenizer_bounds import LARGEST, require_bounded_pieces
 from adapter_workbench.workbench.errors import InputError
 from tests.neighbours.environments import environment
 

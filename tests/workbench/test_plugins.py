@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter_workbench.experiments.engine.plugin_findings import plugin_findings
+from adapter_workbench.experiments.engine.diagnosis import plugin_findings
 from adapter_workbench.experiments.strategies import STRATEGIES
 from adapter_workbench.experiments.terminal.registries import extendable
 from adapter_workbench.fusion.composing.fuse import composition_code

@@ -17,7 +17,7 @@ from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.methods.adaptation import Adaptation
 from adapter_workbench.workbench.methods.methods import METHODS, trained_methods
 from adapter_workbench.workbench.settings.base import Budget
-from adapter_workbench.workbench.training.lesson import Lesson, teach
+from adapter_workbench.workbench.training.fitting import Lesson, teach
 from tests.conftest import Call, make_task
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import assert_comes_back

@@ -13,8 +13,7 @@ import pytest
 
 from adapter_workbench.workbench.backbone import tokenizer_bounds
 from adapter_workbench.workbench.backbone.confined import NoAnswerError, ask
-from adapter_workbench.workbench.backbone.confined.known_patterns import KNOWN
-from adapter_workbench.workbench.backbone.confined.tokenizer_growth import growth_of, growth_of_all
+from adapter_workbench.workbench.backbone.confined.tokenizer_growth import KNOWN, growth_of, growth_of_all
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.backbone.tokenizing import tokenise
 from adapter_workbench.workbench.errors import InputError

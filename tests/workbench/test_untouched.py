@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from adapter_workbench.workbench.adapters.store import AdapterStore
-from adapter_workbench.workbench.backbone import fingerprints, intactness
+from adapter_workbench.workbench.backbone import fingerprints
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.errors import IntegrityError
@@ -200,11 +200,11 @@ def test_a_method_that_writes_into_the_backbone_leaves_no_adapter(
 @needs_pages
 def test_a_body_that_is_gone_is_forgotten(bert: Path) -> None:
     backbone = open_backbone(str(bert))
-    before = len(intactness._loaded)
+    before = len(fingerprints._loaded)
     body = backbone.load()
-    assert len(intactness._loaded) == before + 1
+    assert len(fingerprints._loaded) == before + 1
     del body
     import gc
 
     gc.collect()
-    assert len(intactness._loaded) <= before
+    assert len(fingerprints._loaded) <= before

@@ -18,41 +18,32 @@ class Epoch:
 
 @dataclass(frozen=True)
 class FitRecord:
-    """How a fit went.
+    """How a fit went."""
 
-    Attributes:
-        epochs: one entry for each epoch that ran; none where there is nothing to train.
-        best_epoch: the epoch (from 1) whose weights were kept; 0 where they stayed as they were.
-        validation: that epoch's score of the task's main metric on the validation split, in [0, 1]; None of what was
-            made without any example of its task.
-        steps: optimiser steps.
-        seconds: wall time, validation included; of a remedy also the time of its work beside the fit (Fisher
-            information, a teacher's answers, comparing strengths).
-        peak_memory_mb: highest memory of the process (or the device) in this time, in MB; None where not measurable.
-        trainable_parameters: how many numbers the optimiser changed, head included.
-        chosen: hyper-parameters that were chosen on validation data, by name; what that took is counted above.
-        trials: how many fits were made to choose them, this one included.
-        checkpointed: whether activations were computed again in the backward pass.
-        validation_examples: how many examples ``validation`` is a score of; None where an earlier version wrote it.
-        train_examples: how many different training examples were read, which may come several times in an epoch, and
-            of a way of updating those that it reads beside the fit; None where nothing was trained, and where an
-            earlier version wrote it.
-        spent: what else was counted while ``seconds`` passed, by quantity
-        (:data:`adapter_workbench.workbench.machine.stopwatch.COUNTERS`).
-    """
-
-    epochs: tuple[Epoch, ...]
-    best_epoch: int
+    epochs: tuple[Epoch, ...]  # one entry for each epoch that ran; none where there is nothing to train
+    best_epoch: int  # the epoch (from 1) whose weights were kept; 0 where they stayed as they were
+    # that epoch's score of the task's main metric on the validation split, in [0, 1]; None of what was made without
+    # any example of its task
     validation: float | None
-    steps: int
+    steps: int  # optimiser steps
+    # wall time, validation included; of a remedy also the time of its work beside the fit (Fisher information, a
+    # teacher's answers, comparing strengths)
     seconds: float
+    # highest memory of the process (or the device) in this time, in MB; None where not measurable
     peak_memory_mb: float | None
-    trainable_parameters: int
+    trainable_parameters: int  # how many numbers the optimiser changed, head included
+    # hyper-parameters that were chosen on validation data, by name; what that took is counted above
     chosen: Mapping[str, float] = field(default_factory=dict)
-    trials: int = 1
-    checkpointed: bool = False
+    trials: int = 1  # how many fits were made to choose them, this one included
+    checkpointed: bool = False  # whether activations were computed again in the backward pass
+    # how many examples ``validation`` is a score of; None where an earlier version wrote it
     validation_examples: int | None = None
+    # how many different training examples were read, which may come several times in an epoch, and of a way of
+    # updating those that it reads beside the fit; None where nothing was trained, and where an earlier version wrote
+    # it
     train_examples: int | None = None
+    # what else was counted while ``seconds`` passed, by quantity
+    # (``COUNTERS``)
     spent: Mapping[str, float] = field(default_factory=dict)
 
     @property

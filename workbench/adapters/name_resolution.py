@@ -22,28 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NamedAdapter:
-    """The adapter that a name means.
-
-    Attributes:
-        id: of the adapter.
-        why: the reason for this adapter, in a few words; empty where the name was its id.
-    """
-
-    id: str
-    why: str = ""
+    id: str  # of the adapter
+    why: str = ""  # the reason for this adapter, in a few words; empty where the name was its id
 
 
 @dataclass(frozen=True)
 class NamedChampion:
-    """The champion of a registered name.
-
-    Attributes:
-        adapter: its id.
-        identity: of the adapter that was registered; None where that is not known.
-    """
-
-    adapter: str
-    identity: str | None = None
+    adapter: str  # its id
+    identity: str | None = None  # of the adapter that was registered; None where that is not known
 
 
 Champions: TypeAlias = Mapping[str, NamedChampion]  # by registered name

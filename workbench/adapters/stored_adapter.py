@@ -28,7 +28,6 @@ class StoredAdapter:
 
     @property
     def id(self) -> str:
-        """The adapter's id."""
         return self.manifest.id
 
     @property

@@ -15,17 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Score:
-    """A validation score that counts in this workspace.
+    """A validation score that counts in this workspace."""
 
-    Attributes:
-        validation: the score, higher is better; may be no number.
-        measure: what it is a score of; only scores of equal measures are compared.
-        examples: the same in words.
-    """
-
-    validation: float
-    measure: str
-    examples: str
+    validation: float  # the score, higher is better; may be no number
+    measure: str  # what it is a score of; only scores of equal measures are compared
+    examples: str  # the same in words
 
 
 def own_score(manifest: Manifest) -> Score | None:

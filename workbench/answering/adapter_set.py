@@ -36,17 +36,9 @@ class Question:
 
 @dataclass(frozen=True)
 class AdapterSet:
-    """Adapters that are open.
-
-    Attributes:
-        backbone: of all of them.
-        adapters: id → the stored adapter.
-        groups: those that share a body, open.
-    """
-
-    backbone: Backbone
-    adapters: Mapping[str, StoredAdapter]
-    groups: tuple[Answering, ...]
+    backbone: Backbone  # of all of them
+    adapters: Mapping[str, StoredAdapter]  # id → the stored adapter
+    groups: tuple[Answering, ...]  # those that share a body, open
 
     @classmethod
     def open(

@@ -44,21 +44,16 @@ BROKEN_WEIGHTS = "Lower the learning rate (--set learning_rate=…), or train in
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model does on one split.
+    """What a model does on one split."""
 
-    Attributes:
-        outcomes: one row per example, in the split's order: id, prediction, correct, confidence, log_likelihood, and
-            what else the task's kind tells (``label``; or ``answer`` and scores).
-        scores: named scores in [0, 1].
-        logits_sha256: digest of what determines the answers: every logit of a classification; of generated text the
-            tokens and all token likelihoods. Two evaluations agree bit for bit if and only if it is the same.
-        seconds: wall time.
-    """
-
+    # one row per example, in the split's order: id, prediction, correct, confidence, log_likelihood, and what else
+    # the task's kind tells (``label``; or ``answer`` and scores)
     outcomes: pd.DataFrame
-    scores: dict[str, float]
+    scores: dict[str, float]  # named scores in [0, 1]
+    # digest of what determines the answers: every logit of a classification; of generated text the tokens and all
+    # token likelihoods. Two evaluations agree bit for bit if and only if it is the same
     logits_sha256: str
-    seconds: float
+    seconds: float  # wall time
 
     @property
     def log_likelihood(self) -> float:

@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HiddenStates:
-    """One model on a task's training and validation examples.
+    """One model on a task's training and validation examples."""
 
-    Attributes:
-        train: (layers + 1, examples, hidden_size); 0 are the embeddings. An encoder-decoder's layers are the blocks of
-            its encoder and after them those of its decoder, which reads the text too.
-        held: the same of the validation split.
-    """
-
+    # (layers + 1, examples, hidden_size); 0 are the embeddings. An encoder-decoder's layers are the blocks of its
+    # encoder and after them those of its decoder, which reads the text too
     train: NDArray[np.float32]
-    held: NDArray[np.float32]
+    held: NDArray[np.float32]  # the same of the validation split
 
 
 def hidden_states(model: TaskModel, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> HiddenStates:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from adapter_workbench.workbench.answering.owned_questions import questions_of_owners
 from adapter_workbench.workbench.answering.predictor import Answer, in_words
-from adapter_workbench.workbench.backbone.batching import BATCH_SIZE
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE, in_places
 from adapter_workbench.workbench.backbone.running_batch import OtherCacheError
 from adapter_workbench.workbench.methods.answer_rows import rows_to_write
 from adapter_workbench.workbench.methods.kind import Generates
@@ -16,35 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
 
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
     from adapter_workbench.workbench.backbone.pretrained import Backbone
     from adapter_workbench.workbench.methods.answer_rows import AnswerRow
+    from adapter_workbench.workbench.methods.kind import Kind
     from adapter_workbench.workbench.methods.model import TaskModel
     from adapter_workbench.workbench.methods.running_answers import ArrangeOwners, RunningAnswers
 
 
 @dataclass(eq=False)
 class Writers:
-    """Adapters whose answers can be written in one batch.
+    """Adapters whose answers can be written in one batch."""
 
-    Attributes:
-        model: of any of them; its kind generates.
-        backbone: of all of them.
-        adapters: id → the stored adapter.
-        arrange: lets each row be answered by its own adapter; None where there is but one adapter.
-        can_join: False once it has turned out that the model keeps something that rows cannot join.
-    """
-
-    model: TaskModel
-    backbone: Backbone
-    adapters: Mapping[str, StoredAdapter]
+    model: TaskModel  # of any of them; its kind generates
+    backbone: Backbone  # of all of them
+    adapters: Mapping[str, StoredAdapter]  # id → the stored adapter
+    # lets each row be answered by its own adapter; None where there is but one adapter
     arrange: ArrangeOwners | None = None
-    can_join: bool = True
+    can_join: bool = True  # False once it has turned out that the model keeps something that rows cannot join
 
     @property
     def kind(self) -> Generates:
-        """The kind of all their tasks."""
         return cast("Generates", self.model.kind)
 
     def running(self) -> RunningAnswers | None:
@@ -150,3 +143,19 @@ def written_together(writers: Writers, rows: Dataset, owners: Sequence[str]) -> 
     except OtherCacheError:
         return None
     return writers.answers(answers)
+
+
+def questions_of_owners(
+    kind: Kind,
+    rows: Dataset,
+    owners: Sequence[str],
+    adapters: Mapping[str, StoredAdapter],
+    tokenizer: PreTrainedTokenizerBase,
+) -> list[dict[str, Any]]:
+    """Return the model's inputs for each row, not padded; each is as long as the budget of its own adapter allows.
+
+    Raises:
+        InputError: an adapter cannot read a row.
+    """
+    limits = [adapters[owner].manifest.budget.max_length for owner in owners]
+    return in_places(limits, lambda limit, own: kind.questions(rows.select(own), tokenizer, limit))

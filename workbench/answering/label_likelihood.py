@@ -39,18 +39,13 @@ class LabelLikelihood(Classification):
     2024, doi:10.5281/zenodo.12608602). The token that ends an answer does not count. Questions are put as those of
     causal-lm tasks are (:func:`prompts`), so chat templates are followed. A text that is too
     long is cut at its end, so that the question behind it stays.
-
-    Attributes:
-        labels: their names, in the order of their numbers.
-        template: the question; ``{text}``, ``{text_pair}`` and ``{labels}`` stand for what they say.
-        shown: rows (text, second text or None, label) that stand solved before every question.
-        per_character: whether a score is divided by the number of the label's characters.
     """
 
-    labels: tuple[str, ...]
-    template: str
+    labels: tuple[str, ...]  # their names, in the order of their numbers
+    template: str  # the question; ``{text}``, ``{text_pair}`` and ``{labels}`` stand for what they say
+    # rows (text, second text or None, label) that stand solved before every question
     shown: tuple[tuple[str, str | None, str], ...] = ()
-    per_character: bool = False
+    per_character: bool = False  # whether a score is divided by the number of the label's characters
 
     def answers(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from torch import Tensor, nn
 from adapter_workbench.workbench.answering.elsewhere.label_names import labels_of
 from adapter_workbench.workbench.backbone.architecture import is_causal, is_seq2seq
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.machine.generators import restored_generators
 from adapter_workbench.workbench.methods.model import TaskModel
 
 if TYPE_CHECKING:
@@ -27,16 +27,11 @@ ROUNDING = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}  # r
 
 @dataclass(frozen=True)
 class LiveParts:
-    """The parts of a model in training that are asked.
+    """The parts of a model in training that are asked."""
 
-    Attributes:
-        whole: the model as transformers made it, with its head; what peft put on it is in its layers.
-        body: what is below the head.
-        arithmetic: in which a forward pass of the training multiplies where the weights are float32; None for theirs.
-    """
-
-    whole: nn.Module
-    body: nn.Module
+    whole: nn.Module  # the model as transformers made it, with its head; what peft put on it is in its layers
+    body: nn.Module  # what is below the head
+    # in which a forward pass of the training multiplies where the weights are float32; None for theirs
     arithmetic: torch.dtype | None
 
     @classmethod
@@ -86,7 +81,6 @@ class LiveModel(TaskModel):
     """A live body under a head, as a kind of task asks it."""
 
     def __init__(self, parts: LiveParts, head: nn.Module, kind: Kind) -> None:
-        """Put the parts together where they are."""
         nn.Module.__init__(self)  # the constructor of a network moves its parts to the machine's accelerator
         self.body, self.head, self.kind = parts.body, head, kind
         self.pooling, self.precision = parts.pooling, "fp32"
@@ -161,3 +155,28 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         finally:
             for module in training:
                 module.training = True
+
+
+@contextmanager
+def restored_generators() -> Iterator[None]:
+    """Put the global generators of Python, numpy and torch, on every device, back to where they were, after the block.
+
+    A generator that somebody made for themselves is not global.
+    """
+    import numpy as np
+    import torch
+
+    python, legacy, processor = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    device = torch.accelerator.current_accelerator(check_available=True)
+    module: Any = None if device is None else torch.get_device_module(device)
+    count = module.device_count() if module else 0
+    devices = [()] if count == 1 else [(index,) for index in range(count)]  # MPS, which has one, takes no number
+    states = [(index, module.get_rng_state(*index)) for index in devices]
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)
+        torch.set_rng_state(processor)
+        for index, state in states:
+            module.set_rng_state(state, *index)

@@ -50,7 +50,6 @@ class AskedRows:
 
     @property
     def column_names(self) -> list[str]:
-        """The columns' names."""
         return [*self.columns]
 
     def __len__(self) -> int:
@@ -62,7 +61,6 @@ class AskedRows:
         return self.columns[key] if isinstance(key, str) else self._dataset[key]
 
     def select(self, indices: Sequence[int]) -> AskedRows:
-        """Return the rows at ``indices``, in that order."""
         return AskedRows({name: [column[index] for index in indices] for name, column in self.columns.items()})
 
     def __getattr__(self, name: str) -> Any:

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from adapter_workbench.workbench.answering.joint_answers import Writers, written_together
-from adapter_workbench.workbench.answering.owned_questions import questions_of_owners
+from adapter_workbench.workbench.answering.joint_answers import Writers, questions_of_owners, written_together
 from adapter_workbench.workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
 from adapter_workbench.workbench.answering.shared_body import BankedAdapters, shared_body
 from adapter_workbench.workbench.answering.text_likelihood import text_likelihoods

@@ -76,17 +76,11 @@ class HostedAdapters:
 
 @dataclass(frozen=True)
 class BankedAdapters:
-    """Adapters of a bank; other sets may use the same bank, and those that they have in common.
+    """Adapters of a bank; other sets may use the same bank, and those that they have in common."""
 
-    Attributes:
-        bank: the body, and how they answer on it.
-        by_id: what the bank has read of each.
-        by_identity: the same, to be found again where an adapter has not changed.
-    """
-
-    bank: Bank
-    by_id: Mapping[str, Any]
-    by_identity: Mapping[str, Any]
+    bank: Bank  # the body, and how they answer on it
+    by_id: Mapping[str, Any]  # what the bank has read of each
+    by_identity: Mapping[str, Any]  # the same, to be found again where an adapter has not changed
 
     @property
     def body(self) -> nn.Module:

@@ -38,42 +38,26 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class RawText:
-    """A text that is read as it is.
+    """A text that is read as it is."""
 
-    Attributes:
-        text: empty where there are tokens.
-        given: its tokens, if they are known.
-        most: how many of the likeliest tokens are told at each place.
-        is_awaited: whether anybody still wants to know.
-    """
-
-    text: str
-    given: Sequence[int] | None
-    most: int
-    is_awaited: Callable[[], bool] = _always
+    text: str  # empty where there are tokens
+    given: Sequence[int] | None  # its tokens, if they are known
+    most: int  # how many of the likeliest tokens are told at each place
+    is_awaited: Callable[[], bool] = _always  # whether anybody still wants to know
 
 
 @dataclass(frozen=True)
 class TextLikelihood:
-    """What a model says about the tokens of a text.
+    """What a model says about the tokens of a text."""
 
-    Attributes:
-        ids: the text's tokens (tokens,).
-        likelihoods: log-probability of each but the first, given those before (tokens − 1,).
-        likeliest: at the place of each but the first, and behind the last, the likeliest tokens (tokens, most).
-        following: the likeliest token behind the last, with its log-probability.
-        is_end: whether that one ends an answer.
-        next_text: what it adds to the text.
-        words: token → its text, of all tokens above.
-    """
-
-    ids: Sequence[int]
-    likelihoods: Sequence[float]
+    ids: Sequence[int]  # the text's tokens (tokens,)
+    likelihoods: Sequence[float]  # log-probability of each but the first, given those before (tokens − 1,)
+    # at the place of each but the first, and behind the last, the likeliest tokens (tokens, most)
     likeliest: Sequence[Alternatives]
-    following: tuple[int, float]
-    is_end: bool
-    next_text: str
-    words: Mapping[int, str]
+    following: tuple[int, float]  # the likeliest token behind the last, with its log-probability
+    is_end: bool  # whether that one ends an answer
+    next_text: str  # what it adds to the text
+    words: Mapping[int, str]  # token → its text, of all tokens above
 
 
 def text_likelihoods(

@@ -18,21 +18,14 @@ Turn = Mapping[str, str]  # of a chat: its ``role`` and ``content``
 
 @dataclass(frozen=True, eq=False)
 class AnswerOptions:
-    """Of one row, each with its own.
+    """Of one row, each with its own."""
 
-    Attributes:
-        tokens: how many the answer may take, where that is less than its task allows.
-        stop: the answer ends before the first of these texts.
-        earlier: turns of a chat that come before the row's text.
-        hear: gets the tokens after each new one; returns whether more are wanted.
-        raw: whether the row is read as it is, without a chat template (it has the column :data:`GIVEN`), and the white
-            space around its answer is kept.
-    """
-
-    tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    earlier: tuple[Turn, ...] = ()
-    hear: Hear | None = None
+    tokens: int | None = None  # how many the answer may take, where that is less than its task allows
+    stop: tuple[str, ...] = ()  # the answer ends before the first of these texts
+    earlier: tuple[Turn, ...] = ()  # turns of a chat that come before the row's text
+    hear: Hear | None = None  # gets the tokens after each new one; returns whether more are wanted
+    # whether the row is read as it is, without a chat template (it has the column ``GIVEN``), and the white space
+    # around its answer is kept
     raw: bool = False
 
 
@@ -40,5 +33,4 @@ DEFAULTS = AnswerOptions()
 
 
 def options_of(rows: Dataset) -> list[AnswerOptions]:
-    """Return the options of each row."""
     return rows[OPTIONS][:] if OPTIONS in rows.column_names else [DEFAULTS] * len(rows)

@@ -89,7 +89,6 @@ def require_scores(scores: NDArray[np.floating[Any]] | Sequence[NDArray[np.float
 
 
 def to_device_of(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a batch where the model is."""
     device = next(model.parameters()).device
     return {name: tensor.to(device) for name, tensor in batch.items()}
 

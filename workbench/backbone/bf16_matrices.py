@@ -3,7 +3,7 @@
 Inside an autocast region, a linear layer rounds its weights to bfloat16 before it multiplies: of weights that were
 bfloat16 when they were stored, the result is the same to the last bit whether they were widened in between or not.
 Kept as they are, they take half the memory, and nothing is cast in each pass. Where the arithmetic is in float32, they
-take half the memory as well, and are widened in each pass (:mod:`.widened_linear`), which takes time.
+take half the memory as well, and are widened in each pass (:mod:`.load_widened`), which takes time.
 So there it is done where memory is short. Whatever else a model has (embeddings, norms, biases) is in float32, and so
 is all that is trained.
 """

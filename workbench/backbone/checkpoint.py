@@ -1,13 +1,17 @@
-"""Whether stored weights are those that a config describes: what a checkpoint lacks would be random numbers."""
+"""Whether stored weights are those that a config describes: what a checkpoint lacks would be random numbers.
+
+And whether the model reads texts at all. transformers builds models of many configs that fail at their first text: an
+activation that is none, a setting that only a decoder has. A few tokens are tried once, so that this is reported early.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.workbench.backbone import architecture
-from adapter_workbench.workbench.backbone.model_folder import numbers_in, weight_files
+from adapter_workbench.workbench.backbone.model_folder import CONFIG, numbers_in, weight_files
 from adapter_workbench.workbench.backbone.transformers_api import WITH_FIVE, is_five
-from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError, blaming
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,9 +19,14 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
+    from adapter_workbench.workbench.machine.device import Precision
+
 SLACK = 1 << 23  # numbers that a model may have beyond its checkpoint's, as a pooler
 NOT_BEFORE_5 = f"transformers 4 does not find the weights of a Gemma 3 language model under their names. {WITH_FIVE}"
 BROKEN = "Fetch the model again, or save it again with save_pretrained."
+TOKENS = ((0, 1, 0, 1),)  # every vocabulary has them
+HINT = "Is it the model that you mean? Its config.json may be damaged."
+_read: set[str] = set()  # states of the files of models that have read something, in this process
 
 
 def require_described(folder: Path, config: PretrainedConfig) -> None:
@@ -59,6 +68,35 @@ def require_read(folder: Path, model: nn.Module) -> None:
         raise InputError(
             f"the weights have no tensor {name}, but the index of the files names it", where=str(folder), hint=BROKEN
         )
+
+
+def require_reading(body: nn.Module, folder: Path, state: str | None, precision: Precision) -> None:
+    """Let a model read a few tokens, once in a process for each state of its files.
+
+    Args:
+        body: in evaluation mode, on whatever device.
+        folder: that it was loaded from.
+        state: of its files; None where they may have changed.
+        precision: of the arithmetic.
+
+    Raises:
+        InputError: the model fails, or returns no states.
+    """
+    import torch
+
+    if state in _read:
+        return
+    model: Any = body
+    device = next(body.parameters()).device
+    ids = torch.tensor(TOKENS, device=device)
+    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.config.is_encoder_decoder:
+        given["decoder_input_ids"] = ids
+    half = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    with blaming("the model of this config fails on its first text", str(folder / CONFIG), HINT), torch.no_grad(), half:
+        assert model(**given).last_hidden_state.shape[:2] == ids.shape
+    if state is not None:
+        _read.add(state)
 
 
 def _in_list(name: str, blocks: str) -> bool:

@@ -24,7 +24,6 @@ class FeatureStore:
     """Features of batches, on the processor, by what determines them; safe to use from several threads."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        """Keep ``most_bytes`` bytes at most."""
         self.most_bytes, self.bytes = most_bytes, 0
         self._kept: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
         self._changing = RLock()

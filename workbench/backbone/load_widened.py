@@ -1,4 +1,10 @@
-"""A resident copy of a backbone straight from its files: no model is loaded for it, and no second copy is in memory."""
+"""A resident copy of a backbone straight from its files: no model is loaded for it, and no second copy is in memory.
+
+Linear layers whose weights stay in bfloat16 compute in float32. A layer widens its weights when it multiplies, in the
+forward pass and once more in the backward pass, and keeps nothing of that: at any time one layer is there in float32.
+Widening rounds nothing, and all products are torch's own on the same numbers, so whatever is computed is the same to
+the last bit as with weights that were widened once for all.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,9 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional
 
 from adapter_workbench.workbench.backbone.architecture import skeleton
 from adapter_workbench.workbench.backbone.bf16_matrices import kept_narrow
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
     from transformers import PretrainedConfig
 
     from adapter_workbench.workbench.backbone.stored_tensors import Assignment, StoredTensor
@@ -106,6 +115,35 @@ def stored_narrow(folder: Path, config: PretrainedConfig) -> frozenset[str]:
     """Return the names of the matrices that can stay in bfloat16; empty where this is known only after loading."""
     assignment = assign_tensors(skeleton(config), folder)
     return kept_narrow(skeleton(config), assignment) if assignment else frozenset()
+
+
+class WidenedLinear(nn.Linear):
+    """A linear layer whose weights are widened for each product; an autocast region narrows what it reads instead."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
+        """Return x Wᵀ + b in float32: (…, in_features) → (…, out_features)."""
+        if self.weight.dtype is torch.float32 or torch.is_autocast_enabled(input.device.type):
+            return super().forward(input)
+        wide = self.weight.float()
+        own = wide.device, wide.untyped_storage().data_ptr()
+
+        def pack(saved: Tensor) -> Any:  # autograd keeps this function, which must not keep ``wide``
+            is_wide = (saved.device, saved.untyped_storage().data_ptr()) == own
+            return (saved.size(), saved.stride(), saved.storage_offset()) if is_wide else saved
+
+        def unpack(kept: Any) -> Tensor:
+            return kept if isinstance(kept, torch.Tensor) else self.weight.float().as_strided(*kept)
+
+        with saved_tensors_hooks(pack, unpack):
+            return functional.linear(input, wide, self.bias)
+
+
+def compute_widened(body: nn.Module) -> nn.Module:
+    """Let the linear layers of ``body`` with weights in bfloat16 compute in float32, in place, and return it."""
+    for module in body.modules():
+        if type(module) is nn.Linear and module.weight.dtype is torch.bfloat16:
+            module.__class__ = WidenedLinear
+    return body
 
 
 def _build(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig) -> nn.Module:

@@ -8,8 +8,7 @@ from pathlib import Path
 from adapter_workbench.workbench.backbone.config import read_json, read_list
 from adapter_workbench.workbench.backbone.tokenizer_files import require_own_files
 from adapter_workbench.workbench.errors import InputError, UnsafeConfigError, opening
-from adapter_workbench.workbench.files.ordinary import open_ordinary
-from adapter_workbench.workbench.files.utf_8_names import require_utf_8_path
+from adapter_workbench.workbench.files.ordinary import open_ordinary, require_utf_8_path
 
 CONFIG = "config.json"
 ITSELF = "itself"  # the backbone's name of a whole model whose weights are no other model's

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +14,10 @@ from adapter_workbench.workbench.machine.device import accelerator
 from adapter_workbench.workbench.machine.processes import shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from adapter_workbench.workbench.backbone.pretrained import Pooling
+    from adapter_workbench.workbench.backbone.pretrained import Backbone, Pooling
     from adapter_workbench.workbench.machine.device import Precision
 
 
@@ -30,7 +32,7 @@ class Network(nn.Module):
         pooling: ``mean`` over tokens, ``first`` token or ``last`` token.
         precision: the arithmetic of the body; pooling and head always compute in float32.
         body_key: stands for the body's weights while its features are kept
-            (:func:`adapter_workbench.workbench.backbone.frozen_features.features_kept`); None where each batch is run.
+            (:func:`features_kept`); None where each batch is run.
     """
 
     body_key: str | None = None
@@ -128,3 +130,26 @@ def completed(config: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 def shifted(ids: Tensor, start: int) -> Tensor:
     """Return the decoder inputs for the targets ``ids`` (batch, tokens): shifted right by one, after ``start``."""
     return torch.cat([torch.full_like(ids[:, :1], start), ids[:, :-1]], dim=1)
+
+
+@contextmanager
+def features_kept(model: Network, backbone: Backbone, is_bare: bool = False) -> Iterator[None]:
+    """Keep what the body of ``model`` gives for the batches of the block, and take what was kept before.
+
+    Features of a body that is proven to have the pretrained weights serve later blocks too; where there is no proof
+    (on an accelerator, or of a quantised backbone), they are dropped at the end of the block.
+
+    Args:
+        model: its body does not change in the block.
+        backbone: that the body is of.
+        is_bare: the body was just loaded, and nothing was put on it: that is proof enough.
+    """
+    proven = is_bare or backbone.is_untouched(model.body)
+    body = backbone.identity if proven else uuid4().hex
+    before, model.body_key = model.body_key, body
+    try:
+        yield
+    finally:
+        model.body_key = before
+        if not proven:
+            FEATURES.forget(body)

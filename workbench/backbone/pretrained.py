@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adapter_workbench.workbench.backbone import quantisation
 from adapter_workbench.workbench.backbone.architecture import positions
-from adapter_workbench.workbench.backbone.beside_weights import config_facts, tokenizer_digests
 from adapter_workbench.workbench.backbone.checkpoint import BROKEN, require_described, require_read, require_whole
 from adapter_workbench.workbench.backbone.config import config_object, read_json
-from adapter_workbench.workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
-from adapter_workbench.workbench.backbone.intactness import is_untouched, remember
+from adapter_workbench.workbench.backbone.fingerprints import (
+    config_facts,
+    fingerprint,
+    is_untouched,
+    of_files,
+    remember,
+    require_numbers,
+    state_of,
+    tokenizer_digests,
+)
 from adapter_workbench.workbench.backbone.model_folder import CONFIG
-from adapter_workbench.workbench.backbone.piece_bounds import require_bounded_pieces
-from adapter_workbench.workbench.backbone.tokenizer_bounds import TRIED, bounds_of, note_bounds, require_bounded
-from adapter_workbench.workbench.backbone.tokenizer_files import own_files
-from adapter_workbench.workbench.backbone.tokenizer_reading import read_tokenizer
+from adapter_workbench.workbench.backbone.tokenizer_bounds import (
+    TRIED,
+    bounds_of,
+    note_bounds,
+    require_bounded,
+    require_bounded_pieces,
+)
+from adapter_workbench.workbench.backbone.tokenizer_files import own_files, read_tokenizer
 from adapter_workbench.workbench.backbone.tokenizing import fit_to, note_embeddings
 from adapter_workbench.workbench.backbone.transformers_api import quietly
 from adapter_workbench.workbench.errors import InputError, opening
@@ -41,27 +52,19 @@ Pooling = Literal["mean", "first", "last"]
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained transformer on this machine.
+    """A pretrained transformer on this machine."""
 
-    Attributes:
-        name: as it was asked for: a registered name, a hub id or a path; ``:nf4`` or ``:int8`` after it is the
-            quantisation.
-        folder: ``config.json``, safetensors weights and tokenizer files.
-        pooling: how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token.
-        hub_id: the same model on the hub, for model cards; empty when unknown.
-        quantization: in how many bits its linear layers are kept; None where they are as they were trained.
-        license: of the weights, where known.
-        weights: whether frozen matrices that are stored in bfloat16 stay so (:mod:`.bf16_matrices`).
-        pinned: whether it is a registered model: its files never change, so that its weights stand for all of them.
-    """
-
+    # as it was asked for: a registered name, a hub id or a path; ``:nf4`` or ``:int8`` after it is the quantisation
     name: str
-    folder: Path
+    folder: Path  # ``config.json``, safetensors weights and tokenizer files
+    # how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token
     pooling: Pooling
-    hub_id: str = ""
+    hub_id: str = ""  # the same model on the hub, for model cards; empty when unknown
+    # in how many bits its linear layers are kept; None where they are as they were trained
     quantization: Quantization | None = None
-    license: str | None = None
-    weights: StoredWidth = "auto"
+    license: str | None = None  # of the weights, where known
+    weights: StoredWidth = "auto"  # whether frozen matrices that are stored in bfloat16 stay so (``bf16_matrices``)
+    # whether it is a registered model: its files never change, so that its weights stand for all of them
     pinned: bool = False
 
     def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:
@@ -198,9 +201,8 @@ class Backbone:
         import torch
 
         from adapter_workbench.workbench.backbone import shared_weights
-        from adapter_workbench.workbench.backbone.first_pass import require_reading
-        from adapter_workbench.workbench.backbone.load_widened import load_widened, narrow_matrices
-        from adapter_workbench.workbench.backbone.widened_linear import compute_widened
+        from adapter_workbench.workbench.backbone.checkpoint import require_reading
+        from adapter_workbench.workbench.backbone.load_widened import compute_widened, load_widened, narrow_matrices
 
         precision = "fp32" if own or self.quantization else precision
         narrow = not (own or self.quantization) and self._stays_narrow(precision, frozen)

@@ -10,33 +10,19 @@ from adapter_workbench.workbench.errors import InputError
 
 @dataclass(frozen=True)
 class Shape:
-    """What :mod:`adapter_workbench.workbench.training.cost_model` reads off a config.
+    """What :mod:`adapter_workbench.workbench.training.cost_model` reads off a config."""
 
-    Attributes:
-        hidden: width of a token between layers.
-        inner: width inside the feed-forward part.
-        key_value: width of all keys of a token together, and of all values.
-        heads: of one attention.
-        layers: of encoder and decoder together.
-        attentions: of all layers together; a decoder that reads an encoder has two a layer.
-        vocabulary: how many tokens there are.
-        gated: whether the feed-forward part multiplies by a gate.
-        rms: whether norms are RMSNorm.
-        dropout: whether there is some on what a layer gives out.
-        maps: how many maps of attention scores are kept for the backward pass; 0 where attention is fused.
-    """
-
-    hidden: int
-    inner: int
-    key_value: int
-    heads: int
-    layers: int
-    attentions: int
-    vocabulary: int
-    gated: bool
-    rms: bool
-    dropout: bool
-    maps: int
+    hidden: int  # width of a token between layers
+    inner: int  # width inside the feed-forward part
+    key_value: int  # width of all keys of a token together, and of all values
+    heads: int  # of one attention
+    layers: int  # of encoder and decoder together
+    attentions: int  # of all layers together; a decoder that reads an encoder has two a layer
+    vocabulary: int  # how many tokens there are
+    gated: bool  # whether the feed-forward part multiplies by a gate
+    rms: bool  # whether norms are RMSNorm
+    dropout: bool  # whether there is some on what a layer gives out
+    maps: int  # how many maps of attention scores are kept for the backward pass; 0 where attention is fused
 
 
 def shape_of(config: Any) -> Shape:

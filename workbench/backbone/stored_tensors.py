@@ -22,19 +22,12 @@ CHUNK = 1 << 22  # numbers that are widened at a time
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of a safetensors file.
+    """One tensor of a safetensors file."""
 
-    Attributes:
-        file: that holds it.
-        name: in the file.
-        type: of its numbers, as safetensors calls it: ``BF16``.
-        shape: its sizes.
-    """
-
-    file: Path
-    name: str
-    type: str
-    shape: tuple[int, ...]
+    file: Path  # that holds it
+    name: str  # in the file
+    type: str  # of its numbers, as safetensors calls it: ``BF16``
+    shape: tuple[int, ...]  # its sizes
 
     @property
     def numbers(self) -> int:
@@ -66,17 +59,12 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What transformers would load into a model from a checkpoint.
+    """What transformers would load into a model from a checkpoint."""
 
-    Attributes:
-        parameters: the stored tensor of each parameter, in the model's order and by the first of its names.
-        buffers: the stored tensor of each buffer that is saved with the model.
-        unexpected: names in the checkpoint that the model has no place for.
-    """
-
+    # the stored tensor of each parameter, in the model's order and by the first of its names
     parameters: Mapping[str, StoredTensor]
-    buffers: Mapping[str, StoredTensor]
-    unexpected: Sequence[str]
+    buffers: Mapping[str, StoredTensor]  # the stored tensor of each buffer that is saved with the model
+    unexpected: Sequence[str]  # names in the checkpoint that the model has no place for
 
 
 def assign_tensors(model: Any, folder: Path) -> Assignment | None:

@@ -1,4 +1,4 @@
-"""The files that a tokenizer is read from: those of its own folder, whatever other path its settings state.
+"""The tokenizer of a folder, read from the files of that folder alone, whatever other path its settings state.
 
 transformers 4 takes a path in ``tokenizer_config.json`` for the caller's and opens it, be it another file or a device
 (CWE-22; mended in version 5, except for ``special_tokens_map.json``). Published folders have such keys as well: what is
@@ -10,11 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.workbench.backbone.config import read_json
+from adapter_workbench.workbench.backbone.transformers_api import is_five, quietly
 from adapter_workbench.workbench.errors import UnsafeConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 FILE = "tokenizer.json"
 SETTINGS, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
@@ -28,6 +31,7 @@ ALSO_FILES = {"source_spm", "target_spm", "vocab", "merges"}  # keys of files wi
 FOUND = {KEY, "special_tokens_map_file", "added_tokens_file", "chat_template_file"}  # by their names alone
 INPUTS = "init_inputs"  # arguments of a class, by their places
 HINT = "Remove the key: the files of a tokenizer lie in its folder."
+FAST_OF_FIVE = "TokenizersBackend"  # what version 5 calls the class that reads ``tokenizer.json`` alone
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
@@ -61,6 +65,30 @@ def own_files(folder: Path) -> dict[str, str | None]:
     if KEY in stated and (folder / FILE).is_file():  # version 4 does not read it where the key is null
         options[KEY] = str(folder / FILE)
     return options
+
+
+def read_tokenizer(folder: Path, config: PretrainedConfig, **options: Any) -> PreTrainedTokenizerBase:
+    """Return the tokenizer in a folder; no code of the folder runs.
+
+    Args:
+        folder: of a transformer.
+        config: of the transformer.
+        options: for ``from_pretrained``.
+
+    Raises:
+        Exception: what transformers raises.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    settings = folder / SETTINGS
+    stated = read_json(settings).get("tokenizer_class") if settings.is_file() else None
+    tokenizer: PreTrainedTokenizerBase
+    if stated == FAST_OF_FIVE and not is_five():
+        with quietly():  # it says that the class has another name
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, **options)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(folder, config=config, trust_remote_code=False, **options)
+    return tokenizer
 
 
 def _paths(stated: Mapping[str, Any]) -> dict[str, Any]:

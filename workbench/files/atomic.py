@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adapter_workbench.workbench.errors import InputError, UnwritableError, WorkbenchError
+from adapter_workbench.workbench.files.ordinary import require_utf_8_path
 from adapter_workbench.workbench.files.size_limit import reach_limit, says_too_large, too_large
-from adapter_workbench.workbench.files.utf_8_names import require_utf_8_path
 
 LOCK = ".lock"  # ending of the file that a writer holds while its output is unfinished
 DRAFT = "draft"  # name of what an empty folder is filled with

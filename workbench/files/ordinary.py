@@ -1,4 +1,7 @@
-"""Opening a file of which nobody knows that it is one: a pipe, a socket or a device in its place is refused at once."""
+"""Opening a file of which nobody knows that it is one: a pipe, a socket or a device in its place is refused at once.
+
+So are names that are not UTF-8: Python keeps their bytes as surrogates, which few libraries take.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from adapter_workbench.workbench.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from io import BufferedReader
     from pathlib import Path
 
 AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # to open a pipe waits for somebody who writes into it; Windows has none
+LIBRARIES = "the libraries that read and write models take no such name"
+OTHER = "Rename it, or use another folder."
 
 
 def open_ordinary(path: Path) -> BufferedReader:
@@ -61,6 +68,23 @@ def contents(path: Path) -> bytes:
     """Return the bytes of an ordinary file; raises as :func:`open_ordinary`."""
     with open_ordinary(path) as stream:
         return stream.read()
+
+
+def readable(name: str) -> str:
+    r"""Return a file's name with bytes that are not UTF-8 as ``\xe9``."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def require_utf_8(path: Path, name: str, why: str, hint: str = "Rename it.") -> None:
+    """Raise InputError unless the part ``name`` of a path is UTF-8; ``why`` is the reason for the message."""
+    if (shown := readable(name)) != name:
+        raise InputError(f"{shown} is not UTF-8, and {why}", where=readable(str(path)), hint=hint)
+
+
+def require_utf_8_path(path: Path) -> None:
+    """Raise InputError unless the names of a folder for libraries, and of all folders above it, are UTF-8."""
+    for name in path.absolute().parts:
+        require_utf_8(path, name, LIBRARIES, OTHER)
 
 
 def _require_ordinary(descriptor: int, path: Path) -> None:

@@ -10,13 +10,7 @@ State = Literal["here", "download", "missing", "unknown"]
 
 @dataclass(frozen=True)
 class Availability:
-    """What was found out.
-
-    Attributes:
-        state: ``here``; ``download``: not here, and a network would bring it; ``missing``: it cannot be had;
-            ``unknown``: only reading it tells.
-        location: where it lies, where it would come from, or what is missing; for people.
-    """
-
+    # ``here``; ``download``: not here, and a network would bring it; ``missing``: it cannot be had; ``unknown``: only
+    # reading it tells
     state: State
-    location: str
+    location: str  # where it lies, where it would come from, or what is missing; for people

@@ -33,17 +33,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Batching:
-    """How jobs become batches.
+    """How jobs become batches."""
 
-    Attributes:
-        rows: how many a batch may have; a job with more is a batch by itself. With 1, no two jobs share a batch.
-        seconds: how long a batch waits for more jobs while nothing else is computed.
-        waiting: how many rows may wait.
-    """
-
-    rows: int = 64
-    seconds: float = 0.005
-    waiting: int = 1024
+    rows: int = 64  # how many a batch may have; a job with more is a batch by itself. With 1, no two jobs share a batch
+    seconds: float = 0.005  # how long a batch waits for more jobs while nothing else is computed
+    waiting: int = 1024  # how many rows may wait
 
 
 @dataclass(frozen=True, eq=False)

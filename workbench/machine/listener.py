@@ -29,7 +29,6 @@ class Silent:
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
-        """Ignore the fit."""
         yield lambda step, epoch, loss: None
 
 

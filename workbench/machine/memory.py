@@ -1,4 +1,8 @@
-"""How much memory a piece of work took at its highest."""
+"""How much memory there is, and how much a piece of work took at its highest.
+
+A container, SLURM or systemd may have set up a control group. Its limit holds for all groups inside it, so the smallest
+one counts of the process's own group and those around it (cgroups(7)).
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,16 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Self, TypeVar
 
-from adapter_workbench.workbench.machine.control_groups import memory_left, memory_limit
-
 MB = 1e6
 LIBRARIES = ("peft", "transformers.trainer")  # that every fit needs
 Result = TypeVar("Result")
+SYSTEM = Path("/")  # below which control groups have their files
+UNLIMITED = 2**62  # bytes: version 1 writes a number near 2**63 where a group has no limit
 
 
 def available() -> int | None:
@@ -118,7 +123,6 @@ class PeakMemory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Read the peak."""
         _MEASURING.remove(self)
         self._note()
         self.peak_mb = max(self._noted, default=None)
@@ -131,8 +135,13 @@ class PeakMemory:
 
 _MEASURING: list[PeakMemory] = []  # the contexts that are open, the outermost first
 
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # parameters of mallopt(3)
+
+
 SMALLEST_MMAP, LARGEST_MMAP = 128 * 1024, 32 * 1024 * 1024  # bytes: where glibc's own threshold begins and ends
+
+
 MOST_MMAPS, NEVER = 65536, 2**31 - 1
 
 
@@ -205,6 +214,36 @@ def resident_peak() -> float | None:
     return None
 
 
+@dataclass(frozen=True)
+class ControlGroups:
+    """Where version 1 or 2 of control groups has its files."""
+
+    mount: str  # folder of the outermost group
+    limit: str  # file in a group's folder with the most bytes that the group may take
+    used: str  # file with the bytes that it takes
+    reclaimable: str  # line of ``memory.stat`` with the bytes of files that can be taken back
+
+
+VERSION_1 = ControlGroups(
+    "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+)
+
+
+VERSION_2 = ControlGroups("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
+
+
+def memory_limit(system: Path = SYSTEM) -> int | None:
+    """Return how many bytes the process's control groups let it take; None where none of them has a limit."""
+    limits = (_group_limit(folder, version) for folder, version in _control_groups(system))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def memory_left(system: Path = SYSTEM) -> int | None:
+    """Return how many bytes the process's control groups leave; pages of files can be taken back, and do not count."""
+    free = (_group_left(folder, version) for folder, version in _control_groups(system))
+    return min((left for left in free if left is not None), default=None)
+
+
 def _of_machine(field: str) -> int | None:
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
@@ -243,3 +282,33 @@ def _high_water_mark() -> float | None:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / MB
     return resident_peak()
+
+
+def _control_groups(system: Path) -> Iterator[tuple[Path, ControlGroups]]:
+    """Yield the folder of the process's group and of each group around it; some may not be visible in a container."""
+    with suppress(OSError):
+        for line in (system / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            version = VERSION_1 if controllers else VERSION_2
+            mount = system / version.mount
+            group = mount / path.lstrip("/")
+            yield from ((folder, version) for folder in (group, *group.parents) if folder.is_relative_to(mount))
+
+
+def _group_limit(folder: Path, version: ControlGroups) -> int | None:
+    with suppress(OSError, ValueError):
+        limit = int((folder / version.limit).read_text(encoding="ascii"))
+        return limit if limit < UNLIMITED else None
+    return None
+
+
+def _group_left(folder: Path, version: ControlGroups) -> int | None:
+    if (limit := _group_limit(folder, version)) is None:
+        return None
+    with suppress(OSError, ValueError):
+        used = int((folder / version.used).read_text(encoding="ascii"))
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+        return limit - used + int(stat[version.reclaimable])
+    return None

@@ -25,7 +25,6 @@ class Stopwatch:
         self.spent: dict[str, float] = dict.fromkeys(_counts_now(), 0.0)
 
     def __enter__(self) -> Self:
-        """Go on."""
         self._began, self._before = time.perf_counter(), _counts_now()
         return self
 

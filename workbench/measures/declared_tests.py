@@ -31,18 +31,14 @@ Test = Literal["paired", "pooled", "stratified"]
 
 @dataclass(frozen=True)
 class PooledEstimates:
-    """Every row's difference from the reference, with one variance for all rows that may share it.
+    """Every row's difference from the reference, with one variance for all rows that may share it."""
 
-    Attributes:
-        estimates: by label, without the reference; None for a row that has fewer than two seeds in common with it.
-        taken_out: rows whose residuals are far larger than those of the rest: these are tested paired, and where the
-            reference is one of them, all are.
-        one_spread: whether the rest may have one spread; where not, all are tested paired.
-    """
-
+    # by label, without the reference; None for a row that has fewer than two seeds in common with it
     estimates: dict[str, Estimate | None]
+    # rows whose residuals are far larger than those of the rest: these are tested paired, and where the reference is
+    # one of them, all are
     taken_out: tuple[str, ...]
-    one_spread: bool
+    one_spread: bool  # whether the rest may have one spread; where not, all are tested paired
 
 
 def paired_moments(differences: Array, floor: float = 0.0) -> Moments:

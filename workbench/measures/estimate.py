@@ -14,17 +14,11 @@ if TYPE_CHECKING:
 
 
 class Moments(NamedTuple):
-    """Differences of mean scores with what is known of their spread, of one comparison or of arrays of them.
+    """Differences of mean scores with what is known of their spread, of one comparison or of arrays of them."""
 
-    Attributes:
-        difference: first − second, in the unit of the scores.
-        error: standard error of the difference; 0 where nothing tells the spread.
-        freedom: degrees of freedom of the error.
-    """
-
-    difference: Array
-    error: Array
-    freedom: Array
+    difference: Array  # first − second, in the unit of the scores
+    error: Array  # standard error of the difference; 0 where nothing tells the spread
+    freedom: Array  # degrees of freedom of the error
 
     def differs(self) -> Array:
         """Return the two-sided p of difference = 0 (Student, 1908).
@@ -54,23 +48,15 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """One difference of mean scores as a declared test sees it.
+    """One difference of mean scores as a declared test sees it."""
 
-    Attributes:
-        difference: first − second, in the unit of the scores.
-        error: standard error; 0 where nothing tells the spread.
-        freedom: degrees of freedom of the error, not always whole.
-        test: how the error was estimated: ``paired``, ``pooled``, ``stratified``.
-        values: the differences that it is the mean of. Two estimates of the same differences are one hypothesis.
-        fixed: the part of error² that no further seed lowers: what the sample of test examples brings in.
-    """
-
-    difference: float
-    error: float
-    freedom: float
-    test: str = "paired"
+    difference: float  # first − second, in the unit of the scores
+    error: float  # standard error; 0 where nothing tells the spread
+    freedom: float  # degrees of freedom of the error, not always whole
+    test: str = "paired"  # how the error was estimated: ``paired``, ``pooled``, ``stratified``
+    # the differences that it is the mean of. Two estimates of the same differences are one hypothesis
     values: tuple[float, ...] = ()
-    fixed: float = 0.0
+    fixed: float = 0.0  # the part of error² that no further seed lowers: what the sample of test examples brings in
 
     @property
     def moments(self) -> Moments:

@@ -16,17 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exceedances:
-    """How many values of a new sample are beyond nearly all values of a reference.
+    """How many values of a new sample are beyond nearly all values of a reference."""
 
-    Attributes:
-        bound: the reference's value beyond which a value counts.
-        beyond: for each value of the new sample whether it is beyond, (n,).
-        p: the chance of so many or more if both samples are drawn alike.
-    """
-
-    bound: float
-    beyond: NDArray[np.bool_]
-    p: float
+    bound: float  # the reference's value beyond which a value counts
+    beyond: NDArray[np.bool_]  # for each value of the new sample whether it is beyond, (n,)
+    p: float  # the chance of so many or more if both samples are drawn alike
 
 
 def ranks_differ(first: NDArray[Any], second: NDArray[Any]) -> float:

@@ -14,23 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelScore:
-    """How well one label is answered; shares in [0, 1], None where nothing could be counted.
+    """How well one label is answered; shares in [0, 1], None where nothing could be counted."""
 
-    Attributes:
-        label: its name.
-        precision: of the answers with it, the share that is right.
-        recall: of those that have it, the share that gets it.
-        f1: 2 hits ÷ (count + given); None where it is neither there nor given.
-        count: how often it is right.
-        given: how often it is answered.
-    """
-
-    label: str
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    count: int
-    given: int
+    label: str  # its name
+    precision: float | None  # of the answers with it, the share that is right
+    recall: float | None  # of those that have it, the share that gets it
+    f1: float | None  # 2 hits ÷ (count + given); None where it is neither there nor given
+    count: int  # how often it is right
+    given: int  # how often it is answered
 
     def as_json(self) -> dict[str, Any]:
         """Return everything by name."""
@@ -39,21 +30,13 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """How often each label is right, given, and both, in examples that are counted together where they are alike.
+    """How often each label is right, given, and both, in examples that are counted together where they are alike."""
 
-    Attributes:
-        names: of the labels; of entities, their types.
-        wanted: how often each label is right, (rows, labels).
-        given: how often each is answered, (rows, labels).
-        hits: how often it is both, (rows, labels).
-        times: how many examples a row stands for, (rows,).
-    """
-
-    names: tuple[str, ...]
-    wanted: NDArray[np.integer[Any]]
-    given: NDArray[np.integer[Any]]
-    hits: NDArray[np.integer[Any]]
-    times: NDArray[np.int64]
+    names: tuple[str, ...]  # of the labels; of entities, their types
+    wanted: NDArray[np.integer[Any]]  # how often each label is right, (rows, labels)
+    given: NDArray[np.integer[Any]]  # how often each is answered, (rows, labels)
+    hits: NDArray[np.integer[Any]]  # how often it is both, (rows, labels)
+    times: NDArray[np.int64]  # how many examples a row stands for, (rows,)
 
     def scores(self) -> list[LabelScore]:
         """Return the scores of each label, in their order."""

@@ -27,19 +27,12 @@ TINY = ROUNDING**2  # a variance below this is what floating point leaves of equ
 
 
 class RowSquares(NamedTuple):
-    """Sums of squares of a block design, of the rows that are kept.
+    """Sums of squares of a block design, of the rows that are kept."""
 
-    Attributes:
-        rows: (…, R) of each row's contrast with the mean of the others; 0 for a row that is not kept.
-        rows_freedom: (…, R) degrees of freedom of each.
-        total: (…) of all residuals.
-        total_freedom: (…) degrees of freedom of these.
-    """
-
-    rows: Array
-    rows_freedom: Array
-    total: Array
-    total_freedom: Array
+    rows: Array  # (…, R) of each row's contrast with the mean of the others; 0 for a row that is not kept
+    rows_freedom: Array  # (…, R) degrees of freedom of each
+    total: Array  # (…) of all residuals
+    total_freedom: Array  # (…) degrees of freedom of these
 
     def variance(self) -> Array:
         """Return the residual variance (…); 0 where there are no degrees of freedom."""

@@ -18,19 +18,12 @@ if TYPE_CHECKING:
 
 
 class ExampleVariance(NamedTuple):
-    """Variances of a mean over seeds and examples that the sample of test examples brings in; arrays (…).
+    """Variances of a mean over seeds and examples that the sample of test examples brings in; arrays (…)."""
 
-    Attributes:
-        examples: of the mean over examples of what each example has on average over seeds.
-        examples_freedom: degrees of freedom of it.
-        interaction: the part of it that the variance over seeds has too: each seed's own luck with each example.
-        interaction_freedom: degrees of freedom of that.
-    """
-
-    examples: Array
-    examples_freedom: Array
-    interaction: Array
-    interaction_freedom: Array
+    examples: Array  # of the mean over examples of what each example has on average over seeds
+    examples_freedom: Array  # degrees of freedom of it
+    interaction: Array  # the part of it that the variance over seeds has too: each seed's own luck with each example
+    interaction_freedom: Array  # degrees of freedom of that
 
 
 def example_variance(outcomes: Sequence[Array], sources: Sequence[NDArray[Any]] = ()) -> ExampleVariance:

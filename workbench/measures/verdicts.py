@@ -23,22 +23,15 @@ Word = Literal["higher", "lower", "equal", "undecided"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a difference comes to, at a level, in its family.
+    """What a difference comes to, at a level, in its family."""
 
-    Attributes:
-        word: ``higher`` or ``lower`` where the difference is told apart from 0; else ``equal`` where it is within the
-            margin; else ``undecided``.
-        p: of difference = 0, adjusted; None where no test could be made.
-        p_equal: of |difference| ≥ margin, adjusted; None as well where there is no margin.
-        within: whether the difference is within the margin, which may be said of one that is higher or lower too.
-        family: how many distinct hypotheses the family has.
-    """
-
+    # ``higher`` or ``lower`` where the difference is told apart from 0; else ``equal`` where it is within the margin;
+    # else ``undecided``
     word: Word
-    p: float | None
-    p_equal: float | None
-    within: bool
-    family: int
+    p: float | None  # of difference = 0, adjusted; None where no test could be made
+    p_equal: float | None  # of |difference| ≥ margin, adjusted; None as well where there is no margin
+    within: bool  # whether the difference is within the margin, which may be said of one that is higher or lower too
+    family: int  # how many distinct hypotheses the family has
 
     @property
     def is_decided(self) -> bool:
@@ -47,19 +40,10 @@ class Verdict:
 
 
 class DifferenceTest(NamedTuple):
-    """A difference, and what was tested of it.
-
-    Attributes:
-        difference: first − second.
-        p: of difference = 0; None where no test could be made.
-        p_equal: of |difference| ≥ margin; None as well where there is no margin.
-        hypothesis: what is equal for identical tests.
-    """
-
-    difference: float
-    p: float | None
-    p_equal: float | None
-    hypothesis: Hashable
+    difference: float  # first − second
+    p: float | None  # of difference = 0; None where no test could be made
+    p_equal: float | None  # of |difference| ≥ margin; None as well where there is no margin
+    hypothesis: Hashable  # what is equal for identical tests
 
 
 def verdicts(

@@ -15,11 +15,10 @@ from adapter_workbench.workbench.backbone.architecture import skeleton
 from adapter_workbench.workbench.backbone.bf16_matrices import shown_in_float32
 from adapter_workbench.workbench.backbone.finite_weights import require_finite
 from adapter_workbench.workbench.errors import InputError, opening
-from adapter_workbench.workbench.methods.frozen_matrices import can_stay_narrow
 from adapter_workbench.workbench.methods.kinds import KINDS, require_answerable
 from adapter_workbench.workbench.methods.layered_head import build_head
 from adapter_workbench.workbench.methods.libraries import LIBRARIES
-from adapter_workbench.workbench.methods.library import Configurable, DescribedLibrary
+from adapter_workbench.workbench.methods.library import CallsLayers, Configurable, DescribedLibrary
 from adapter_workbench.workbench.methods.methods import METHODS, require_possible, trained_method
 from adapter_workbench.workbench.methods.model import TaskModel
 
@@ -41,26 +40,17 @@ HEAD_FILE = "head.safetensors"
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Everything that shapes a model but its weights: backbone, method, hyper-parameters and arithmetic.
+    """Everything that shapes a model but its weights: backbone, method, hyper-parameters and arithmetic."""
 
-    Attributes:
-        backbone: the pretrained model.
-        method: a name in the registry of methods.
-        settings: of the method.
-        precision: of the body's arithmetic.
-        described: the library's configuration, of an adapter that another program made; None: what the method makes of
-            its settings.
-        head: the head's pooling and layers; None: one linear layer on the backbone's pooling.
-        whole: whether the weights of the method are the backbone's own, which is the model itself.
-    """
-
-    backbone: Backbone
-    method: str
-    settings: MethodSettings
-    precision: Precision
+    backbone: Backbone  # the pretrained model
+    method: str  # a name in the registry of methods
+    settings: MethodSettings  # of the method
+    precision: Precision  # of the body's arithmetic
+    # the library's configuration, of an adapter that another program made; None: what the method makes of its
+    # settings
     described: Mapping[str, Any] | None = None
-    head: HeadReference | None = None
-    whole: bool = False
+    head: HeadReference | None = None  # the head's pooling and layers; None: one linear layer on the backbone's pooling
+    whole: bool = False  # whether the weights of the method are the backbone's own, which is the model itself
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields alone: another process looks up what they name, and a card's functions stay here."""
@@ -214,3 +204,20 @@ def save_head(head: nn.Module, path: Path) -> None:
     """Write a head's parameters (``weight``, ``bias``) as safetensors; a head of the backbone's own has none."""
     if state := head.state_dict():
         save_file({name: tensor.detach().contiguous() for name, tensor in state.items()}, path)
+
+
+def can_stay_narrow(card: Method, precision: Precision) -> bool:
+    """Return whether matrices that are stored in bfloat16 can stay so under a method.
+
+    In bf16 autocast rounds whatever a matrix is multiplied with. In fp32 each layer widens its own matrix, so that the
+    method has to call the layer.
+
+    Args:
+        card: of the method.
+        precision: of the arithmetic.
+    """
+    if card.trains_backbone or card.reads_weights:
+        return False
+    library = LIBRARIES.get(card.library)
+    calls = isinstance(library, CallsLayers) and library.calls_layers and not card.adds_to_weights
+    return calls or precision == "bf16"

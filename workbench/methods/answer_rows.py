@@ -23,27 +23,17 @@ ROOM = "room"  # of a question that was not cut for the sake of its answer: how 
 
 @dataclass(eq=False)
 class AnswerRow:
-    """An answer while it is generated.
+    """An answer while it is generated."""
 
-    Attributes:
-        question: the model's inputs.
-        limit: of its tokens.
-        options: say where it ends.
-        owner: whose weights answer; empty where the same answer all rows.
-        tokens: those that have come, the end token included.
-        likelihoods: their log-probabilities; where the row stays in a batch after its end, others follow.
-        ended: whether no more are needed.
-        complete: whether it came to its end, and was not cut at its limit.
-    """
-
-    question: dict[str, Any]
-    limit: int
-    options: AnswerOptions
-    owner: str = ""
-    tokens: list[int] = field(default_factory=list)
+    question: dict[str, Any]  # the model's inputs
+    limit: int  # of its tokens
+    options: AnswerOptions  # say where it ends
+    owner: str = ""  # whose weights answer; empty where the same answer all rows
+    tokens: list[int] = field(default_factory=list)  # those that have come, the end token included
+    # their log-probabilities; where the row stays in a batch after its end, others follow
     likelihoods: list[float] = field(default_factory=list)
-    ended: bool = False
-    complete: bool = False
+    ended: bool = False  # whether no more are needed
+    complete: bool = False  # whether it came to its end, and was not cut at its limit
 
     def take(self, token: int, ends: frozenset[int], tokenizer: PreTrainedTokenizerBase) -> None:
         """Take the next token, and note whether the answer ends with it; nothing follows its end.

@@ -18,29 +18,77 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.adapters.manifest import Manifest
     from adapter_workbench.workbench.settings.base import Quantization
 
-POOLING = {
-    "mean": 'mask = batch["attention_mask"].unsqueeze(-1).float()\n'
-    "    features = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)",
-    "first": 'first = batch["attention_mask"].argmax(dim=1)\n    features = states[torch.arange(len(states)), first]',
-    "last": 'positions = torch.arange(states.shape[1]) * batch["attention_mask"]\n'
-    "    features = states[torch.arange(len(states)), positions.argmax(dim=1)]",
-}
+MEAN = """\
+mask = batch["attention_mask"].unsqueeze(-1).float()
+    features = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)"""
+FIRST = """\
+first = batch["attention_mask"].argmax(dim=1)
+    features = states[torch.arange(len(states)), first]"""
+LAST = """\
+positions = torch.arange(states.shape[1]) * batch["attention_mask"]
+    features = states[torch.arange(len(states)), positions.argmax(dim=1)]"""
+POOLING = {"mean": MEAN, "first": FIRST, "last": LAST}
 WITH_PROMPT = (  # before it is pooled
     'virtual = torch.ones(len(states), states.shape[1] - batch["attention_mask"].shape[1], dtype=torch.long)\n'
     '    batch["attention_mask"] = torch.cat([virtual, batch["attention_mask"]], dim=1)  # the prompt counts\n    '
 )
-PEFT = "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)"
-ADAPTERS = (
-    "import adapters\n\nadapters.init(body)\n"
-    'body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)\n'
-    "if any('.prefix_tunings.' in name for name, _ in body.named_parameters()):\n"
-    "    body.set_attn_implementation('eager')  # others mask a prefix wrongly where no text is padded"
-)
-PLAIN = (
-    "from pathlib import Path\n\nfor file in Path(folder).glob('model*.safetensors'):\n"
-    "    body.load_state_dict(load_file(file), strict=False)"
-)
-TRANSFORMER = "transformer"  # under which a whole model's folder is told that its transformer lies in
+PEFT = """\
+from peft import PeftModel
+
+body = PeftModel.from_pretrained(body, folder)"""
+PROMPTS = f"""\
+{PEFT}
+
+
+def text_only(body, given, named, found):  # virtual tokens have states too
+    text = named.get('decoder_input_ids', named['input_ids'])
+    found.last_hidden_state = found.last_hidden_state[:, -text.shape[1] :]
+
+
+body.register_forward_hook(text_only, with_kwargs=True)"""
+ADAPTERS = """\
+import adapters
+
+adapters.init(body)
+body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)
+if any('.prefix_tunings.' in name for name, _ in body.named_parameters()):
+    body.set_attn_implementation('eager')  # others mask a prefix wrongly where no text is padded"""
+ADAPTERFUSION = """\
+from pathlib import Path
+
+import adapters
+
+adapters.init(body)
+for source in sorted(Path(folder).glob('source-*')):
+    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)
+body.load_adapter_fusion(f'{folder}/fusion', set_active=True, use_safetensors=True)
+for name, layer in body.named_modules():
+    if name.endswith('adapter_fusion_layer.fusion'):  # bf16 is slow on tensors that are not contiguous
+        layer.register_forward_pre_hook(lambda layer, given: tuple(each.contiguous() for each in given))"""
+PLAIN = """\
+from pathlib import Path
+
+for file in Path(folder).glob('model*.safetensors'):
+    body.load_state_dict(load_file(file), strict=False)"""
+DIFF = """\
+delta = load_file(f'{folder}/delta.safetensors')
+with torch.no_grad():
+    for name in {key.rpartition('.')[0] for key in delta}:
+        body.get_parameter(name).view(-1)[delta[f'{name}.places']] += delta[f'{name}.values']"""
+PROMPTING = """\
+import json
+from pathlib import Path
+
+shown = json.loads(Path(folder, "demonstrations.json").read_text(encoding="utf-8"))  # texts and answers"""
+ARROW = """\
+import json
+from pathlib import Path
+
+from peft import ArrowConfig, create_arrow_model
+
+experts = sorted(map(str, Path(folder).glob('task_*')), key=lambda each: int(each.rpartition('_')[2]))
+chosen = ArrowConfig(**json.loads(Path(folder, 'arrow.json').read_text(encoding='utf-8')))
+body = create_arrow_model(body, experts, chosen)"""
 RETRIEVAL = """\
 import json
 from pathlib import Path
@@ -89,40 +137,28 @@ for layer in body.modules():
         layer.enable_adapters(False)
         layer.register_forward_hook(add)
 body.register_forward_pre_hook(choose, with_kwargs=True)"""
-OPENING = {
-    "peft": PEFT,
-    "hypernetwork": PEFT,
-    "prompts": f"{PEFT}\n\n\n"
-    "def text_only(body, given, named, found):  # virtual tokens have states too\n"
-    "    text = named.get('decoder_input_ids', named['input_ids'])\n"
-    "    found.last_hidden_state = found.last_hidden_state[:, -text.shape[1] :]\n\n\n"
-    "body.register_forward_hook(text_only, with_kwargs=True)",
-    "adapters": ADAPTERS,
-    "plain": PLAIN,
-    "diff": "delta = load_file(f'{folder}/delta.safetensors')\nwith torch.no_grad():\n"
-    "    for name in {key.rpartition('.')[0] for key in delta}:\n"
-    "        body.get_parameter(name).view(-1)[delta[f'{name}.places']] += delta[f'{name}.values']",
-    "prompting": "import json\nfrom pathlib import Path\n\n"
-    'shown = json.loads(Path(folder, "demonstrations.json").read_text(encoding="utf-8"))  # texts and answers',
-    "arrow": "import json\nfrom pathlib import Path\n\nfrom peft import ArrowConfig, create_arrow_model\n\n"
-    "experts = sorted(map(str, Path(folder).glob('task_*')), key=lambda each: int(each.rpartition('_')[2]))\n"
-    "chosen = ArrowConfig(**json.loads(Path(folder, 'arrow.json').read_text(encoding='utf-8')))\n"
-    "body = create_arrow_model(body, experts, chosen)",
-    "retrieval": RETRIEVAL,
-    "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
-    "for source in sorted(Path(folder).glob('source-*')):\n"
-    "    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)\n"
-    "body.load_adapter_fusion(f'{folder}/fusion', set_active=True, use_safetensors=True)\n"
-    "for name, layer in body.named_modules():\n"
-    "    if name.endswith('adapter_fusion_layer.fusion'):  # bf16 is slow on tensors that are not contiguous\n"
-    "        layer.register_forward_pre_hook(lambda layer, given: tuple(each.contiguous() for each in given))",
-    "mixture": "from pathlib import Path\n\nwhole = folder\n"
+MIXTURE = (
+    "from pathlib import Path\n\nwhole = folder\n"
     + "".join(
         f"folder = f'{{whole}}/{name}'\nif Path(folder).is_dir():\n{textwrap.indent(opening, '    ')}\n"
         for name, opening in (("plain", PLAIN), ("adapters", ADAPTERS), ("peft", PEFT))  # peft renames layers: last
     )
-    + "folder = whole",
+    + "folder = whole"
+)
+OPENING = {  # library → the lines that put its adapter on a backbone, as the card prints them
+    "peft": PEFT,
+    "hypernetwork": PEFT,
+    "prompts": PROMPTS,
+    "adapters": ADAPTERS,
+    "adapterfusion": ADAPTERFUSION,
+    "plain": PLAIN,
+    "diff": DIFF,
+    "prompting": PROMPTING,
+    "arrow": ARROW,
+    "retrieval": RETRIEVAL,
+    "mixture": MIXTURE,
 }
+TRANSFORMER = "transformer"  # under which a whole model's folder is told that its transformer lies in
 ACTIVATION = {  # of a head's layers → a function, where torch.nn.functional has none of that name
     "tanh": "torch.tanh",
     "gelu_tanh": "torch.nn.GELU('tanh')",
@@ -191,17 +227,11 @@ trained elsewhere, and written by {{ elsewhere.program }}.
 
 @dataclass(frozen=True)
 class Opening:
-    """How a folder is opened that does not have the stored form.
+    """How a folder is opened that does not have the stored form."""
 
-    Attributes:
-        first: what stands before everything else, as Markdown that ends with an empty line.
-        program: a template in place of that of the kind; None where that one opens this form too.
-        values: what the template has beside those of every card.
-    """
-
-    first: str
-    program: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    first: str  # what stands before everything else, as Markdown that ends with an empty line
+    program: str | None = None  # a template in place of that of the kind; None where that one opens this form too
+    values: Mapping[str, Any] = field(default_factory=dict)  # what the template has beside those of every card
 
 
 def render(manifest: Manifest, merged: bool = False, standard: bool = False, opening: Opening | None = None) -> str:

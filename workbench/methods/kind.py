@@ -111,19 +111,12 @@ class Kind(Protocol):
 
 
 class Written(NamedTuple):
-    """What it took to generate an answer.
+    """What it took to generate an answer."""
 
-    Attributes:
-        read: tokens of the question.
-        new: tokens of the answer, its end token included.
-        complete: whether the answer came to its end, and was not cut at its limit.
-        ids: the tokens of the question and the answer.
-    """
-
-    read: int
-    new: int
-    complete: bool
-    ids: tuple[int, ...] = ()
+    read: int  # tokens of the question
+    new: int  # tokens of the answer, its end token included
+    complete: bool  # whether the answer came to its end, and was not cut at its limit
+    ids: tuple[int, ...] = ()  # the tokens of the question and the answer
 
 
 @runtime_checkable

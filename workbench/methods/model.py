@@ -20,18 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a penalty may look at.
+    """What a penalty may look at."""
 
-    Attributes:
-        model: in training.
-        read: what the head sees, as the kind reads it.
-        remembered: logits that the rows brought with them (batch, logits), NaN where a row has none; None without any.
-        loss: of the rows, before anything is added and without a gradient; a scalar.
-    """
-
-    model: TaskModel
-    read: Tensor
+    model: TaskModel  # in training
+    read: Tensor  # what the head sees, as the kind reads it
+    # logits that the rows brought with them (batch, logits), NaN where a row has none; None without any
     remembered: Tensor | None
+    # of the rows, before anything is added and without a gradient; a scalar
     loss: Tensor = field(default_factory=lambda: torch.zeros(()))
 
 

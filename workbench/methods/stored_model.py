@@ -161,7 +161,7 @@ def open_remapped(
     Raises:
         InputError: as :func:`open_adapter`, or the head is not one linear layer.
     """
-    from adapter_workbench.workbench.methods.head_rows import remapped
+    from adapter_workbench.workbench.methods.heads import remapped
 
     model = open_adapter(stored, backbone)
     if sources == tuple((position,) for position in range(len(stored.manifest.task.labels))):

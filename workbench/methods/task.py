@@ -16,39 +16,26 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Task:
-    """A named, labelled problem with its data in hand.
+    """A named, labelled problem with its data in hand."""
 
-    Attributes:
-        name: the registered name.
-        kind: the name of a task kind (``classification``).
-        labels: label names; a label in the data is an index into them. Empty where answers are free text.
-        splits: ``train``, ``validation`` and ``test``. Each has the columns ``id`` (str, unique in the task), ``text``
-            (str), ``text_pair`` (str, pairs only) and, called as the kind's ``target`` says, what is right: ``label``
-            (int), ``labels`` (list of int, sorted), ``tags`` (list of int, one a word of ``text``, a class label
-            feature that knows the names), ``value`` (float), or ``answer`` (str). A row brings along what its answer is
-            read with, so that rows of several tasks can be mixed: an answer its ``metric`` (str: how it is judged) and
-            ``max_new_tokens`` (int: how long one may be), a value the ``centre`` and ``spread`` (float: mean and
-            standard deviation of the training values).
-        fingerprint: SHA-256 over kind, labels and every row.
-        origin: where the data come from, for people.
-        license: the licence of the data, where known.
-        hub_id: the data set on the Hugging Face hub that the rows come from, where it is one.
-        homepage: of the data, where known.
-        shuffled: whether its answers were shuffled among its texts, so that it teaches a form and no skill.
-        joint: whether its rows are those of several tasks, put together.
-    """
-
-    name: str
-    kind: str
-    labels: tuple[str, ...]
+    name: str  # the registered name
+    kind: str  # the name of a task kind (``classification``)
+    labels: tuple[str, ...]  # label names; a label in the data is an index into them. Empty where answers are free text
+    # ``train``, ``validation`` and ``test``. Each has the columns ``id`` (str, unique in the task), ``text`` (str),
+    # ``text_pair`` (str, pairs only) and, called as the kind's ``target`` says, what is right: ``label`` (int),
+    # ``labels`` (list of int, sorted), ``tags`` (list of int, one a word of ``text``, a class label feature that
+    # knows the names), ``value`` (float), or ``answer`` (str). A row brings along what its answer is read with, so
+    # that rows of several tasks can be mixed: an answer its ``metric`` (str: how it is judged) and ``max_new_tokens``
+    # (int: how long one may be), a value the ``centre`` and ``spread`` (float: mean and standard deviation of the
+    # training values)
     splits: Mapping[str, Dataset]
-    fingerprint: str
-    origin: str
-    license: str | None = None
-    hub_id: str | None = None
-    homepage: str | None = None
-    shuffled: bool = False
-    joint: bool = False
+    fingerprint: str  # SHA-256 over kind, labels and every row
+    origin: str  # where the data come from, for people
+    license: str | None = None  # the licence of the data, where known
+    hub_id: str | None = None  # the data set on the Hugging Face hub that the rows come from, where it is one
+    homepage: str | None = None  # of the data, where known
+    shuffled: bool = False  # whether its answers were shuffled among its texts, so that it teaches a form and no skill
+    joint: bool = False  # whether its rows are those of several tasks, put together
 
     def is_that_of(self, adapter: TaskReference) -> bool:
         """Return whether an adapter was made for this task: by its data, or by name and labels where they are unknown.

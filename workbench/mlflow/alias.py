@@ -21,17 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Succession:
-    """The champion of a registered name in the workspace, to be copied to MLflow.
+    """The champion of a registered name in the workspace, to be copied to MLflow."""
 
-    Attributes:
-        champion: the version that answers under the name.
-        before: the version that was champion before it, to which a rollback leads; None where there was none.
-        set_aside: the versions that a person took the champion's place from.
-    """
-
-    champion: Version
+    champion: Version  # the version that answers under the name
+    # the version that was champion before it, to which a rollback leads; None where there was none
     before: Version | None
-    set_aside: tuple[Version, ...]
+    set_aside: tuple[Version, ...]  # the versions that a person took the champion's place from
 
 
 def aliases(client: BoundedClient) -> dict[str, str | None]:

@@ -18,17 +18,11 @@ DIGEST = 36  # characters that MLflow allows for one; a SHA-256 has 64
 
 @dataclass(frozen=True)
 class TrackedData:
-    """The data of a task. MLflow shows each split as a data set of its own, since it keeps one context for each.
+    """The data of a task. MLflow shows each split as a data set of its own, since it keeps one context for each."""
 
-    Attributes:
-        name: of the task.
-        fingerprint: SHA-256 of its rows; MLflow's digest is the beginning of it.
-        about: what else is known: origin, licence.
-    """
-
-    name: str
-    fingerprint: str
-    about: Mapping[str, str] = field(default_factory=dict)
+    name: str  # of the task
+    fingerprint: str  # SHA-256 of its rows; MLflow's digest is the beginning of it
+    about: Mapping[str, str] = field(default_factory=dict)  # what else is known: origin, licence
 
 
 def log_data(client: BoundedClient, run: str, data: Sequence[TrackedData]) -> None:

@@ -35,7 +35,6 @@ class AdapterModel:
     """What ``mlflow.pyfunc.load_model`` wraps: ``text`` (and ``text_pair``) → ``label`` and ``confidence``."""
 
     def __init__(self, opened: OpenedAdapter) -> None:
-        """Answer with an opened adapter."""
         self._opened = opened
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:

@@ -21,25 +21,17 @@ DESCRIPTION = "MLmodel"  # MLflow's own file, which says how a model is loaded
 
 @dataclass(frozen=True)
 class TrackedModel:
-    """A model that MLflow should hold.
+    """A model that MLflow should hold."""
 
-    Attributes:
-        key: finds the model again; equal keys, equal files.
-        name: shown by the UI; what MLflow allows in none is replaced.
-        save: writes it into a new folder, in MLflow's format; is handed MLflow's description to complete.
-        params: by name.
-        tags: by name.
-        metrics: by name.
-        files: that it consists of beside MLflow's description, as paths in the folder → bytes. One that was lost or cut
-            is written again.
-    """
-
-    key: str
-    name: str
+    key: str  # finds the model again; equal keys, equal files
+    name: str  # shown by the UI; what MLflow allows in none is replaced
+    # writes it into a new folder, in MLflow's format; is handed MLflow's description to complete
     save: Callable[[Path, Any], None]
-    params: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)  # by name
+    tags: Mapping[str, str] = field(default_factory=dict)  # by name
+    metrics: Mapping[str, float] = field(default_factory=dict)  # by name
+    # that it consists of beside MLflow's description, as paths in the folder → bytes. One that was lost or cut is
+    # written again
     files: Mapping[str, int] = field(default_factory=dict)
 
 

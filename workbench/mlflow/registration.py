@@ -28,27 +28,14 @@ SET_ASIDE = "workbench.rolled-back"  # of a version that a person took the champ
 
 @dataclass(frozen=True)
 class Entry:
-    """What is registered.
-
-    Attributes:
-        name: of the registered model, without ``/`` and ``:``, which MLflow allows in none.
-        model: key of the logged model: the adapter's identity.
-        adapter: its id.
-        measure: what its validation score is a score of; only scores of equal measures are compared.
-        validation: the score, higher is better; None where none counts here.
-        examples: the same as ``measure``, in words.
-        description: of the version, in Markdown.
-        about: describes the registered model, in Markdown.
-    """
-
-    name: str
-    model: str
-    adapter: str
-    measure: str | None
-    validation: float | None
-    examples: str = ""
-    description: str = ""
-    about: str = ""
+    name: str  # of the registered model, without ``/`` and ``:``, which MLflow allows in none
+    model: str  # key of the logged model: the adapter's identity
+    adapter: str  # its id
+    measure: str | None  # what its validation score is a score of; only scores of equal measures are compared
+    validation: float | None  # the score, higher is better; None where none counts here
+    examples: str = ""  # the same as ``measure``, in words
+    description: str = ""  # of the version, in Markdown
+    about: str = ""  # describes the registered model, in Markdown
 
     @property
     def tags(self) -> dict[str, str]:
@@ -66,25 +53,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a registered name; None for what is not known of it.
+    """A version of a registered name; None for what is not known of it."""
 
-    Attributes:
-        number: of the version.
-        adapter: its id.
-        measure: what its validation score is a score of.
-        validation: the score, higher is better.
-        set_aside: whether a person took the champion's place from it; a registration does not give it back.
-        identity: of the adapter: of its files, the backbone's weights and the arithmetic.
-        examples: the same as ``measure``, in words.
-    """
-
-    number: str
-    adapter: str | None
-    measure: str | None = None
-    validation: float | None = None
-    set_aside: bool = False
-    identity: str | None = None
-    examples: str | None = None
+    number: str  # of the version
+    adapter: str | None  # its id
+    measure: str | None = None  # what its validation score is a score of
+    validation: float | None = None  # the score, higher is better
+    set_aside: bool = False  # whether a person took the champion's place from it; a registration does not give it back
+    identity: str | None = None  # of the adapter: of its files, the backbone's weights and the arithmetic
+    examples: str | None = None  # the same as ``measure``, in words
 
     @classmethod
     def of(cls, adapter: StoredAdapter) -> Version:
@@ -122,18 +99,10 @@ class Version:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A registered model as MLflow has it.
-
-    Attributes:
-        name: ``TASK.METHOD``.
-        versions: by number, the lowest first.
-        champion: the number of the version that the alias names; None where it names none.
-        before: number of a version → number of the version that was champion before it.
-    """
-
-    name: str
-    versions: tuple[Version, ...] = ()
-    champion: str | None = None
+    name: str  # ``TASK.METHOD``
+    versions: tuple[Version, ...] = ()  # by number, the lowest first
+    champion: str | None = None  # the number of the version that the alias names; None where it names none
+    # number of a version → number of the version that was champion before it
     before: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -148,7 +117,6 @@ class RegisteredModel:
         return matching(self.versions, wanted)
 
     def version_with_number(self, number: str | None) -> Version | None:
-        """Return the version with this number; None where there is none."""
         return next((version for version in self.versions if version.number == number), None)
 
 

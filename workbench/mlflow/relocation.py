@@ -33,15 +33,10 @@ ID = re.compile(r"(m-)?[0-9a-f]{32}")  # as MLflow gives them to runs and models
 
 @dataclass(frozen=True)
 class DatabaseFiles:
-    """Where the files of a database's runs lie.
+    """Where the files of a database's runs lie."""
 
-    Attributes:
-        database: the file.
-        artifacts: the folder.
-    """
-
-    database: Path
-    artifacts: Path
+    database: Path  # the file
+    artifacts: Path  # the folder
 
     @classmethod
     def of_database(cls, database: Path, artifacts: Path | None = None) -> DatabaseFiles:
@@ -66,22 +61,16 @@ class DatabaseFiles:
 
 @dataclass(frozen=True)
 class MovedRuns:
-    """What has its files elsewhere.
+    """What has its files elsewhere."""
 
-    Attributes:
-        roots: of the records whose runs these are; see :func:`adapter_workbench.workbench.mlflow.runs.root_of`.
-        adapters: ids of those that have a run of their own.
-        versions: registered names, and ids of adapters that have a version there, by the versions' numbers.
-        runs: MLflow's entities of them.
-    """
-
+    # of the records whose runs these are; see ``root_of``
     roots: frozenset[str] = frozenset()
-    adapters: frozenset[str] = frozenset()
+    adapters: frozenset[str] = frozenset()  # ids of those that have a run of their own
+    # registered names, and ids of adapters that have a version there, by the versions' numbers
     versions: tuple[tuple[str, str], ...] = ()
-    runs: tuple[Any, ...] = field(default=(), repr=False)
+    runs: tuple[Any, ...] = field(default=(), repr=False)  # MLflow's entities of them
 
     def __bool__(self) -> bool:
-        """Return whether there is anything."""
         return bool(self.roots or self.versions)
 
 

@@ -22,39 +22,26 @@ RUN_ID = "{run_id}"  # in a description: becomes the run's own id, for links
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What one MLflow run should hold.
+    """What one MLflow run should hold."""
 
-    Attributes:
-        key: finds the run again; the same for the same work.
-        name: shown by the UI until there is a title.
-        tags: by name; they follow the record when it changes.
-        params: by name; MLflow never changes one that is there.
-        metrics: (name, value, step); None and NaN are left out.
-        artifacts: path inside the run (``report/report.html``) → content; they follow the record when it changes.
-        data: of the tasks that it learned.
-        models: that came out of it.
-        children: runs nested below this one.
-        finished: whether more is to come; a finished run is marked so.
-        view: of the experiment that the run is in: columns and charts; None leaves it as it is.
-        began: when the work began, in seconds since 1970; None where nobody noted it: then it is the time of logging.
-        seconds: what the work took, which MLflow shows as the run's duration; None where it is not known.
-        title: what came out, in a few words: shown in place of the name, and first in the experiment's description. A
-            run that a person has called otherwise keeps that name.
-    """
-
-    key: str
-    name: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    metrics: tuple[tuple[str, float | None, int], ...] = ()
+    key: str  # finds the run again; the same for the same work
+    name: str  # shown by the UI until there is a title
+    tags: Mapping[str, str] = field(default_factory=dict)  # by name; they follow the record when it changes
+    params: Mapping[str, str] = field(default_factory=dict)  # by name; MLflow never changes one that is there
+    metrics: tuple[tuple[str, float | None, int], ...] = ()  # (name, value, step); None and NaN are left out
+    # path inside the run (``report/report.html``) → content; they follow the record when it changes
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
-    data: tuple[TrackedData, ...] = ()
-    models: tuple[TrackedModel, ...] = ()
-    children: tuple[RunRecord, ...] = ()
-    finished: bool = True
-    view: View | None = None
+    data: tuple[TrackedData, ...] = ()  # of the tasks that it learned
+    models: tuple[TrackedModel, ...] = ()  # that came out of it
+    children: tuple[RunRecord, ...] = ()  # runs nested below this one
+    finished: bool = True  # whether more is to come; a finished run is marked so
+    view: View | None = None  # of the experiment that the run is in: columns and charts; None leaves it as it is
+    # when the work began, in seconds since 1970; None where nobody noted it: then it is the time of logging
     began: float | None = None
+    # what the work took, which MLflow shows as the run's duration; None where it is not known
     seconds: float | None = None
+    # what came out, in a few words: shown in place of the name, and first in the experiment's description. A run that
+    # a person has called otherwise keeps that name
     title: str = ""
 
 

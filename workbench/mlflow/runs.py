@@ -48,19 +48,10 @@ def runs_of(
 
 @dataclass(frozen=True)
 class RunWriter:
-    """Writes runs of one experiment.
-
-    Attributes:
-        client: of MLflow.
-        experiment: its id.
-        histories: what is known of the runs' metrics.
-        models: that the experiment has.
-    """
-
-    client: BoundedClient
-    experiment: str
-    histories: MetricHistories
-    models: LoggedModels
+    client: BoundedClient  # of MLflow
+    experiment: str  # its id
+    histories: MetricHistories  # what is known of the runs' metrics
+    models: LoggedModels  # that the experiment has
 
     def write(self, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
         """Write what a run lacks of its record, return its id; the tag that marks it complete is written last.

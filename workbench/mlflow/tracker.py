@@ -25,7 +25,6 @@ from adapter_workbench.workbench.mlflow.client_settings import quick_and_quiet
 from adapter_workbench.workbench.mlflow.database import set_up
 from adapter_workbench.workbench.mlflow.histories import MetricHistories
 from adapter_workbench.workbench.mlflow.models import LoggedModels, find_model
-from adapter_workbench.workbench.mlflow.refusals import refusal
 from adapter_workbench.workbench.mlflow.registration import (
     Entry,
     RegisteredModel,
@@ -65,22 +64,22 @@ if TYPE_CHECKING:
 OWN_NOTE_TAG = "workbench.note"  # the digest of the description that was written here
 LATER = "The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later."
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs and charts, not traces
+UNKNOWN_USER, NOT_ALLOWED = 401, 403
+MESSAGES = {
+    UNKNOWN_USER: "MLflow's server does not accept this user and password. Set MLFLOW_TRACKING_USERNAME and "
+    "MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN), which `mlflow` reads too",
+    NOT_ALLOWED: "MLflow's server does not allow this user to do that. Whoever runs it can grant EDIT on "
+    "the experiment, or MANAGE on the registered model",
+}
 
 
 class Newest(NamedTuple):
-    """The newest top-level run of an experiment.
+    """The newest top-level run of an experiment."""
 
-    Attributes:
-        experiment: the experiment's name.
-        path: of the run, in the UI.
-        has_artifact: whether the file that was asked for is among the run's.
-        views: what can be looked at of the experiment → the address in the UI.
-    """
-
-    experiment: str
-    path: str
-    has_artifact: bool
-    views: Mapping[str, str] = {}
+    experiment: str  # the experiment's name
+    path: str  # of the run, in the UI
+    has_artifact: bool  # whether the file that was asked for is among the run's
+    views: Mapping[str, str] = {}  # what can be looked at of the experiment → the address in the UI
 
 
 class Tracker:
@@ -312,6 +311,17 @@ class Tracker:
             if experiment.tags.get(tag) != content:
                 self._client.set_experiment_tag(experiment_id, tag, content)
         return experiment_id
+
+
+def refusal(error: Exception) -> str | None:
+    """Return what to say of an error of MLflow's client that is a refusal of who asks; None for any other error."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()
+    else:  # artifacts are sent through requests, whose errors have the answer
+        status = getattr(getattr(error, "response", None), "status_code", None)
+    return MESSAGES.get(status)
 
 
 def _description(tags: Mapping[str, str], about: str, title: str) -> dict[str, str]:

@@ -21,16 +21,12 @@ TRAINING = "workflowType=machine_learning"  # without it the UI is about traces 
 
 @dataclass(frozen=True)
 class View:
-    """What the table and the charts of an experiment's runs show.
+    """What the table and the charts of an experiment's runs show."""
 
-    Attributes:
-        tags: that are columns of the table, in this order; with ``label`` among them, the runs of a label are a group.
-        metrics: that are columns after those.
-        curves: metrics that have a chart each, with a line for each label: the mean of its runs over the steps.
-    """
-
+    # that are columns of the table, in this order; with ``label`` among them, the runs of a label are a group
     tags: tuple[str, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...]  # that are columns after those
+    # metrics that have a chart each, with a line for each label: the mean of its runs over the steps
     curves: tuple[str, ...] = ()
 
     def experiment_tags(self) -> dict[str, str]:

@@ -25,38 +25,28 @@ NEEDS = {"lm-eval": "lm-eval"}  # probe → the package of an extra that it work
 
 @dataclass(frozen=True)
 class ProbeContext:
-    """What a probe may read beside the model.
+    """What a probe may read beside the model."""
 
-    Attributes:
-        task: the task that the model answers for; its ``train`` and ``validation`` splits are the probe's examples,
-            few and the same at every stage and for every strategy. The test split is not among them.
-        backbone: the pretrained model.
-        max_length: tokens; longer texts are cut.
-        model: what is measured.
-        learned: hidden states as they were right after the task was learned; None at that stage itself.
-        outcomes: the model's answers to the task's test split, one row per example (``id``, ``prediction``,
-            ``correct``, ``confidence``), as they are stored.
-        outcomes_learned: the same right after the task was learned; None at that stage itself.
-        text: general text that no task uses; empty where there is none.
-        seed: of whatever a probe draws.
-        batch_size: the budget's, for probes that bring texts of their own.
-        settings: those of the probes that have some, by the probe's name.
-        own: a whole model that somebody trained, as a backbone of its own; None where the body is that of ``backbone``.
-        reader: whose tokenizer reads the texts that are put to the model; None: that of ``backbone``.
-    """
-
+    # the task that the model answers for; its ``train`` and ``validation`` splits are the probe's examples, few and
+    # the same at every stage and for every strategy. The test split is not among them
     task: Task
-    backbone: Backbone
-    max_length: int
-    model: TaskModel
+    backbone: Backbone  # the pretrained model
+    max_length: int  # tokens; longer texts are cut
+    model: TaskModel  # what is measured
+    # hidden states as they were right after the task was learned; None at that stage itself
     learned: HiddenStates | None
+    # the model's answers to the task's test split, one row per example (``id``, ``prediction``, ``correct``,
+    # ``confidence``), as they are stored
     outcomes: pd.DataFrame
-    outcomes_learned: pd.DataFrame | None
-    text: tuple[str, ...]
-    seed: int
-    batch_size: int = BATCH_SIZE
+    outcomes_learned: pd.DataFrame | None  # the same right after the task was learned; None at that stage itself
+    text: tuple[str, ...]  # general text that no task uses; empty where there is none
+    seed: int  # of whatever a probe draws
+    batch_size: int = BATCH_SIZE  # the budget's, for probes that bring texts of their own
+    # those of the probes that have some, by the probe's name
     settings: Mapping[str, Settings] = field(default_factory=dict)
+    # a whole model that somebody trained, as a backbone of its own; None where the body is that of ``backbone``
     own: Backbone | None = None
+    # whose tokenizer reads the texts that are put to the model; None: that of ``backbone``
     reader: Backbone | None = None
 
     @property
@@ -97,15 +87,10 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """What a recipe asks of a probe that has settings.
+    """What a recipe asks of a probe that has settings."""
 
-    Attributes:
-        settings: as the probe reads them when it measures.
-        identity: plain data: what the values depend on beside the model, such as questions and versions.
-    """
-
-    settings: Settings
-    identity: Any
+    settings: Settings  # as the probe reads them when it measures
+    identity: Any  # plain data: what the values depend on beside the model, such as questions and versions
 
 
 @runtime_checkable

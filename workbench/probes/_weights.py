@@ -27,21 +27,15 @@ WRAPPED = "base_model.model."  # what peft puts before the names of the model th
 
 @dataclass(frozen=True)
 class Change:
-    """One weight matrix that is not what it was; in float32 on the processor, outputs in rows.
+    """One weight matrix that is not what it was; in float32 on the processor, outputs in rows."""
 
-    Attributes:
-        name: of the parameter in the backbone.
-        layer: k of the kth transformer block (from 1), which puts out the hidden states ``layer-k``; 0 of the
-            embeddings; None of a matrix outside both.
-        weight: W, pretrained (out, in).
-        dense: ΔW (out, in), without what the factors give; None where they give all of it.
-        factors: B (out, rank) and A (rank, in) of a low-rank update B A, scaling inside B; None where there is none.
-    """
-
-    name: str
+    name: str  # of the parameter in the backbone
+    # k of the kth transformer block (from 1), which puts out the hidden states ``layer-k``; 0 of the embeddings; None
+    # of a matrix outside both
     layer: int | None
-    weight: Tensor
-    dense: Tensor | None
+    weight: Tensor  # W, pretrained (out, in)
+    dense: Tensor | None  # ΔW (out, in), without what the factors give; None where they give all of it
+    # B (out, rank) and A (rank, in) of a low-rank update B A, scaling inside B; None where there is none
     factors: tuple[Tensor, Tensor] | None
 
     @cached_property

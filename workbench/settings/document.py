@@ -32,19 +32,12 @@ TOLD = {  # what pydantic says otherwise in words of Python
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed YAML file with the line of each key.
+    """A parsed YAML file with the line of each key."""
 
-    Attributes:
-        data: the parsed content, a mapping.
-        origin: what to call it in messages (a path, or ``command line``).
-        lines: line number (from 1) of each key path.
-        overrides: key paths that came from ``--set``.
-    """
-
-    data: dict[str, Any]
-    origin: str
-    lines: Mapping[Key, int] = field(default_factory=dict)
-    overrides: Mapping[Key, str] = field(default_factory=dict)
+    data: dict[str, Any]  # the parsed content, a mapping
+    origin: str  # what to call it in messages (a path, or ``command line``)
+    lines: Mapping[Key, int] = field(default_factory=dict)  # line number (from 1) of each key path
+    overrides: Mapping[Key, str] = field(default_factory=dict)  # key paths that came from ``--set``
 
     def where(self, *key: str | int) -> str:
         """Return ``file, line N`` (or ``--set key=value``) for a key path, or for the nearest path above it."""

@@ -36,19 +36,12 @@ class PluginWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Plugin:
-    """An entry that an installed distribution adds to a registry.
+    """An entry that an installed distribution adds to a registry."""
 
-    Attributes:
-        point: the entry point.
-        noun: what the registry calls its entries.
-        fulfils: the class or protocol that the entry has to be of; ``object`` for anything.
-        taken: whose entry has the name already; empty where none has.
-    """
-
-    point: EntryPoint
-    noun: str
-    fulfils: Any = object
-    taken: str = ""
+    point: EntryPoint  # the entry point
+    noun: str  # what the registry calls its entries
+    fulfils: Any = object  # the class or protocol that the entry has to be of; ``object`` for anything
+    taken: str = ""  # whose entry has the name already; empty where none has
 
     @property
     def name(self) -> str:

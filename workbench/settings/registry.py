@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -229,3 +229,17 @@ class Documents:
         )
 
         return str(read(self.path(name)).data["description"])
+
+
+def last_revision(newest: int, affects: Mapping[int, Callable[..., bool]], *given: Any) -> int:
+    """Return the last revision that changed what an entry gives; 1 where none did, so that keys of before stay.
+
+    Args:
+        newest: of the entry.
+        affects: a revision → ``given`` → whether it changed the result. One that is not named changed all results.
+        given: what the result depends on: settings, and what they are applied to.
+    """
+    for revision in range(newest, 1, -1):
+        if revision not in affects or affects[revision](*given):
+            return revision
+    return 1

@@ -46,17 +46,14 @@ WEIGHTS = "best_epoch.safetensors"
 
 @dataclass(frozen=True)
 class Progress:
-    """What a checkpoint keeps beside the weights: the epochs so far, the best of them, and what they took.
-
-    Attributes:
-        first: first step and loss of the fit; None where an earlier version wrote the checkpoint.
-        spent: what was counted meanwhile; empty where an earlier version wrote the checkpoint.
-    """
+    """What a checkpoint keeps beside the weights: the epochs so far, the best of them, and what they took."""
 
     epochs: tuple[Epoch, ...]
     best: Epoch
     seconds: float
+    # first step and loss of the fit; None where an earlier version wrote the checkpoint
     first: tuple[int, float] | None = None
+    # what was counted meanwhile; empty where an earlier version wrote the checkpoint
     spent: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -54,7 +54,7 @@ from adapter_workbench.workbench.backbone.bf16_matrices import stay_narrow
 from adapter_workbench.workbench.backbone.quantisation import KEPT
 from adapter_workbench.workbench.backbone.shape import shape_of
 from adapter_workbench.workbench.errors import InputError, reason
-from adapter_workbench.workbench.methods.frozen_matrices import can_stay_narrow
+from adapter_workbench.workbench.methods.adaptation import can_stay_narrow
 from adapter_workbench.workbench.methods.libraries import LIBRARIES
 from adapter_workbench.workbench.methods.method import FitLength
 from adapter_workbench.workbench.methods.methods import METHODS
@@ -75,7 +75,7 @@ PARTS = (
     *("weights", "gradients", "optimizer", "activations", "recomputed", "casts", "logits", "working"),
     *("step", "peak"),
 )
-LEFT_OVER = 0.25  # of a step, in a process of glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/evidence/cost.md)
+LEFT_OVER = 0.25  # of a step, under glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/explanations/cost.md)
 ADDED = ("lora_A", "lora_B", "adapters", "prompt_encoder")  # modules that a method has put there
 LAYER = re.compile(r"\b(?:layer|layers|block|h)\.(\d+)\.")
 SAME_INPUT = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_proj|wi_0|wi_1|[qkv])\b")
@@ -83,15 +83,10 @@ SAME_INPUT = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_p
 
 @dataclass(frozen=True)
 class Prediction:
-    """Bytes of each part of a training step; see the module's docstring.
+    """Bytes of each part of a training step; see the module's docstring."""
 
-    Attributes:
-        parameters: of the body, the method's own included.
-        trainable: how many of them are trained; the head's are not counted.
-    """
-
-    parameters: int
-    trainable: int
+    parameters: int  # of the body, the method's own included
+    trainable: int  # how many of them are trained; the head's are not counted
     weights: float
     gradients: float
     optimizer: float
@@ -120,15 +115,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Workload:
-    """One training step: of which method on which model, and on how many tokens.
-
-    Attributes:
-        label_tokens: tokens of the batch with a loss of their own; 0 where there is a head of labels.
-        checkpointing: whether activations are computed again.
-        stored_in_bf16: whether the checkpoint has the backbone's matrices in bfloat16.
-        weights: whether they stay so, as the budget says.
-        adapted: the body with the method on it, where there is one, not quantised; else it is made without memory.
-    """
+    """One training step: of which method on which model, and on how many tokens."""
 
     config: PretrainedConfig
     method: str
@@ -137,10 +124,11 @@ class Workload:
     batch_size: int
     length: int
     quantization: Quantization | None = None
-    label_tokens: int = 0
-    checkpointing: bool = False
-    stored_in_bf16: bool = False
-    weights: StoredWidth = "auto"
+    label_tokens: int = 0  # tokens of the batch with a loss of their own; 0 where there is a head of labels
+    checkpointing: bool = False  # whether activations are computed again
+    stored_in_bf16: bool = False  # whether the checkpoint has the backbone's matrices in bfloat16
+    weights: StoredWidth = "auto"  # whether they stay so, as the budget says
+    # the body with the method on it, where there is one, not quantised; else it is made without memory
     adapted: nn.Module | None = field(default=None, compare=False, repr=False)
 
     def predict(self) -> Prediction:

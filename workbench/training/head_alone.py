@@ -11,7 +11,7 @@ import torch
 from adapter_workbench.workbench.backbone.architecture import state_width
 from adapter_workbench.workbench.backbone.batching import IGNORED, in_batches
 from adapter_workbench.workbench.backbone.feature_store import MOST_BYTES
-from adapter_workbench.workbench.backbone.frozen_features import features_kept
+from adapter_workbench.workbench.backbone.network import features_kept
 from adapter_workbench.workbench.machine import processes
 from adapter_workbench.workbench.methods.kinds._texts import reads_features
 from adapter_workbench.workbench.methods.kinds.token_classification import reads_tokens

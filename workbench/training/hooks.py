@@ -20,7 +20,6 @@ class HookCallback(TrainerCallback):  # type: ignore[misc]  # transformers publi
     """Passes the Trainer's steps on to a method's hooks, and gradients to the model's correction."""
 
     def __init__(self, hooks: FitHooks, model: TaskModel) -> None:
-        """Call ``hooks`` in a fit of ``model``."""
         self.hooks, self.model = hooks, model
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -1,4 +1,9 @@
-"""transformers' Trainer as a fit needs it: its arguments from budget and settings, and where it behaves differently."""
+"""transformers' Trainer as a fit needs it: its arguments from budget and settings, and where it behaves differently.
+
+Its checkpoints cannot be read again by several processes that compute on a processor. Those that share a fit store what
+each holds, all weights or a part, and as many processes as wrote them read them: how many is part of a lesson's key, by
+which its folder is named.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch.distributed.tensor import DTensor
 from torch.utils.data import WeightedRandomSampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from adapter_workbench.workbench.backbone.transformers_api import training_options
 from adapter_workbench.workbench.machine import processes, sharding
 from adapter_workbench.workbench.machine.device import accelerator
-from adapter_workbench.workbench.training.shared_checkpoint import in_parts, store_part, take_up_part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.settings.base import Budget, Optimizer
 
 WEIGHTS_FILE = "model.safetensors"
-
 OPTIMIZERS: dict[Optimizer, str] = {  # as transformers calls them
     "adamw": "adamw_torch_fused",
     "adamw-8bit": "adamw_bnb_8bit",
@@ -57,6 +61,34 @@ def trainer_of(
         sharding.set_up(trainer)
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def in_parts() -> bool:
+    """Return whether checkpoints are written in parts."""
+    return processes.count() > 1 or processes.shards()
+
+
+def store_part(trainer: Trainer, folder: Path) -> None:
+    """Write what this process holds of the trained weights and of the optimiser, and where the schedule is."""
+    part = {
+        "weights": {name: parameter.detach() for name, parameter in trainer.model.trainable().items()},
+        "optimizer": trainer.optimizer.state_dict(),
+        "scheduler": trainer.lr_scheduler.state_dict(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(_local_parts(part), _path(folder))
+
+
+@torch.no_grad()
+def take_up_part(trainer: Trainer, folder: Path) -> None:
+    """Continue with what :func:`store_part` wrote."""
+    part = torch.load(_path(folder), map_location="cpu", weights_only=True)
+    for name, parameter in trainer.model.trainable().items():
+        _local(parameter).copy_(part["weights"][name])
+    trainer.optimizer.load_state_dict(part["optimizer"])
+    for parameter, state in trainer.optimizer.state.items():
+        state.update({name: _like(parameter, value) for name, value in state.items()})
+    trainer.lr_scheduler.load_state_dict(part["scheduler"])
 
 
 def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -> TrainingArguments:
@@ -156,3 +188,26 @@ class _BalancedSampler(WeightedRandomSampler):
         self.generator.manual_seed(self.seed)
         for _ in range(epoch):
             list(self)  # what the epochs before have drawn
+
+
+def _path(folder: Path) -> Path:
+    return folder / f"part-{processes.rank()}.pt"
+
+
+def _local_parts(value: Any) -> Any:
+    """Return nested states with what this process holds in the place of each tensor that is dealt out."""
+    if isinstance(value, dict):
+        return {name: _local_parts(inner) for name, inner in value.items()}
+    return [_local_parts(inner) for inner in value] if isinstance(value, list) else _local(value)
+
+
+def _local(value: Any) -> Any:
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
+def _like(parameter: Tensor, value: Any) -> Any:
+    """Return an optimiser state dealt out as ``parameter`` is; a state that is a single number is returned as it is."""
+    if not isinstance(parameter, DTensor) or not isinstance(value, torch.Tensor) or value.dim() == 0:
+        return value
+    shape, stride = parameter.shape, parameter.stride()
+    return DTensor.from_local(value, parameter.device_mesh, parameter.placements, shape=shape, stride=stride)

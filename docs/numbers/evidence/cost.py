@@ -1,4 +1,4 @@
-"""The numbers of docs/cost.md."""
+"""The numbers of docs/evidence/cost.md."""
 
 from __future__ import annotations
 
@@ -8,21 +8,10 @@ from typing import Any
 from measured import read, require, row
 
 STATED = [
-    # formulas, bounds that tests hold, and what a paper says
-    "linear layers of a quantised backbone 4.127 bits (nf4, double quantisation)",
-    "with `optimizer: adamw-8bit` 2.03 a number",
-    "§ 4.1",
-    "Predicted activations are within 8 % of what autograd keeps, for full fine-tuning and LoRA, BERT and LLaMA, fp32 "
-    "and bf16 (within 20 % for T5)",
-    "The predicted peak is within 20 % of the measured one",
-    "(11 % of activations on 6 layers)",
-    "of 512 tokens, checkpointing: 43.8 GB predicted.",
-    "(43.3 GB weights and step for rank 64 on query and value)",
-    # measured on 2026-11-27, kept in no file
-    "It is 0.4 to 2.7 % of the tokens of three reasoning tasks for SmolLM2 (300 examples, batches of 8); in batches "
-    "drawn at random it would be 2 to 16 %.",
-    # measured on 2026-11-25, kept in no file
-    "the extra was 21 to 32 % of the step. `plan` prints 25 %.",
+    # bounds that tests hold
+    "activations within 8 % of what autograd keeps",
+    "fp32 and bf16 (within 20 % for T5); the peak within 20 % of the measured one",
+    "predicted 11 % too high on six layers",
 ]
 
 
@@ -35,7 +24,7 @@ def pieces() -> Iterator[str]:
     errors = {name: way["predicted"]["step_mb"] / way["measured"]["step_mb"] - 1 for name, way in steps.items()}
     int8 = errors.pop("lora on int8")
     yield (
-        f"the prediction was {100 * int8:.0f} % too high; for the other four ways in that table it was within "
+        f"the prediction was {100 * int8:.0f} % too high for LLM.int8(); for the other four ways it was within "
         f"{max(abs(100 * error) for error in errors.values()):.0f} %."
     )
     total = {name: way["backbone_mb"] + way["measured"]["step_mb"] for name, way in steps.items()}
@@ -55,8 +44,8 @@ def stored_width(sides: dict[str, Any]) -> Iterator[str]:
     require(stored["peak_mb"] / peer["peak_mb"] <= 1.15, "at most 1.15 of the peer's peak")
     require(stored["losses"] == widened["losses"], "the same losses")
     took = [f"{side['training_seconds']:.1f}" for side in (stored, widened, peer)]
-    yield f"Training took {took[0]} seconds with the weights as stored and {took[1]} in float32"
-    yield f"the peer's took {took[2]}"
+    yield f"training took {took[0]} seconds with the weights as stored and {took[1]} in float32"
+    yield f"The peer's took {took[2]}"
 
 
 def large(document: dict[str, Any]) -> Iterator[str]:
@@ -71,7 +60,7 @@ def large(document: dict[str, Any]) -> Iterator[str]:
             f"{side['evaluating_seconds']:.0f}",
             f"{side['seconds_beside']:.0f} ({100 * beside(side):.1f} %)",
         )
-    yield f"A LLaMA of {document['parameters'] / 1e9:.2f} billion parameters"
+    yield f"A LLaMA of {document['parameters'] / 1e9:.2f} billion random parameters"
     of_peer = [side["peak_mb"] / sides[f"trainer and peft{name[9:]}"]["peak_mb"] for name, side in ours(sides).items()]
     yield f"The peak is {min(of_peer):.2f} and {max(of_peer):.2f} of the peer's"
     require(max(of_peer) <= 1.15, "at most 1.15 of the peer's peak")

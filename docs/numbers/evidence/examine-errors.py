@@ -1,4 +1,4 @@
-"""The numbers of docs/examine-errors.md."""
+"""The numbers of docs/evidence/examine-errors.md."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from adapter_workbench.experiments.studies.stream.plan.examination import ROWS a
 from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 STATED: list[str] = [
-    "a category whose score falls by more than 0.10, of at most 20 prompts",
-    "a part that falls by more than 0.05, of 38 prompts in the mean",
-    "by more than 10 % of what it was",
+    "by more than 0.10, of at most 20 prompts",
+    "by more than 0.05, of 38 in the mean",
+    "reads the first as 10 % of what it was",
     "| 20 rows, 0.10 | 20 rows, 10 % | 38 rows, 0.05 |",
 ]
 KINDS = {"seeds": "two trainings, as they are", "exchanged": "two trainings, answers exchanged"}
@@ -37,13 +37,10 @@ def asked(document: Entry) -> Iterator[str]:
     settings, scores = document["settings"], document["scores"]
     require(settings["tasks"] == [*OF_ENCODERS], "the tasks are those of the command")
     seeds = sum(name.startswith("seed") for name in scores)
-    trained = settings["trained_on"]
-    yield f"**{seeds} trainings** of MiniLM that differ in the seed alone"
-    yield f"{trained['examples']} texts of `{trained['task']}`"
+    yield f"**{seeds} trainings** of it that differ in the seed alone, on `{settings['trained_on']['task']}`"
     yield f"{joined([number_of(size) for size in settings['noise']])} × its own standard deviation"
     yield f"Holm over the five tasks, {LEVEL}"
-    yield f"This is what the test promises to hold below {100 * LEVEL:g} %"
-    yield f"where Holm asks most: p below {LEVEL / len(OF_ENCODERS):g}"
+    yield f"the test has to hold {100 * LEVEL:g} %"
     yield f"times {joined([number_of(factor) for factor in settings['scales']])}"
 
 
@@ -60,25 +57,17 @@ def alarms(entries: Sequence[Entry], settings: Entry) -> Iterator[str]:
         yield row(KINDS[entry["kind"]], f"{entry['rows']:,}", *(percent(entry[key]) for key in keys))
     exchanged = [entry for entry in entries if entry["kind"] == "exchanged"]
     require(all(entry["any"] <= LEVEL for entry in exchanged), "the level is held")
-    said = [f"{percent(entry['any'])} % of examinations with {entry['rows']:,} rows" for entry in exchanged]
-    yield f"With exchanged answers any verdict, lost or gained, is false. There was one in {joined(said)}"
-    seeds = next(entry for entry in entries if entry["kind"] == "seeds" and entry["rows"] == 400)
-    beside = next(entry for entry in exchanged if entry["rows"] == 400)
-    yield require(abs(seeds["any"] - beside["any"]) < 0.02, "the two kinds of pairs have nearly the same rates")
-    yield f"Of the {seeds['pairs']} pairs with 400 rows, {percent(seeds['any'])} % had a verdict, lost or gained"
+    rates = joined([percent(entry["any"]) for entry in exchanged])
+    sizes = joined([f"{entry['rows']:,}" for entry in exchanged])
+    yield f"there was a verdict, lost or gained, in {rates} % of examinations with {sizes} rows"
 
 
 def rules(document: Entry) -> Iterator[str]:
-    """Yield the false alarms of the rules beside what they find, and those of the paired test."""
-    names = [*document["settings"]["rules"]]
+    """Yield the false alarms of the rules, and those of the paired test."""
     false = {entry["rows"]: entry for entry in document["false_alarms"] if entry["kind"] == "exchanged"}
-    five = {entry["rows"]: entry for entry in document["detection"] if entry["points"] == 5}
-    said = "; ".join(f"{percent(false[400][name])} % and {whole(five[400][name])} %" for name in names)
-    yield f"Alarms where no task is lost, and losses of 5 points that are found, in the order of the columns: {said}."
-    at = (
-        f"{percent(false[rows]['lost'])} % and {whole(five[rows]['alone'])} % with {rows} rows" for rows in (400, 800)
-    )
-    yield f"The paired test has {', '.join(at)}."
+    alarmed = joined([percent(false[400][name]) for name in document["settings"]["rules"]])
+    by_test = f"in {percent(false[DEFAULT]['lost'])} % by the paired test with {DEFAULT} rows"
+    yield f"in {alarmed} % of examinations by these rules, and {by_test}"
 
 
 def percent(share: float) -> str:
@@ -90,7 +79,8 @@ def apart(by_task: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     """Yield how far two trainings differ in truth."""
     for task, values in by_task.items():
         yield row(f"`{task}`", percent(values["disagreed"]), percent(values["deviation"]))
-    yield f"at most {percent(max(values['deviation'] for values in by_task.values()))} points on any task"
+    most = max(values["deviation"] for values in by_task.values())
+    yield f"differ in truth by at most {percent(most)} points on any task"
 
 
 def found(document: Entry) -> Iterator[str]:
@@ -130,11 +120,11 @@ def behind_the_mean(document: Entry, mean: Entry) -> Iterator[str]:
     require(len(within) == mean["populations"] == 7, "seven cases")
     require([*models][-1] == "scaled-2.0" and all("noise" in model for model in models[:-1]), "six of noise")
     yield f"The seven cases behind this mean range from {whole(mean['least'])} to {whole(mean['most'])} %"
-    yield "six are of noise and one is of the middle layer times 2"
+    yield "Six of them are noise"
     bins = document["settings"]["bins"].values()
     many = [of for of in document["populations"] if of["rows"] >= 400]
     shown = [of["model"] for of in many if any(low <= of["loss"] <= high for low, high in bins)]
     require(not any(model.startswith("against") for model in shown), "none is of a training")
-    yield "No case with 400 rows or more is of a training"
+    yield "no case with 400 rows or more is a training"
     half = next(entry["alone"] for entry in document["detection"] if (entry["points"], entry["rows"]) == (2, 1600))
-    yield require(0.4 < half < 0.6, "1,600 find about half of them")
+    yield require(0.4 < half < 0.6, "1,600 rows find about half")

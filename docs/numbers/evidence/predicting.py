@@ -1,4 +1,4 @@
-"""The numbers of docs/composing/predicting.md: what is registered there, and what came of it."""
+"""The numbers of docs/evidence/predicting.md: what is registered there, and what came of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any
 
 from measured import decimals, number, read, require, row
 
-STATED = [
-    # an example of a sentence, made up
-    "Composing is unlikely (12 %) to beat starting from reasoning-gym-needle-haystack by more than 2 points.",
-]
+STATED: list[str] = []
 TITLES = {
     "brier": "Brier score",
     "minus_best_source": "minus that of: always the best single source",
@@ -33,26 +30,16 @@ def pieces() -> Iterator[str]:
     gaining = [case for case in tested if case["gains"]]
     require(len({(case["target"], case["shots"]) for case in gaining}) == 1, "those of one target with one K")
     yield f"of the {unseen['cases']} unseen ones {unseen['gaining']}, those of `{gaining[0]['target']}` with K = 64"
-    mean = number(fmean(case["probability"] for case in tested))
-    yield f"It says {mean} % for the unseen cases in the mean, {number(fmean(c['probability'] for c in gaining))} % for"
-    yield from collapsed([case for case in cases if "probability" not in case], tested)
-    followed = unseen["scores"]["followed"]
-    points = ", ".join(number(followed[end], signed=True) for end in ("low", "high"))
-    yield f"gains {number(followed['value'], signed=True)} points [{points}]"
+    yield f"{number(fmean(case['probability'] for case in tested))} % for the unseen cases in the mean"
+    yield collapsed([case for case in cases if "probability" not in case])
 
 
-def collapsed(fitted: list[dict[str, Any]], tested: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield how far the inputs are one number, in the cases that the model was fitted on and in those it was not."""
-
-    def alike(cases: list[dict[str, Any]], first: str, second: str) -> str:
-        return decimals(correlation(*([case[name] for case in cases] for name in (first, second))), 3)
-
-    first, second = (alike(fitted, "headroom", other) for other in ("sensitivity", "room"))
-    require(float(first.replace("−", "-")) < -0.99, "three of its five inputs are one number")
-    yield f"the correlations of headroom with the two are {first} and {second}"
-    yield f"cosine and interference, correlate by {alike(fitted, 'cosine', 'interference')}"
-    unseen = (alike(tested, "headroom", other) for other in ("sensitivity", "room"))
-    yield f"there the correlations are {' and '.join(unseen)}"
+def collapsed(fitted: list[dict[str, Any]]) -> str:
+    """Return how far three inputs are one number in the cases that the model was fitted on."""
+    columns = {name: [case[name] for case in fitted] for name in ("headroom", "sensitivity", "room")}
+    first, second = (correlation(columns["headroom"], columns[other]) for other in ("sensitivity", "room"))
+    require(max(first, second) < -0.99, "three of its five inputs are one number")
+    return f"the correlations of headroom with the two are {decimals(first, 3)} and {decimals(second, 3)}"
 
 
 def with_interval(score: dict[str, Any]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The numbers of docs/reproduced.md."""
+"""The numbers of docs/evidence/reproduced.md."""
 
 from __future__ import annotations
 

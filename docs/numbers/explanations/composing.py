@@ -1,34 +1,37 @@
-"""The numbers of docs/composing.md: of the registered designs, of an encoder, and of a language model."""
+"""The numbers of docs/explanations/composing.md: what the evidence pages on compositions say together."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-import measured_designs
-import measured_encoder
-import measured_generator
-import measured_same_group
-import measured_screen
-import measured_skills
-import measured_starts
-import measured_two_steps
+from measured import read, require, whole
+from measured_contestants import contestants_of
+from measured_designs import NEITHER, REFUTED, SUPPORTED, outcomes
 
-STATED = [
-    *measured_encoder.STATED,
-    *measured_generator.STATED,
-    *measured_same_group.STATED,
-    *measured_screen.STATED,
-    *measured_two_steps.STATED,
-]
+STATED: list[str] = []
+SETTINGS = ("two-steps-unwritten", "two-steps-written", "form-and-skill")
+BELOW = ("best-start", "pair-start, random sources")  # of one source, of random LoRAs
 
 
 def pieces() -> Iterator[str]:
-    """Yield the tables and sentences of every comparison on the page."""
-    yield from measured_designs.pieces()
-    yield from measured_encoder.pieces()
-    yield from measured_generator.pieces()
-    yield from measured_same_group.pieces()
-    yield from measured_screen.pieces()
-    yield from measured_starts.pieces()
-    yield from measured_two_steps.pieces()
-    yield from measured_skills.pieces()
+    """Yield what is said of several recipes at once."""
+    settings = [contestants_of(read(name)) for name in SETTINGS]
+    first, *others = (whole(contestants["pair-sum"]["score"]) for contestants in settings)
+    (other,) = {*others}
+    yield f"a part answers {first} % in one of three settings"
+    yield f"and {other} % in the others"
+    for contestants in settings:
+        gains = {name: contestant["gain"]["reading"] for name, contestant in contestants.items() if contestant["gain"]}
+        require(gains["pair-start"] == "higher", "far above a fresh LoRA in all three")
+        require(all(gains[name] == "lower" for name in BELOW), "above one source alone, and above random LoRAs")
+        require(gains["pair-start, mixed data"] == "undecided", "three comparisons were undecided")
+    require(read("begin-ahead")["best_composition_minus_best_mixed_data"]["reading"] == "lower", "decidedly better")
+    one = contestants_of(read("fuse-reasoning"))
+    source = one["reasoning-gym-needle-haystack alone, lora"]["score"]
+    require(source > 2 * one["fresh lora"]["score"], "more than twice as much")
+    came = Counter(outcome for outcome in outcomes().values() if outcome)
+    yield (
+        f"Of {came.total()} hypotheses that have run, {came[SUPPORTED]} were supported, {came[REFUTED]} refuted, and "
+        f"{came[NEITHER]} not decided."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-STATED = ["(0.2 and 0.1 if it names none)"]
+STATED = ["(0.2 for test and 0.1 for validation if it names none)"]
 
 
 def pieces() -> Iterator[str]:

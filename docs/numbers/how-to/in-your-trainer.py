@@ -1,4 +1,4 @@
-"""What docs/in-your-trainer.md says in numbers: settings, and what a test needs to be sure, from its formula."""
+"""What docs/how-to/in-your-trainer.md says in numbers: settings, and what a test needs to be sure, from its formula."""
 
 from __future__ import annotations
 

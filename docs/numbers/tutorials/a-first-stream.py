@@ -4,7 +4,7 @@ from __future__ import annotations
 
 STATED = [
     "p is below 0.05.",
-    "the difference of 2.8 points may be chance",
+    "the difference of 2.8 points may be chance.",
     "Here `tickets` fell from 100.0 to 92.8",
     "stores 1.2 MB for four tasks.",
 ]

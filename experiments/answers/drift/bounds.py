@@ -17,17 +17,11 @@ LEAST_LEVEL = 0.001  # a smaller one would take so many random deals that they f
 
 @dataclass(frozen=True)
 class DriftBounds:
-    """The bounds of ``workbench drift``.
+    """The bounds of ``workbench drift``."""
 
-    Attributes:
-        level: the chance of any false alarm: adjusted p below it are alarms.
-        max_lost: points of right answers that may be lost; None: no more than chance explains.
-        max_foreign: percent of rows that may be unlike the task's own before it is an alarm.
-    """
-
-    level: float = LEVEL
-    max_lost: float | None = None
-    max_foreign: float = 0.0
+    level: float = LEVEL  # the chance of any false alarm: adjusted p below it are alarms
+    max_lost: float | None = None  # points of right answers that may be lost; None: no more than chance explains
+    max_foreign: float = 0.0  # percent of rows that may be unlike the task's own before it is an alarm
 
     def require_possible(self, task: TaskReference, judged: bool) -> None:
         """Make sure that the bounds can be meant.

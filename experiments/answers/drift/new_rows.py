@@ -33,23 +33,15 @@ SEED = 0
 
 @dataclass(frozen=True)
 class NewRows:
-    """The rows of a file that are compared with those of a task.
+    """The rows of a file that are compared with those of a task."""
 
-    Attributes:
-        texts: of each row, or pairs of texts.
-        numbers: where each stands in the file, from 1.
-        total: how many rows the file has.
-        empty: how many of those that were drawn have no text.
-        labelled: those with a right answer, numbered from 0 among the rows that were drawn; None without labels.
-        drawn: the numbers of all rows that were drawn, from 1.
-    """
-
-    texts: tuple[Any, ...]
-    numbers: tuple[int, ...]
-    total: int
-    empty: int
+    texts: tuple[Any, ...]  # of each row, or pairs of texts
+    numbers: tuple[int, ...]  # where each stands in the file, from 1
+    total: int  # how many rows the file has
+    empty: int  # how many of those that were drawn have no text
+    # those with a right answer, numbered from 0 among the rows that were drawn; None without labels
     labelled: LabelledRows | None
-    drawn: tuple[int, ...]
+    drawn: tuple[int, ...]  # the numbers of all rows that were drawn, from 1
 
 
 def unlabelled(rows: Rows, text_of: Callable[[Row], Any], where: str) -> NewRows:

@@ -48,21 +48,13 @@ class KnownFeatures(Reader):
 
 @dataclass(frozen=True)
 class Measuring:
-    """One adapter, its backbone, and where its training rows lie.
+    """One adapter, its backbone, and where its training rows lie."""
 
-    Attributes:
-        stored: the adapter.
-        backbone: that it belongs to.
-        reader: the backbone without any adapter, opened.
-        known: features of training rows, each at length 1, (rows, h).
-        state: a router that knows this adapter and those of other tasks; None without others.
-    """
-
-    stored: StoredAdapter
-    backbone: Backbone
-    reader: Reader
-    known: NDArray[np.floating[Any]]
-    state: RoutingState | None
+    stored: StoredAdapter  # the adapter
+    backbone: Backbone  # that it belongs to
+    reader: Reader  # the backbone without any adapter, opened
+    known: NDArray[np.floating[Any]]  # features of training rows, each at length 1, (rows, h)
+    state: RoutingState | None  # a router that knows this adapter and those of other tasks; None without others
 
     @classmethod
     def open(cls, stored: StoredAdapter, backbone: Backbone, task: Task, state: RoutingState | None) -> Measuring:

@@ -35,21 +35,14 @@ KIND = "classification"  # each answer has one label, so that counts say all abo
 
 @dataclass(frozen=True)
 class ServedCounts:
-    """What one adapter answered.
+    """What one adapter answered."""
 
-    Attributes:
-        texts: how many.
-        labels: label → how many answers.
-        bounds: upper bounds of confidence, ascending; the last is infinite.
-        confidence: how many answers have a confidence up to each bound and above the one before, (bounds,).
-        total: the sum of all confidences.
-    """
-
-    texts: int
-    labels: Mapping[str, int]
-    bounds: tuple[float, ...]
+    texts: int  # how many
+    labels: Mapping[str, int]  # label → how many answers
+    bounds: tuple[float, ...]  # upper bounds of confidence, ascending; the last is infinite
+    # how many answers have a confidence up to each bound and above the one before, (bounds,)
     confidence: NDArray[np.int64]
-    total: float
+    total: float  # the sum of all confidences
 
 
 def metrics_page(url: str, key: bytes | None) -> str:

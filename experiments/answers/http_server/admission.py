@@ -26,17 +26,11 @@ LENGTH = re.compile(r"[0-9]{1,20}")  # of a body, as it is stated
 
 @dataclass(frozen=True)
 class Admission:
-    """Refuses who may not ask.
+    """Refuses who may not ask."""
 
-    Attributes:
-        key: what every request but those for ``OPEN`` has to bring; None where none is needed.
-        names: what requests may call this server.
-        most_bytes: of a body.
-    """
-
-    key: bytes | None
-    names: Collection[str]
-    most_bytes: int
+    key: bytes | None  # what every request but those for ``OPEN`` has to bring; None where none is needed
+    names: Collection[str]  # what requests may call this server
+    most_bytes: int  # of a body
 
     def refusal(self, scope: Scope) -> JSONResponse | None:
         """Return what a request that is not admitted is answered; None for one that is."""

@@ -18,17 +18,11 @@ MESSAGE = '{"role": "user", "content": "…"}'
 
 @dataclass(frozen=True)
 class Body:
-    """A body that can be sent.
+    """A body that can be sent."""
 
-    Attributes:
-        fields: of its own.
-        inner: field → those of what is in it.
-        wanted: what each has to be; ``""`` is the body itself, and ``[]`` any entry of a list.
-    """
-
-    fields: tuple[str, ...]
-    inner: Mapping[str, tuple[str, ...]]
-    wanted: Mapping[str, str]
+    fields: tuple[str, ...]  # of its own
+    inner: Mapping[str, tuple[str, ...]]  # field → those of what is in it
+    wanted: Mapping[str, str]  # what each has to be; ``""`` is the body itself, and ``[]`` any entry of a list
 
     @property
     def names(self) -> set[str]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
+from itertools import accumulate
 from typing import TYPE_CHECKING, cast
 
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
-from adapter_workbench.experiments.answers.http_server.completion_messages import Continuation, Prompted, TextCompletion
+from adapter_workbench.experiments.answers.http_server.completion_messages import (
+    Continuation,
+    LogProbabilities,
+    Prompted,
+    TextCompletion,
+)
 from adapter_workbench.experiments.answers.http_server.current import Job
 from adapter_workbench.experiments.answers.http_server.list_lengths import lists_within
-from adapter_workbench.experiments.answers.http_server.log_probabilities import Weighed, log_probabilities, prompt_text
 from adapter_workbench.experiments.answers.http_server.models import model_owner
 from adapter_workbench.experiments.answers.http_server.openai_events import head_of, openai_events, reason_of, usage_of
 from adapter_workbench.experiments.answers.http_server.openai_fields import Usage
@@ -152,3 +157,56 @@ def _require_within(limits: Limits, asked: Prompted) -> None:
     if longest > limits.characters:
         message = f"one prompt may have {limits.characters:,} characters, and the longest here has {longest:,}"
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+
+
+# How likely a prompt and its continuation are, as OpenAI's completions say it.
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A prompt and its continuation."""
+
+    prompt: str | list[int]  # as it was sent
+    likelihood: TextLikelihood  # of the tokens of both
+    read: int  # how many of them are the prompt's
+    words: str  # the continuation
+    reason: Reason  # why it ended
+
+    @classmethod
+    def of_next(cls, prompt: str | list[int], text: TextLikelihood, new: int) -> Weighed:
+        """Return a prompt, of which ``text`` speaks, with the likeliest next token or without any (``new`` is 0)."""
+        read = len(text.ids)
+        if not new:
+            return cls(prompt, replace(text, likeliest=text.likeliest[:-1]), read, "", "length")
+        token, likelihood = text.following
+        both = replace(text, ids=[*text.ids, token], likelihoods=[*text.likelihoods, likelihood])
+        return cls(prompt, both, read, text.next_text, "stop" if text.is_end else "length")
+
+
+def prompt_text(row: Weighed) -> str:
+    """Return a prompt as a text."""
+    return row.prompt if isinstance(row.prompt, str) else "".join(_texts(row)[: row.read])
+
+
+def log_probabilities(row: Weighed, with_prompt: bool) -> LogProbabilities:
+    """Return how likely the continuation is, and with it the prompt's tokens where ``with_prompt``."""
+    texts, start = _texts(row), 0 if with_prompt else row.read
+    likelihoods = [None, *row.likelihood.likelihoods]
+    likeliest: list[dict[str, float] | None] = [None]
+    for token, likelihood, alternatives in zip(
+        row.likelihood.ids[1:], row.likelihood.likelihoods, row.likelihood.likeliest, strict=False
+    ):
+        named: dict[str, float] = {}
+        for other, value in (*alternatives, (token, likelihood)):
+            named.setdefault(row.likelihood.words[other], value)  # of tokens with one text, the likelier
+        likeliest.append(named)
+    return LogProbabilities(
+        tokens=texts[start:],
+        token_logprobs=likelihoods[start:],
+        top_logprobs=likeliest[start:],
+        text_offset=[0, *accumulate(map(len, texts[start:]))][:-1],
+    )
+
+
+def _texts(row: Weighed) -> list[str]:
+    return [row.likelihood.words[token] for token in row.likelihood.ids]

@@ -40,23 +40,14 @@ PROBE = "a text"
 
 @dataclass(frozen=True)
 class Routing:
-    """A router, and where it keeps and finds what it knows.
+    """A router, and where it keeps and finds what it knows."""
 
-    Attributes:
-        name: of the router.
-        settings: its own.
-        workspace: what it learned of adapters is kept there.
-        task_folders: of a person's own tasks, whose training examples it may read.
-        listener: hears what it reads.
-        rejection: when a text is of none of the tasks; None: every text gets an answer.
-    """
-
-    name: str
-    settings: RouterSettings
-    workspace: Workspace
-    task_folders: Sequence[Path]
-    listener: Listener
-    rejection: Rejection | None = None
+    name: str  # of the router
+    settings: RouterSettings  # its own
+    workspace: Workspace  # what it learned of adapters is kept there
+    task_folders: Sequence[Path]  # of a person's own tasks, whose training examples it may read
+    listener: Listener  # hears what it reads
+    rejection: Rejection | None = None  # when a text is of none of the tasks; None: every text gets an answer
 
     def states(self, adapters: Sequence[StoredAdapter], backbone: Backbone) -> dict[bool, RoutingState]:
         """Return, for single texts (False) and for pairs (True), the router that knows the adapters for such texts.
@@ -95,26 +86,17 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """Texts of one request, with what answers them.
+    """Texts of one request, with what answers them."""
 
-    Attributes:
-        current: what was served when they came.
-        rows: the texts (:func:`adapter_workbench.workbench.answering.predictor.rows_of`).
-        adapter: the id of the adapter that answers; None where a router chooses for each text.
-        options: of all texts, where answers are generated.
-        is_awaited: whether anybody still waits for the answers.
-        most: where not answers are asked for, but how likely the texts are: how many of the likeliest tokens are told
-            at each place.
-        is_counted: whether the metrics count the texts; not, where they were counted before.
-    """
-
-    current: Current
-    rows: Dataset
-    adapter: str | None
-    options: AnswerOptions = DEFAULTS
-    is_awaited: Callable[[], bool] = _always
+    current: Current  # what was served when they came
+    rows: Dataset  # the texts (`predictor.rows_of`)
+    adapter: str | None  # the id of the adapter that answers; None where a router chooses for each text
+    options: AnswerOptions = DEFAULTS  # of all texts, where answers are generated
+    is_awaited: Callable[[], bool] = _always  # whether anybody still waits for the answers
+    # where not answers are asked for, but how likely the texts are: how many of the likeliest tokens are told at
+    # each place
     most: int | None = None
-    is_counted: bool = True
+    is_counted: bool = True  # whether the metrics count the texts; not, where they were counted before
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -123,50 +105,32 @@ class Job:
 
 @dataclass(frozen=True)
 class Routed:
-    """How a router chose for each text.
+    """How a router chose for each text."""
 
-    Attributes:
-        nearest: the id of the adapter with the highest score, believed or not.
-        scores: the score.
-    """
-
-    nearest: Sequence[str]
-    scores: Sequence[float]
+    nearest: Sequence[str]  # the id of the adapter with the highest score, believed or not
+    scores: Sequence[float]  # the score
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Answers to texts that came together.
+    """Answers to texts that came together."""
 
-    Attributes:
-        answers: one for each text; none where a job asks how likely the texts are.
-        adapters: for each text the id of the adapter that answered; None where the router rejects the text, which has
-            no answer then.
-        routed: how a router chose; None where none did.
-        likelihoods: of each text, where a job asks for them.
-    """
-
-    answers: Sequence[Answer]
+    answers: Sequence[Answer]  # one for each text; none where a job asks how likely the texts are
+    # for each text the id of the adapter that answered; None where the router rejects the text, which has no
+    # answer then
     adapters: Sequence[str | None]
-    routed: Routed | None = None
-    likelihoods: Sequence[TextLikelihood | None] = ()
+    routed: Routed | None = None  # how a router chose; None where none did
+    likelihoods: Sequence[TextLikelihood | None] = ()  # of each text, where a job asks for them
 
 
 @dataclass(frozen=True)
 class Current:
-    """Adapters and routers that are open.
+    """Adapters and routers that are open."""
 
-    Attributes:
-        opened: the adapters.
-        by_task: task → id of the adapter that answers for it.
-        routers: for single texts (False) and for pairs (True).
-        beside: the backbone as the next adapters are tried with it.
-    """
-
-    opened: AdapterSet
-    by_task: Mapping[str, str]
-    routers: Mapping[bool, RoutingState]
-    beside: Backbone
+    opened: AdapterSet  # the adapters
+    by_task: Mapping[str, str]  # task → id of the adapter that answers for it
+    routers: Mapping[bool, RoutingState]  # for single texts (False) and for pairs (True)
+    beside: Backbone  # the backbone as the next adapters are tried with it
 
     @classmethod
     def of(

@@ -11,23 +11,14 @@ AROUND_ALL = 4096
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a request, and of all that are there at a time.
+    """Bounds of a request, and of all that are there at a time."""
 
-    Attributes:
-        texts: how many a request may have.
-        characters: how long each may be, a pair taken together.
-        seconds: how long its answer may take.
-        arrival: seconds in which a request has to be there as a whole, and its answer has to be taken.
-        connections: how many may be open.
-        large_at_once: how many of the largest requests may be in memory; :mod:`.body` says what counts.
-    """
-
-    texts: int = 256
-    characters: int = 20_000
-    seconds: float = 30.0
-    arrival: float = 30.0
-    connections: int = 512
-    large_at_once: int = 4
+    texts: int = 256  # how many a request may have
+    characters: int = 20_000  # how long each may be, a pair taken together
+    seconds: float = 30.0  # how long its answer may take
+    arrival: float = 30.0  # seconds in which a request has to be there as a whole, and its answer has to be taken
+    connections: int = 512  # how many may be open
+    large_at_once: int = 4  # how many of the largest requests may be in memory; `app.Bodies` says what counts
 
     @property
     def late(self) -> str:

@@ -32,17 +32,11 @@ VERIFY = "`workbench adapters verify` says what is wrong."
 
 @dataclass(frozen=True)
 class Selection:
-    """What is to be served.
+    """What is to be served."""
 
-    Attributes:
-        adapters: without damage, all of one backbone.
-        backbone: theirs.
-        by_task: task → id of the adapter that answers for it.
-    """
-
-    adapters: tuple[StoredAdapter, ...]
-    backbone: Backbone
-    by_task: dict[str, str]
+    adapters: tuple[StoredAdapter, ...]  # without damage, all of one backbone
+    backbone: Backbone  # theirs
+    by_task: dict[str, str]  # task → id of the adapter that answers for it
 
 
 def select(

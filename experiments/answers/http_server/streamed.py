@@ -32,15 +32,10 @@ FAULT = "the work failed; the server's log says why"
 
 @dataclass(frozen=True)
 class Failed:
-    """Why there is no answer.
+    """Why there is no answer."""
 
-    Attributes:
-        code: with which the same request is answered without a stream.
-        what: the message.
-    """
-
-    code: int
-    what: str
+    code: int  # with which the same request is answered without a stream
+    what: str  # the message
 
 
 def answer_parts(service: Service, job: Job, limits: Limits) -> AsyncIterator[str | Reply | Failed]:

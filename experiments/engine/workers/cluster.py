@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Iterable, Mapping
 from contextlib import chdir, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.engine.workers.machine import Machine
-from adapter_workbench.experiments.engine.workers.machine_report import machine_report, require_same_versions
 from adapter_workbench.experiments.engine.workers.signal_handlers import keep_handlers
 from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot, device_share
 from adapter_workbench.workbench.errors import InputError, reason
 from adapter_workbench.workbench.files import atomic
 from adapter_workbench.workbench.files.scratch import scratch_folder
+from adapter_workbench.workbench.machine.extras import installed_version
+from adapter_workbench.workbench.machine.package_versions import DISTRIBUTION, PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 OPTION = "--cluster"
 BEGIN = "`ray start --head` begins a cluster, and prints its address; `auto` is the one of this machine."
@@ -140,3 +142,47 @@ def _with_visibility(slots: Sequence[WorkerSlot], root: Path) -> list[WorkerSlot
     addresses = ("the Ray of this machine", *(slot.address for slot in slots))
     require_same_versions(zip(addresses, (this_machine, *others), strict=True), OPTION)
     return [replace(slot, sees_workspace=report.sees_workspace) for slot, report in zip(slots, others, strict=True)]
+
+
+# What a machine of a cluster says of itself before it gets work.
+
+
+@dataclass(frozen=True)
+class MachineReport:
+    """What a machine says of itself."""
+
+    sees_workspace: bool  # whether it reads the same files in the folder of the workspace
+    # package → version, of this one and those that numbers depend on; None where it is not installed
+    versions: Mapping[str, str | None]
+
+
+def machine_report(marker: Path, token: str) -> MachineReport:
+    """Return the report of the machine where this is called; it sees the workspace if ``marker`` holds ``token``."""
+    sees = marker.is_file() and marker.read_text(encoding="utf-8") == token
+    return MachineReport(sees, _versions())
+
+
+def require_same_versions(reports: Iterable[tuple[str, MachineReport]], where: str) -> None:
+    """Make sure that each machine computes with the versions of this one, which the keys of results hold.
+
+    Args:
+        reports: each with the address of its machine.
+        where: the option that names the cluster.
+
+    Raises:
+        InputError: some have other versions; the message names them.
+    """
+    here = _versions()
+    wrong = []
+    for address, report in reports:
+        differing = [name for name in here if report.versions[name] != here[name]]
+        named = [f"{name} {report.versions[name] or 'missing'} (here {here[name] or 'missing'})" for name in differing]
+        if named:
+            wrong.append(f"{address} has {', '.join(named)}")
+    if wrong:
+        hint = "Install the same versions in the environment in which Ray was started there, and start Ray again."
+        raise InputError(f"machines have other packages: {'; '.join(wrong)}", where=where, hint=hint)
+
+
+def _versions() -> dict[str, str | None]:
+    return {name: installed_version(name) for name in (DISTRIBUTION, *PACKAGES)}

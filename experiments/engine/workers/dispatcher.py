@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import RayActorError, RayError
 
-from adapter_workbench.experiments.engine.piece_progress import PieceProgress, report_progress
+from adapter_workbench.experiments.engine.piece_progress import MachineLoad, PieceProgress, report_progress
 from adapter_workbench.experiments.engine.work import Work, work_of
 from adapter_workbench.experiments.engine.workers.failure import KEPT, Failure, last_line
 from adapter_workbench.experiments.engine.workers.memory_budget import MemoryBudget
 from adapter_workbench.experiments.engine.workers.progress_messages import ProgressReplay
 from adapter_workbench.experiments.engine.workers.schedule import Schedule
-from adapter_workbench.experiments.engine.workers.worker import Worker, machine_loads
 from adapter_workbench.experiments.engine.workers.worker_slot import WorkerSlot, hand_out_order
 from adapter_workbench.workbench.errors import WorkError, reason
 
@@ -242,3 +242,32 @@ class Dispatcher:
         self._failures.append(error)
         self._schedule.mark_failed(piece)
         self._listener.say(f"{error}\n  Pieces that do not need it are still done.")
+
+
+# A worker process, as the run sees it.
+
+
+@dataclass
+class Worker:
+    """A process, and the piece that it does."""
+
+    slot: WorkerSlot  # where it runs
+    progress: ProgressReplay  # repeats the process's messages to the listener of the run
+    actor: Any = None  # Ray's handle of the process
+    starting: Any = None  # what Ray tells when the process has started; None from then on
+    last: str = ""  # key of the piece that it did last, whose model it may have in memory
+    piece: Piece | None = None  # what it does; None while it waits
+    stream: Any = None  # the batches of progress messages of that piece
+    not_started: int = 0  # how many processes could not start in this slot since the last piece that was done there
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has started, and waits for a piece."""
+        return self.starting is None and self.piece is None
+
+
+def machine_loads(workers: Sequence[Worker]) -> list[MachineLoad]:
+    """Return how busy each machine of a cluster is; nothing where this one works alone."""
+    processes = Counter(worker.slot.address for worker in workers if worker.slot.machine)
+    busy = Counter(worker.slot.address for worker in workers if worker.piece)
+    return [MachineLoad(address, busy[address], count) for address, count in processes.items()]

@@ -14,17 +14,11 @@ KEPT = "What was finished is kept; the same command goes on."
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a piece failed.
+    """Why a piece failed."""
 
-    Attributes:
-        error: the exception, if it can be pickled and read back unchanged; else one of ours that says the same.
-        trace: the traceback, for whoever debugs the program.
-        full: whether the disk of the machine was full.
-    """
-
-    error: Exception
-    trace: str
-    full: bool = False
+    error: Exception  # the exception, if it can be pickled and read back unchanged; else one of ours that says the same
+    trace: str  # the traceback, for whoever debugs the program
+    full: bool = False  # whether the disk of the machine was full
 
     @classmethod
     def of(cls, error: Exception) -> Failure:

@@ -12,21 +12,13 @@ from adapter_workbench.workbench.machine.memory import MB
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine lends to a run.
+    """What a machine lends to a run."""
 
-    Attributes:
-        id: Ray's.
-        address: for people.
-        cores: of its processors.
-        devices: how many accelerators it has.
-        memory_mb: what it has for processes, by what Ray was started with; None where nobody knows.
-    """
-
-    id: str
-    address: str
-    cores: float
-    devices: int
-    memory_mb: float | None
+    id: str  # Ray's
+    address: str  # for people
+    cores: float  # of its processors
+    devices: int  # how many accelerators it has
+    memory_mb: float | None  # what it has for processes, by what Ray was started with; None where nobody knows
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> Machine:

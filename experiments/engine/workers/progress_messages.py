@@ -26,17 +26,11 @@ def pause_of(processes: int) -> float:
 
 @dataclass(frozen=True)
 class ProgressBatch:
-    """Progress messages of a piece; the last batch says why the piece failed, if it did.
+    """Progress messages of a piece; the last batch says why the piece failed, if it did."""
 
-    Attributes:
-        messages: as a :class:`ProgressBuffer` collects them.
-        over: whether the piece has ended, so that the next one can begin at once.
-        failure: why it failed, in the last batch.
-    """
-
-    messages: Sequence[Message]
-    over: bool = False
-    failure: Failure | None = None
+    messages: Sequence[Message]  # as a `ProgressBuffer` collects them
+    over: bool = False  # whether the piece has ended, so that the next one can begin at once
+    failure: Failure | None = None  # why it failed, in the last batch
 
 
 class ProgressBuffer:

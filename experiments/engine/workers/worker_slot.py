@@ -11,23 +11,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class WorkerSlot:
-    """Cores, memory and share of a device for one process, for as long as its machine is there.
+    """Cores, memory and share of a device for one process, for as long as its machine is there."""
 
-    Attributes:
-        threads: that it computes with.
-        options: what Ray is asked for: cores, share of a device, machine.
-        machine: Ray's id of the machine in a cluster; empty where it is this one.
-        address: of the machine, for people.
-        memory_mb: that all processes of the machine may take together; infinite where nobody knows, as on devices.
-        sees_workspace: whether the machine sees the workspace of the run.
-    """
-
-    threads: int
-    options: Mapping[str, Any]
-    machine: str = ""
-    address: str = ""
+    threads: int  # that it computes with
+    options: Mapping[str, Any]  # what Ray is asked for: cores, share of a device, machine
+    machine: str = ""  # Ray's id of the machine in a cluster; empty where it is this one
+    address: str = ""  # of the machine, for people
+    # that all processes of the machine may take together; infinite where nobody knows, as on devices
     memory_mb: float = math.inf
-    sees_workspace: bool = True
+    sees_workspace: bool = True  # whether the machine sees the workspace of the run
 
 
 def machine_names(slots: Iterable[WorkerSlot]) -> tuple[str, ...]:

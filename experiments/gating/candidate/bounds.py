@@ -24,17 +24,12 @@ SPLIT = "validation"
 
 @dataclass(frozen=True)
 class CandidateBounds:
-    """What may be asked of a candidate.
+    """What may be asked of a candidate."""
 
-    Attributes:
-        max_lost_on_old: points of right answers that may be lost on old validation rows.
-        max_flips: percent of old validation rows that the champion has right and the candidate may have wrong.
-        min_new_label: percent; the recall of the worst label that the champion cannot give: a new one, or a part of a
-            split one.
-    """
-
-    max_lost_on_old: float | None = None
+    max_lost_on_old: float | None = None  # points of right answers that may be lost on old validation rows
+    # percent of old validation rows that the champion has right and the candidate may have wrong
     max_flips: float | None = None
+    # percent; the recall of the worst label that the champion cannot give: a new one, or a part of a split one
     min_new_label: float | None = None
 
     def __post_init__(self) -> None:

@@ -24,27 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelComparison:
-    """One label of the newest version.
+    """One label of the newest version."""
 
-    Attributes:
-        label: its name.
-        sources: names of the champion's labels that it comes from; none for a new label.
-        champion: its scores on rows whose label it can give; None where it cannot give this one.
-        candidate: its scores on the same rows; for a label that the champion cannot give, on all rows.
-        lost: how many rows of the label the champion has right and the candidate wrong; None as above.
-        won: how many rows are the other way round.
-        difference: of recall, candidate − champion, with its 95 % interval, not adjusted; None as above, or for no row.
-        verdict: after Holm for all labels that the champion can give; None as above, or for no row.
-    """
-
-    label: str
-    sources: tuple[str, ...]
-    champion: LabelScore | None
-    candidate: LabelScore
-    lost: int | None
-    won: int | None
+    label: str  # its name
+    sources: tuple[str, ...]  # names of the champion's labels that it comes from; none for a new label
+    champion: LabelScore | None  # its scores on rows whose label it can give; None where it cannot give this one
+    candidate: LabelScore  # its scores on the same rows; for a label that the champion cannot give, on all rows
+    lost: int | None  # how many rows of the label the champion has right and the candidate wrong; None as above
+    won: int | None  # how many rows are the other way round
+    # of recall, candidate − champion, with its 95 % interval, not adjusted; None as above, or for no row
     difference: Interval | None
-    verdict: Verdict | None = None
+    verdict: Verdict | None = None  # after Holm for all labels that the champion can give; None as above, or for no row
 
     @property
     def note(self) -> str:

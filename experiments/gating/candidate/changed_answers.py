@@ -18,25 +18,15 @@ LONGEST = 300  # characters of a text that are shown
 
 @dataclass(frozen=True)
 class Flip:
-    """One row on which exactly one of champion and candidate is right.
+    """One row on which exactly one of champion and candidate is right."""
 
-    Attributes:
-        row: its id.
-        text: the text, cut; both texts of a pair.
-        right: the right label.
-        champion: what the champion answers.
-        candidate: what the candidate answers.
-        confidence: of the candidate in its answer.
-        old: whether the champion's version had the row.
-    """
-
-    row: str
-    text: str
-    right: str
-    champion: str
-    candidate: str
-    confidence: float
-    old: bool
+    row: str  # its id
+    text: str  # the text, cut; both texts of a pair
+    right: str  # the right label
+    champion: str  # what the champion answers
+    candidate: str  # what the candidate answers
+    confidence: float  # of the candidate in its answer
+    old: bool  # whether the champion's version had the row
 
 
 @dataclass(frozen=True)
@@ -45,16 +35,11 @@ class Flips:
 
     ``negative_rate`` is the negative flip rate of Yan et al. (2021, Positive-Congruent Training, arXiv:2011.09161,
     eq. 1), the share of rows that the champion has right and the candidate wrong; here of the old rows.
-
-    Attributes:
-        lost: right by the champion and wrong by the candidate: negative flips.
-        won: wrong by the champion and right by the candidate: positive flips.
-        old_rows: how many old rows have a label that the champion can give.
     """
 
-    lost: tuple[Flip, ...]
-    won: tuple[Flip, ...]
-    old_rows: int
+    lost: tuple[Flip, ...]  # right by the champion and wrong by the candidate: negative flips
+    won: tuple[Flip, ...]  # wrong by the champion and right by the candidate: positive flips
+    old_rows: int  # how many old rows have a label that the champion can give
 
     @property
     def lost_on_old(self) -> int:

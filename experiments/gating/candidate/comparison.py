@@ -28,28 +28,19 @@ TITLES = {OLD: "old rows", NEW: "new rows", OLD_LABELS: "rows of old labels", AL
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """Both scores on one group of rows; the main score of a classification is its accuracy.
+    """Both scores on one group of rows; the main score of a classification is its accuracy."""
 
-    Attributes:
-        name: ``old_rows``, ``new_rows``, ``old_labels``, ``all_rows`` or ``label:NAME``.
-        rows: how many rows the group has.
-        compared: how many of them have a label that the champion can give. Both scores and the difference are of these.
-        champion: share of right answers with its interval (Wilson 1927); None where nothing can be compared: a label
-            that a model does not know was not measured.
-        candidate: the same of the candidate.
-        candidate_on_all: of the candidate on all rows of the group; None for no row.
-        difference: candidate − champion with its 95 % interval over examples (Tango 1998), not adjusted.
-        verdict: after Holm for the planned comparisons; None for an exploratory one.
-    """
-
-    name: str
-    rows: int
+    name: str  # ``old_rows``, ``new_rows``, ``old_labels``, ``all_rows`` or ``label:NAME``
+    rows: int  # how many rows the group has
+    # how many of them have a label that the champion can give. Both scores and the difference are of these.
     compared: int
+    # share of right answers with its interval (Wilson 1927); None where nothing can be compared: a label that a
+    # model does not know was not measured
     champion: Interval | None
-    candidate: Interval | None
-    candidate_on_all: Interval | None
-    difference: Interval | None
-    verdict: Verdict | None = None
+    candidate: Interval | None  # the same of the candidate
+    candidate_on_all: Interval | None  # of the candidate on all rows of the group; None for no row
+    difference: Interval | None  # candidate − champion with its 95 % interval over examples (Tango 1998), not adjusted
+    verdict: Verdict | None = None  # after Holm for the planned comparisons; None for an exploratory one
 
     @property
     def title(self) -> str:

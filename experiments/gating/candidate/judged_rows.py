@@ -25,27 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JudgedRows:
-    """The n rows of one split of the newest version, with both answers.
+    """The n rows of one split of the newest version, with both answers."""
 
-    Attributes:
-        ids: of the rows.
-        texts: of the rows; a pair has both.
-        gold: position of the right label, (n,).
-        old: whether the champion's version had the row in the same split, (n,).
-        known: whether the champion can give the right label, (n,).
-        champion: what it answers.
-        candidate: what it answers.
-        names: of the labels.
-    """
-
-    ids: tuple[str, ...]
-    texts: tuple[tuple[str, ...], ...]
-    gold: NDArray[np.int64]
-    old: NDArray[np.bool_]
-    known: NDArray[np.bool_]
-    champion: Answers
-    candidate: Answers
-    names: tuple[str, ...]
+    ids: tuple[str, ...]  # of the rows
+    texts: tuple[tuple[str, ...], ...]  # of the rows; a pair has both
+    gold: NDArray[np.int64]  # position of the right label, (n,)
+    old: NDArray[np.bool_]  # whether the champion's version had the row in the same split, (n,)
+    known: NDArray[np.bool_]  # whether the champion can give the right label, (n,)
+    champion: Answers  # what it answers
+    candidate: Answers  # what it answers
+    names: tuple[str, ...]  # of the labels
 
     @property
     def champion_right(self) -> NDArray[np.float64]:

@@ -21,15 +21,11 @@ NONE = -1  # in place of a label's position: the answer is none of the newest la
 
 @dataclass(frozen=True)
 class KnownClass:
-    """Labels of an earlier version that have become one, or the parts that one of them was split into.
+    """Labels of an earlier version that have become one, or the parts that one of them was split into."""
 
-    Attributes:
-        sources: positions among the earlier labels; their probabilities are added.
-        labels: positions among the newest labels: mostly one; several parts of a split label, which the adapter cannot
-            tell apart; none where the label was retired.
-    """
-
-    sources: tuple[int, ...]
+    sources: tuple[int, ...]  # positions among the earlier labels; their probabilities are added
+    # positions among the newest labels: mostly one; several parts of a split label, which the adapter cannot tell
+    # apart; none where the label was retired
     labels: tuple[int, ...]
 
     def words(self, labels: LabelMap) -> str:
@@ -41,17 +37,11 @@ class KnownClass:
 
 @dataclass(frozen=True)
 class Answers:
-    """What an adapter answers to n rows, in the newest labels.
+    """What an adapter answers to n rows, in the newest labels."""
 
-    Attributes:
-        labels: position of the label, (n,); :data:`NONE` where it is none of them alone.
-        confidence: in the answer, (n,), in [0, 1].
-        words: what each answer is called.
-    """
-
-    labels: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    words: tuple[str, ...]
+    labels: NDArray[np.int64]  # position of the label, (n,); `NONE` where it is none of them alone
+    confidence: NDArray[np.float64]  # in the answer, (n,), in [0, 1]
+    words: tuple[str, ...]  # what each answer is called
 
 
 def known_classes(labels: LabelMap) -> tuple[KnownClass, ...]:

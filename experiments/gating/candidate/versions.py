@@ -33,21 +33,14 @@ NEED, INSTEAD = "a comparison needs the rows", "`workbench adapters show`"
 
 @dataclass(frozen=True)
 class VersionPair:
-    """An earlier and a later version of one task.
+    """An earlier and a later version of one task."""
 
-    Attributes:
-        task: the later one, drawn to the budget of the candidate, which was trained on it.
-        labels: from the labels of the earlier one, on which the champion was trained, to its own.
-        old_rows: ids of validation and test rows that the earlier one had in the same split, with the same text.
-        relabelled: those of them whose label does not come from the one that they had.
-        names: of the earlier and the later version, for people: ``tickets@1``, ``tickets@3``.
-    """
-
-    task: Task
-    labels: LabelMap
+    task: Task  # the later one, drawn to the budget of the candidate, which was trained on it
+    labels: LabelMap  # from the labels of the earlier one, on which the champion was trained, to its own
+    # ids of validation and test rows that the earlier one had in the same split, with the same text
     old_rows: frozenset[str]
-    relabelled: frozenset[str]
-    names: tuple[str, str]
+    relabelled: frozenset[str]  # those of them whose label does not come from the one that they had
+    names: tuple[str, str]  # of the earlier and the later version, for people: ``tickets@1``, ``tickets@3``
 
     @cached_property
     def known(self) -> tuple[int, ...]:

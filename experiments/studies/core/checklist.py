@@ -42,17 +42,12 @@ EARLIER = "An earlier version wrote this, and does not say it."
 
 @dataclass(frozen=True)
 class Answer:
-    """A question of the checklist, answered.
+    """A question of the checklist, answered."""
 
-    Attributes:
-        question: to which yes is good.
-        holds: whether the answer is yes; None where the question does not apply, or the document does not tell.
-        answer: what it goes by, in a sentence or two.
-    """
-
-    question: str
+    question: str  # to which yes is good
+    # whether the answer is yes; None where the question does not apply, or the document does not tell
     holds: bool | None
-    answer: str
+    answer: str  # what it goes by, in a sentence or two
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{question, holds, answer}``."""

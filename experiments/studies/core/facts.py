@@ -19,23 +19,15 @@ Document = Mapping[str, Any]  # of `report --json`, of this version or an earlie
 
 @dataclass(frozen=True)
 class PlannedComparison:
-    """A comparison that the recipe asks for, in one metric.
+    """A comparison that the recipe asks for, in one metric."""
 
-    Attributes:
-        label: of the entry.
-        against: what it is compared with.
-        family: the metric, or what else is adjusted together.
-        difference: as the document has it: ``values``, ``reading``, ``p``, ``p_holm``.
-        differs: in what the entry and its control differ by name, such as ``strategy`` and ``method``.
-        main: whether the verdict is about this metric.
-    """
-
-    label: str
-    against: str
-    family: str
-    difference: Document
+    label: str  # of the entry
+    against: str  # what it is compared with
+    family: str  # the metric, or what else is adjusted together
+    difference: Document  # as the document has it: ``values``, ``reading``, ``p``, ``p_holm``
+    # in what the entry and its control differ by name, such as ``strategy`` and ``method``
     differs: tuple[str, ...] = ()
-    main: bool = True
+    main: bool = True  # whether the verdict is about this metric
 
     @property
     def reading(self) -> str:
@@ -61,38 +53,24 @@ class PlannedComparison:
 
 @dataclass(frozen=True)
 class Grid:
-    """The learning rates that were tried for an entry, and the one that was taken.
+    """The learning rates that were tried for an entry, and the one that was taken."""
 
-    Attributes:
-        who: the entry, with the task where each task has its own.
-        tried: each with its validation score.
-        seed: that they were tried with; None where the document does not say it.
-    """
-
-    who: str
-    tried: tuple[LearningRateTrial, ...]
+    who: str  # the entry, with the task where each task has its own
+    tried: tuple[LearningRateTrial, ...]  # each with its validation score
     chosen: float
-    seed: int | None = None
+    seed: int | None = None  # that they were tried with; None where the document does not say it
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a document tells of how its comparisons were planned.
+    """What a document tells of how its comparisons were planned."""
 
-    Attributes:
-        entries: labels of all that the recipe compares, the reference among them.
-        comparisons: of these, in each metric; empty in a report that has none yet.
-        grids: of the learning rates that were tried.
-        picks: what else validation picks, in words: ``best composition``.
-        heads: entries that train a head on the frozen model, and nothing else.
-        no_head: why the study could have no such entry, in a sentence; empty where it could.
-    """
-
-    entries: tuple[str, ...]
-    comparisons: tuple[PlannedComparison, ...]
-    grids: tuple[Grid, ...] = ()
-    picks: tuple[str, ...] = ()
-    heads: tuple[str, ...] = ()
+    entries: tuple[str, ...]  # labels of all that the recipe compares, the reference among them
+    comparisons: tuple[PlannedComparison, ...]  # of these, in each metric; empty in a report that has none yet
+    grids: tuple[Grid, ...] = ()  # of the learning rates that were tried
+    picks: tuple[str, ...] = ()  # what else validation picks, in words: ``best composition``
+    heads: tuple[str, ...] = ()  # entries that train a head on the frozen model, and nothing else
+    # why the study could have no such entry, in a sentence; empty where it could
     no_head: str = "Only streams of tasks are asked."
 
 

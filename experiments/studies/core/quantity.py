@@ -43,30 +43,20 @@ def highest(values: Sequence[float | None]) -> float | None:
 
 @dataclass(frozen=True)
 class Quantity(Generic[R]):
-    """A quantity of a study.
+    """A quantity of a study."""
 
-    Attributes:
-        name: its key in the JSON document, and the last part of its name in MLflow.
-        unit: of the number as it is read: ``s``, ``MB``, ``bytes``, ``share`` (of 1), ``count``, …
-        read: returns it, a number or a mean with its interval; None where it was not measured.
-        format: returns the cell that shows what ``read`` returned.
-        about: what it is, in a sentence without a full stop; the reference page has it.
-        columns: name of each table that shows it → the column there.
-        json: the object of an entry's document that holds it; empty for the document itself, None for nowhere.
-        tracked: what its metrics in MLflow begin with; empty for its name alone, None where it is not logged.
-        summed: whether an experiment's own run has its mean under the label of the entry.
-        within: what several results of one unit come to together: a sum of times, the highest memory.
-    """
-
-    name: str
-    unit: str
-    read: Callable[[R], Value]
-    format: Callable[[Any], Cell]
-    about: str
-    columns: Mapping[str, Column] = field(default_factory=dict)
+    name: str  # its key in the JSON document, and the last part of its name in MLflow
+    unit: str  # of the number as it is read: ``s``, ``MB``, ``bytes``, ``share`` (of 1), ``count``, …
+    read: Callable[[R], Value]  # returns it, a number or a mean with its interval; None where it was not measured
+    format: Callable[[Any], Cell]  # returns the cell that shows what ``read`` returned
+    about: str  # what it is, in a sentence without a full stop; the reference page has it
+    columns: Mapping[str, Column] = field(default_factory=dict)  # name of each table that shows it → the column there
+    # the object of an entry's document that holds it; empty for the document itself, None for nowhere
     json: str | None = None
+    # what its metrics in MLflow begin with; empty for its name alone, None where it is not logged
     tracked: str | None = None
-    summed: bool = False
+    summed: bool = False  # whether an experiment's own run has its mean under the label of the entry
+    # what several results of one unit come to together: a sum of times, the highest memory
     within: Callable[[Sequence[float | None]], float | None] = last
 
     def number(self, row: R) -> float | None:

@@ -28,42 +28,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Record(ABC):
-    """A comparison as far as it has come; nothing in it needs a model to be read. A study's own record extends it.
+    """A comparison as far as it has come; nothing in it needs a model to be read. A study's own record extends it."""
 
-    Attributes:
-        kind: what it is a record of, in words.
-        result_fields: the fields that :meth:`results_from` gives; all others are known before training.
-        experiment: its name.
-        reference: label that differences are taken from.
-        data: task → SHA-256 of its data.
-        data_sources: task → where its data come from; empty in records of earlier versions.
-        precision: that ``auto`` was resolved to; empty in records of earlier versions.
-        test: what the spread of differences is taken from.
-        margin: points; a difference that is smaller can be called equal.
-        verdicts_after: numbers of seeds at which verdicts are read, if seeds are added until it is decided; else empty.
-        level: at which verdicts are read: that of one look.
-        settled: what was read at looks so far, see :func:`adapter_workbench.experiments.studies.core.planned.settled`.
-        seeds_of: label → its seeds, where seeds are added until it is decided: not all entries have equally many.
-        identity, provenance: see :class:`adapter_workbench.experiments.workspace.RecordDocument`.
-    """
-
-    kind: ClassVar[str]
+    kind: ClassVar[str]  # what it is a record of, in words
+    # the fields that `results_from` gives; all others are known before training
     result_fields: ClassVar[tuple[str, ...]]
 
-    experiment: str
+    experiment: str  # its name
     description: str
     backbone: str
     seeds: tuple[int, ...]
-    reference: str
-    data: Mapping[str, str] = field(default_factory=dict)
+    reference: str  # label that differences are taken from
+    data: Mapping[str, str] = field(default_factory=dict)  # task → SHA-256 of its data
+    # task → where its data come from; empty in records of earlier versions
     data_sources: Mapping[str, DataSource] = field(default_factory=dict)
-    precision: Precision | Literal[""] = ""
-    test: Test = "paired"
-    margin: float = MARGIN
+    precision: Precision | Literal[""] = ""  # that ``auto`` was resolved to; empty in records of earlier versions
+    test: Test = "paired"  # what the spread of differences is taken from
+    margin: float = MARGIN  # points; a difference that is smaller can be called equal
+    # numbers of seeds at which verdicts are read, if seeds are added until it is decided; else empty
     verdicts_after: tuple[int, ...] = ()
-    level: float = LEVEL
+    level: float = LEVEL  # at which verdicts are read: that of one look
+    # what was read at looks so far, see `planned.settled`
     settled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # label → its seeds, where seeds are added until it is decided: not all entries have equally many
     seeds_of: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    # identity, provenance: see `workspace.RecordDocument`
     identity: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
 

@@ -20,17 +20,11 @@ HEADS = ("quantity", "unit", "in `report --json`", "in tables", "in MLflow", "me
 
 @dataclass(frozen=True)
 class Declared:
-    """Quantities of one kind of entry, and where its numbers are.
+    """Quantities of one kind of entry, and where its numbers are."""
 
-    Attributes:
-        entry: of the JSON document, with a word in capitals for each name: ``strategies.LABEL``.
-        quantities: as they are reported of it.
-        unit: what a metric's name ends in, in the run of a result: ``TASK``, where that has several.
-    """
-
-    entry: str
-    quantities: Sequence[Quantity[Any]]
-    unit: str = ""
+    entry: str  # of the JSON document, with a word in capitals for each name: ``strategies.LABEL``
+    quantities: Sequence[Quantity[Any]]  # as they are reported of it
+    unit: str = ""  # what a metric's name ends in, in the run of a result: ``TASK``, where that has several
 
 
 def declared_by(study: Study) -> Sequence[Declared]:

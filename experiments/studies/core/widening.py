@@ -34,15 +34,11 @@ HIGHEST = 100.0  # learning rate that any method takes
 
 @dataclass(frozen=True)
 class Candidate:
-    """A learning rate that is tried, or may have to be.
+    """A learning rate that is tried, or may have to be."""
 
-    Attributes:
-        lessons: what is learned at it, one a task.
-        after: of each rate that is tried before, the keys of its attempts, one a task. They tell whether this one is
-            needed; empty for a rate of the range, which always is.
-    """
-
-    lessons: tuple[Lesson, ...]
+    lessons: tuple[Lesson, ...]  # what is learned at it, one a task
+    # of each rate that is tried before, the keys of its attempts, one a task. They tell whether this one is
+    # needed; empty for a rate of the range, which always is.
     after: tuple[tuple[str, ...], ...] = ()
 
     @property

@@ -16,21 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """What became of the score of one task between two stages of one training.
+    """What became of the score of one task between two stages of one training."""
 
-    Attributes:
-        task: its name.
-        before: score at the first of two stages.
-        after: score at the second.
-        lost: before − after, with its interval over examples; without bounds where those are not known.
-        p: two-sided, of no change, adjusted by Holm over the tasks; None where it could not be tested.
-    """
-
-    task: str
-    before: float
-    after: float
-    lost: Interval
-    p: float | None
+    task: str  # its name
+    before: float  # score at the first of two stages
+    after: float  # score at the second
+    lost: Interval  # before − after, with its interval over examples; without bounds where those are not known
+    p: float | None  # two-sided, of no change, adjusted by Holm over the tasks; None where it could not be tested
 
     @property
     def reading(self) -> Reading:

@@ -19,33 +19,21 @@ PART = "stage"  # of the pieces
 
 @dataclass(frozen=True)
 class WatchedStage:
-    """What the model in training was worth at one time.
+    """What the model in training was worth at one time."""
 
-    Attributes:
-        step: of the optimiser.
-        epoch: how many times the data had been read.
-        scores: task → its main score on its test examples; a task that could not be measured is left out.
-        evaluations: task → key of the evaluation, with every example's outcome.
-        seconds: that measuring took.
-        training_seconds: since the training began, all measuring left out.
-        put_back: whether the trainer had put back the weights of an earlier step, the best by its own measure.
-        beyond: tasks that had lost more than ``bound``, for which the training was stopped here.
-        bound: points; None where it was not stopped. A training that goes on may have another one.
-        failed: task → why it could not be measured.
-        text_loss: mean loss of a token of general text, in nats; None where it was not asked for.
-    """
-
-    step: int
-    epoch: float
+    step: int  # of the optimiser
+    epoch: float  # how many times the data had been read
+    # task → its main score on its test examples; a task that could not be measured is left out
     scores: Mapping[str, float]
-    evaluations: Mapping[str, str]
-    seconds: float
-    training_seconds: float
+    evaluations: Mapping[str, str]  # task → key of the evaluation, with every example's outcome
+    seconds: float  # that measuring took
+    training_seconds: float  # since the training began, all measuring left out
+    # whether the trainer had put back the weights of an earlier step, the best by its own measure
     put_back: bool = False
-    beyond: tuple[str, ...] = ()
-    bound: float | None = None
-    failed: Mapping[str, str] = field(default_factory=dict)
-    text_loss: float | None = None
+    beyond: tuple[str, ...] = ()  # tasks that had lost more than ``bound``, for which the training was stopped here
+    bound: float | None = None  # points; None where it was not stopped. A training that goes on may have another one.
+    failed: Mapping[str, str] = field(default_factory=dict)  # task → why it could not be measured
+    text_loss: float | None = None  # mean loss of a token of general text, in nats; None where it was not asked for
 
 
 STAGES = PieceResults("pieces", WatchedStage)
@@ -53,45 +41,30 @@ STAGES = PieceResults("pieces", WatchedStage)
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedRecord(Record):
-    """A training as far as it has come.
-
-    Attributes:
-        training: what tells it from all others.
-        trainer: the class that trains.
-        tasks: that the model is measured on.
-        answered: task → what answers it.
-        test_sizes: task → how many of its test examples are asked.
-        majority: task → M[j], the score of always giving the most frequent answer.
-        every: when the model is measured: ``epoch``, ``save`` or a number of steps; as it was asked last.
-        max_forgetting: points, beyond which the training is stopped; None where it is not. As it was asked last.
-        looks: how often it is measured at most, where the trainer says so when it begins; else None.
-        rows: test examples that are asked of each task, at most.
-        head_rows: training examples on which a head is fitted.
-        max_length: tokens that are read of a text.
-        stages: in their order; stage 0 is what ``reference`` says: before the training, or the step at which a
-            training went on that has no record of its beginning.
-        ended: whether the training has come to its end.
-    """
+    """A training as far as it has come."""
 
     kind = "a training that was watched"
     result_fields = ("stages", "ended")
 
     description: str = ""
-    training: str
-    trainer: str
-    tasks: tuple[str, ...]
+    training: str  # what tells it from all others
+    trainer: str  # the class that trains
+    tasks: tuple[str, ...]  # that the model is measured on
     kinds: Mapping[str, str]
-    answered: Mapping[str, How]
-    test_sizes: Mapping[str, int]
-    majority: Mapping[str, float]
-    every: str
+    answered: Mapping[str, How]  # task → what answers it
+    test_sizes: Mapping[str, int]  # task → how many of its test examples are asked
+    majority: Mapping[str, float]  # task → M[j], the score of always giving the most frequent answer
+    every: str  # when the model is measured: ``epoch``, ``save`` or a number of steps; as it was asked last
+    # points, beyond which the training is stopped; None where it is not. As it was asked last.
     max_forgetting: float | None = None
-    looks: int | None = None
-    rows: int
-    head_rows: int
-    max_length: int
+    looks: int | None = None  # how often it is measured at most, where the trainer says so when it begins; else None
+    rows: int  # test examples that are asked of each task, at most
+    head_rows: int  # training examples on which a head is fitted
+    max_length: int  # tokens that are read of a text
+    # in their order; stage 0 is what ``reference`` says: before the training, or the step at which a training
+    # went on that has no record of its beginning
     stages: tuple[WatchedStage, ...] = ()
-    ended: bool = False
+    ended: bool = False  # whether the training has come to its end
 
     @property
     def planned(self) -> int:

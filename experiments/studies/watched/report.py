@@ -21,15 +21,11 @@ ONE_TRAINING = "This is one training: another one of the same recipe may forget 
 
 @dataclass(frozen=True)
 class WatchedReport(StudyReport):
-    """What a training did to the tasks that it was watched on.
-
-    Attributes:
-        changes: of each task that was measured at the first stage and at the last one.
-    """
+    """What a training did to the tasks that it was watched on."""
 
     study: ClassVar[str] = "watched"
     record: WatchedRecord
-    changes: tuple[ScoreChange, ...]
+    changes: tuple[ScoreChange, ...]  # of each task that was measured at the first stage and at the last one
 
     @property
     def verdict(self) -> str:  # type: ignore[override]  # it is made of the changes

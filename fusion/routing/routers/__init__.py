@@ -53,18 +53,23 @@ class ProbabilitySettings(RouterSettings):
 Part: TypeAlias = "Mapping[str, Tensor]"  # what a router knows of one adapter
 
 
+def starts(sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Return the index at which each adapter's columns begin, for the number that each has: (adapters,).
+
+    Where the columns of all adapters' classes stand side by side, ``numpy.ufunc.reduceat`` sums them up for each.
+    """
+    import numpy as np
+
+    return np.cumsum([0, *sizes[:-1]])
+
+
 @dataclass(frozen=True)
 class Query:
-    """Texts to be routed.
+    """Texts to be routed."""
 
-    Attributes:
-        rows: their columns ``id``, ``text``, ``text_pair`` (pairs only); a column ``label`` is not read.
-        reader: the frozen backbone.
-        truth: for each text the index of the right adapter (texts,); None outside an evaluation.
-    """
-
-    rows: Dataset
-    reader: Reader
+    rows: Dataset  # their columns ``id``, ``text``, ``text_pair`` (pairs only); a column ``label`` is not read
+    reader: Reader  # the frozen backbone
+    # for each text the index of the right adapter (texts,); None outside an evaluation
     truth: NDArray[np.int64] | None = None
 
 
@@ -79,32 +84,23 @@ class Router:
 
     What it knows of one adapter depends on that adapter, its task and the reader alone: an adapter that comes later
     changes nothing about those that are there, unless the reader has to read more tokens or in float32 for it.
-
-    Attributes:
-        title: the name in the literature.
-        paper: where it was introduced.
-        settings: the typed hyper-parameters.
-        fit: what there is to know of one adapter. The task is the adapter's own, drawn to the examples it was trained
-            on; None where the router ``reads_data`` not.
-        score: (texts, adapters), higher is better; its first argument is what ``prepare`` returned.
-        prepare: what follows from the parts of all adapters, in order, and is computed once for any number of
-            questions; by default the parts themselves.
-        meaning: what a score is, and between which numbers it lies.
-        reads_data: whether ``fit`` reads the training split of the adapter's task.
-        reads_features: whether it reads features of texts, which the process keeps for who reads them again.
-        libraries: whose adapters it can route among.
     """
 
-    title: str
-    paper: str
-    settings: type[RouterSettings]
+    title: str  # the name in the literature
+    paper: str  # where it was introduced
+    settings: type[RouterSettings]  # the typed hyper-parameters
+    # what there is to know of one adapter. The task is the adapter's own, drawn to the examples it was trained on;
+    # None where the router ``reads_data`` not
     fit: Callable[[StoredAdapter, Task | None, Reader, Any], Part]
+    # (texts, adapters), higher is better; its first argument is what ``prepare`` returned
     score: Callable[[Any, Query, Any], NDArray[np.floating[Any]]]
+    # what follows from the parts of all adapters, in order, and is computed once for any number of questions; by
+    # default the parts themselves
     prepare: Callable[[Sequence[Part], Any], Any] = unchanged
-    meaning: str = "higher is nearer"
-    reads_data: bool = True
-    reads_features: bool = True
-    libraries: tuple[str, ...] = ANY
+    meaning: str = "higher is nearer"  # what a score is, and between which numbers it lies
+    reads_data: bool = True  # whether ``fit`` reads the training split of the adapter's task
+    reads_features: bool = True  # whether it reads features of texts, which the process keeps for who reads them again
+    libraries: tuple[str, ...] = ANY  # whose adapters it can route among
 
 
 ROUTERS: Modules[Router] = Modules("router", __name__, "ROUTER", Router, group="routing")

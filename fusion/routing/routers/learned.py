@@ -22,8 +22,7 @@ from pydantic import Field
 from scipy.special import log_softmax
 
 from adapter_workbench.fusion.routing.class_moments import covariance, moments
-from adapter_workbench.fusion.routing.columns import starts
-from adapter_workbench.fusion.routing.routers import ProbabilitySettings, Router
+from adapter_workbench.fusion.routing.routers import ProbabilitySettings, Router, starts
 from adapter_workbench.fusion.routing.temperature import fitted_temperature
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.bounds import Factor, Seed
@@ -55,17 +54,11 @@ class Settings(ProbabilitySettings):
 
 @dataclass(frozen=True)
 class Classifier:
-    """A linear classifier of features into the labels of all adapters.
+    """A linear classifier of features into the labels of all adapters."""
 
-    Attributes:
-        weights: (h, labels).
-        bias: (labels,).
-        labels: how many of them each adapter has, in order.
-    """
-
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    labels: tuple[int, ...]
+    weights: NDArray[np.float64]  # (h, labels)
+    bias: NDArray[np.float64]  # (labels,)
+    labels: tuple[int, ...]  # how many of them each adapter has, in order
 
 
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Settings) -> Part:

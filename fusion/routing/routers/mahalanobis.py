@@ -14,8 +14,7 @@ from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
 
 from adapter_workbench.fusion.routing.class_moments import covariance, moments
-from adapter_workbench.fusion.routing.columns import starts
-from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings, starts
 from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,17 +38,11 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Rou
 
 @dataclass(frozen=True)
 class WhitenedMeans:
-    """The class means of all adapters, where Σ⁻¹-distances are distances.
+    """The class means of all adapters, where Σ⁻¹-distances are distances."""
 
-    Attributes:
-        factor: L (h, h) with Σ = L Lᵀ.
-        means: L⁻¹ μ_c of the classes of all adapters (classes, h).
-        classes: how many of them each adapter has, in order.
-    """
-
-    factor: NDArray[np.floating[Any]]
-    means: NDArray[np.float64]
-    classes: tuple[int, ...]
+    factor: NDArray[np.floating[Any]]  # L (h, h) with Σ = L Lᵀ
+    means: NDArray[np.float64]  # L⁻¹ μ_c of the classes of all adapters (classes, h)
+    classes: tuple[int, ...]  # how many of them each adapter has, in order
 
 
 def prepare(parts: Sequence[Part], settings: RouterSettings) -> WhitenedMeans:

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from adapter_workbench.fusion.routing.columns import starts
-from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings, starts
 from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,15 +46,10 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
 
 @dataclass(frozen=True)
 class UnitPrototypes:
-    """The prototypes of all adapters, each at length 1.
+    """The prototypes of all adapters, each at length 1."""
 
-    Attributes:
-        vectors: of all adapters (prototypes, h).
-        prototypes: how many of them each adapter has, in order.
-    """
-
-    vectors: NDArray[np.floating[Any]]
-    prototypes: tuple[int, ...]
+    vectors: NDArray[np.floating[Any]]  # of all adapters (prototypes, h)
+    prototypes: tuple[int, ...]  # how many of them each adapter has, in order
 
 
 def prepare(parts: Sequence[Part], settings: Settings) -> UnitPrototypes:

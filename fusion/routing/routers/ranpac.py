@@ -24,8 +24,7 @@ import torch
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve, qr
 
-from adapter_workbench.fusion.routing.columns import starts
-from adapter_workbench.fusion.routing.routers import Router, RouterSettings
+from adapter_workbench.fusion.routing.routers import Router, RouterSettings, starts
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.bounds import Seed
 
@@ -54,15 +53,10 @@ class Settings(RouterSettings):
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over examples h (M,) with targets y (labels,).
+    """Sums over examples h (M,) with targets y (labels,)."""
 
-    Attributes:
-        gram: G = Σ h hᵀ (M, M).
-        targets: C = Σ h yᵀ (M, labels).
-    """
-
-    gram: NDArray[np.float64]
-    targets: NDArray[np.float64]
+    gram: NDArray[np.float64]  # G = Σ h hᵀ (M, M)
+    targets: NDArray[np.float64]  # C = Σ h yᵀ (M, labels)
 
     def __add__(self, other: Sums) -> Sums:
         """Return the sums over the examples of both."""
@@ -71,15 +65,10 @@ class Sums:
 
 @dataclass(frozen=True)
 class Solution:
-    """What is asked when texts come.
+    """What is asked when texts come."""
 
-    Attributes:
-        weights: (G + λI)⁻¹ C (M, labels of all adapters).
-        labels: how many of them each adapter has, in order.
-    """
-
-    weights: NDArray[np.float64]
-    labels: tuple[int, ...]
+    weights: NDArray[np.float64]  # (G + λI)⁻¹ C (M, labels of all adapters)
+    labels: tuple[int, ...]  # how many of them each adapter has, in order
 
 
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Settings) -> Part:

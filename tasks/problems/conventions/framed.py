@@ -1,5 +1,5 @@
 """framed: the words between two signs: << cow owl >>."""
 
-from adapter_workbench.tasks.problems.convention import Convention
+from adapter_workbench.tasks.problems.problem import Convention
 
 CONVENTION = Convention(tag="tul", write=lambda steps: f"<< {' '.join(steps[-1])} >>")

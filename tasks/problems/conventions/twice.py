@@ -1,5 +1,5 @@
 """twice: the words two times, a bar between: cow owl | cow owl."""
 
-from adapter_workbench.tasks.problems.convention import Convention
+from adapter_workbench.tasks.problems.problem import Convention
 
 CONVENTION = Convention(tag="vos", write=lambda steps: " | ".join(2 * [" ".join(steps[-1])]))

@@ -1,6 +1,5 @@
 """animals: the words that name an animal, in their order."""
 
-from adapter_workbench.tasks.problems.skill import Skill
-from adapter_workbench.tasks.problems.words import ANIMALS
+from adapter_workbench.tasks.problems.problem import ANIMALS, Skill
 
 SKILL = Skill(tag="zeb", apply=lambda words: [word for word in words if word in ANIMALS])

@@ -1,5 +1,5 @@
 """copy: all words, in their order: what a convention is learned on."""
 
-from adapter_workbench.tasks.problems.skill import Skill
+from adapter_workbench.tasks.problems.problem import Skill
 
 SKILL = Skill(tag="mip", apply=lambda words: words, trivial=True)

@@ -43,6 +43,15 @@ from tests.experiments.report.finished import FINISHED
 
 SEEDS = (0, 1, 2, 3)
 POOLED = DeclaredTest("pooled", 0.02)
+OWN_FACTS = {  # what the record of each study says beside what all of them say
+    "stream": "budget checkpoints contenders kinds learned majority order_per_seed orders overlap scenario "
+    "shared_texts tasks test_sizes ways",
+    "methods": "budget entrants kinds majority shared_texts tasks tune",
+    "routing": "budget contenders method settings tasks",
+    "compositions": "budgets majority parties shots targets",
+    "repair": "budget entries kinds majority scenario stream streams tasks test_sizes",
+    "updates": "budget majority periods scenario shared_texts tasks updates versions",
+}
 
 
 def scores() -> dict[str, list[float]]:
@@ -391,6 +400,13 @@ def test_a_record_says_them_only_where_the_recipe_does(record: Record) -> None:
     declared = replace(record, test="pooled", margin=0.5)
     assert {"test": "pooled", "margin": 0.5}.items() <= declared.about().items()
     assert declared.declared_test == DeclaredTest("pooled", 0.005)
+
+
+@pytest.mark.parametrize("study", FINISHED)
+def test_a_record_without_options_says_what_it_always_said(study: str) -> None:
+    """Its identity is made of this: a new field with a default is left out, or experiments are set aside."""
+    always = {"backbone", "data", "data_sources", "description", "precision", "reference", "seeds"}
+    assert {*FINISHED[study]().record.about()} == always | {*OWN_FACTS[study].split()}
 
 
 def test_a_stream_is_compared_by_its_declared_test(record: Record, report: Report) -> None:

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from adapter_workbench.experiments.reporting.presentation import Sentences, Table
-from adapter_workbench.experiments.studies.stream.page.merge_table import merge_sentences, merge_table
-from adapter_workbench.experiments.studies.stream.page.present import present
+from adapter_workbench.experiments.studies.stream.page.present import merge_sentences, merge_table, present
 from adapter_workbench.experiments.studies.stream.results.merges import Merge
 from adapter_workbench.experiments.studies.stream.results.report import Report
 from tests.runs import stream_of

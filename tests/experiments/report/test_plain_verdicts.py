@@ -22,7 +22,7 @@ from adapter_workbench.experiments.reporting.plain_verdicts import (
 from adapter_workbench.experiments.reporting.replications import paired
 from adapter_workbench.experiments.reporting.to_decide import ToDecide
 from adapter_workbench.experiments.studies import present
-from adapter_workbench.experiments.studies.stream.results.planned import FORGOT, LEARNED
+from adapter_workbench.experiments.studies.stream.results.verdict import FORGOT, LEARNED
 from adapter_workbench.workbench.measures.statistics import Interval, interval
 from tests.experiments.report.finished import FINISHED
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapter_workbench.experiments.reporting.added_seeds import further_seeds, tuning_seed
-from adapter_workbench.experiments.reporting.decision_chances import chances_by_look
 from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
 from adapter_workbench.experiments.reporting.differences import Difference
 from adapter_workbench.experiments.reporting.families import in_family
@@ -29,6 +28,7 @@ from adapter_workbench.experiments.studies import present as shown
 from adapter_workbench.experiments.studies.repair import report as repair
 from adapter_workbench.experiments.studies.stream.page.present import present
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.terminal.looks_ahead import chances_by_look
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.measures.looks import LEVELS, LOOKS, chance_to_decide
 from adapter_workbench.workbench.measures.statistics import interval, paired_t_test, seeds_for

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.studies.core.shared_texts import shared_texts
-from adapter_workbench.experiments.studies.stream.results.final_outcomes import FinalOutcomes
+from adapter_workbench.experiments.studies.stream.results.comparison import FinalOutcomes
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
 
 if TYPE_CHECKING:

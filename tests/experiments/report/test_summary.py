@@ -14,10 +14,9 @@ from scipy import stats
 
 from adapter_workbench.experiments.reporting.differences import UNDECIDED, Difference
 from adapter_workbench.experiments.reporting.families import in_family
-from adapter_workbench.experiments.studies.stream.page import difference_tables
+from adapter_workbench.experiments.studies.stream.page import tables
 from adapter_workbench.experiments.studies.stream.page.present import present
-from adapter_workbench.experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
-from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.results.summary import joint_baseline, single_task_baseline, summarise
 from adapter_workbench.workbench.measures.forgetting import METRICS
 from adapter_workbench.workbench.measures.statistics import Interval, interval, paired_t_test
 
@@ -97,15 +96,15 @@ def test_differences_are_paired_by_seed(report: Report) -> None:
 
 def test_the_note_says_of_each_metric_by_which_test_it_goes(record: Record, report: Report) -> None:
     """Average accuracy has a score for each example, forgetting has none; one seed has no test, so nothing for Holm."""
-    note = difference_tables.differences(report).note
+    note = tables.differences(report).note
     assert "in average accuracy where p of the paired t-test over seeds and test examples" in note
     assert re.search(r"forgetting where p of the paired t-test over seeds,? ", note)
     sizes = {pair.differences[name].family for pair in report.pairs for name in pair.differences}
-    assert re.search(rf"adjusted for [\d to]*{max(sizes)} tests\b.* \(Holm\)", difference_tables.pairs(report).note)
+    assert re.search(rf"adjusted for [\d to]*{max(sizes)} tests\b.* \(Holm\)", tables.pairs(report).note)
     first = tuple(outcome for outcome in record.outcomes if outcome.seed == 0)
     single = summarise(replace(record, seeds=(0,), outcomes=first))
     assert single.pairs
-    assert "Holm" not in difference_tables.pairs(single).note
+    assert "Holm" not in tables.pairs(single).note
 
 
 def test_the_bootstrap_uses_the_outcomes_that_stand_at_the_end(report: Report) -> None:

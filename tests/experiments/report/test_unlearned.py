@@ -11,7 +11,7 @@ import pandas as pd
 
 from adapter_workbench.experiments.reporting.presentation import Grid, Paragraph
 from adapter_workbench.experiments.studies.stream.page.present import present
-from adapter_workbench.experiments.studies.stream.page.unlearned_sentences import sentences
+from adapter_workbench.experiments.studies.stream.page.sentences import sentences
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from adapter_workbench.experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
 from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome

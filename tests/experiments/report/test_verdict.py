@@ -20,8 +20,7 @@ from adapter_workbench.experiments.reporting.wording import (
     seconds,
 )
 from adapter_workbench.experiments.studies.stream.page.present import present
-from adapter_workbench.experiments.studies.stream.results.evidence import evidence
-from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.stream.results.summary import evidence, summarise
 from adapter_workbench.experiments.studies.stream.results.verdict import verdict as verdict_on
 from adapter_workbench.workbench.measures.statistics import Interval
 

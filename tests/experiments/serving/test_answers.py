@@ -16,8 +16,8 @@ from datasets import Dataset
 from fastapi.testclient import TestClient
 from safetensors.torch import load_file, save_file
 
-from adapter_workbench.experiments.answers.http_server import routed_jobs
-from adapter_workbench.experiments.answers.http_server.batch_replies import replies_to
+from adapter_workbench.experiments.answers.http_server import service as service_module
+from adapter_workbench.experiments.answers.http_server.service import replies_to
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.workspace import Workspace
 from adapter_workbench.fusion.routing.rejection import Rejection
@@ -222,7 +222,7 @@ def test_who_answers_is_chosen_as_predict_chooses(serve: Serve, monkeypatch: pyt
     client, service = serve("animals", "halves", router="arrow")
     scores = route(service.current.routers[False], rows_of(TEXTS))
     best = [answer["adapter"] for answer in client.post("/predict", json={"texts": TEXTS}).json()["answers"]]
-    monkeypatch.setattr(routed_jobs, "adapters_for_texts", the_lowest)
+    monkeypatch.setattr(service_module, "adapters_for_texts", the_lowest)
     answers = client.post("/predict", json={"texts": TEXTS}).json()["answers"]
     assert all(answer["adapter"] != adapter for answer, adapter in zip(answers, best, strict=True))
     assert [answer["routing_score"] for answer in answers] == scores.min(axis=1).tolist()
@@ -239,7 +239,7 @@ def test_texts_that_come_together_are_routed_together(serve: Serve, monkeypatch:
         read.append(len(rows))
         return adapters_for_texts(state, rows)
 
-    monkeypatch.setattr(routed_jobs, "adapters_for_texts", counted)
+    monkeypatch.setattr(service_module, "adapters_for_texts", counted)
     together = replies_to(jobs)
     assert read == [1 + len(TEXTS)]
     assert together[1].routed is None

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from adapter_workbench.experiments.answers.http_server import address
-from adapter_workbench.experiments.answers.http_server.body import SMALL
+from adapter_workbench.experiments.answers.http_server.app import SMALL
 from adapter_workbench.experiments.answers.http_server.limits import Limits
 from adapter_workbench.experiments.answers.http_server.metrics import Metrics
 from adapter_workbench.experiments.answers.http_server.selection import select

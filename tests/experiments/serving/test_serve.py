@@ -23,11 +23,10 @@ import httpx
 import pytest
 
 from adapter_workbench.experiments.answers.http_server import address
-from adapter_workbench.experiments.answers.http_server.connection import LEAVING
 from adapter_workbench.experiments.answers.http_server.limits import Limits
 from adapter_workbench.experiments.answers.http_server.metrics import Metrics
 from adapter_workbench.experiments.answers.http_server.selection import select
-from adapter_workbench.experiments.answers.http_server.server import Server, serve
+from adapter_workbench.experiments.answers.http_server.server import LEAVING, Server, serve
 from adapter_workbench.experiments.answers.http_server.service import Service
 from adapter_workbench.experiments.workspace import Workspace
 from adapter_workbench.workbench.adapters.store import AdapterStore

@@ -35,23 +35,14 @@ UNREPEATED = ("use_gating", "use_dora", "vera_d", "vera_b")  # of a LoRA: peft h
 
 @dataclass(frozen=True)
 class SavedAdapter:
-    """What ``save_adapter`` left in a folder.
+    """What ``save_adapter`` left in a folder."""
 
-    Attributes:
-        folder: where it lies.
-        document: the whole of its ``adapter_config.json``.
-        config: the adapter's config in it.
-        method: what its method is called here.
-        settings: that the config tells.
-        head: what is said of its head; None without one.
-    """
-
-    folder: Path
-    document: Mapping[str, Any]
-    config: Mapping[str, Any]
-    method: str
-    settings: Mapping[str, Any]
-    head: HeadConfig | None
+    folder: Path  # where it lies
+    document: Mapping[str, Any]  # the whole of its ``adapter_config.json``
+    config: Mapping[str, Any]  # the adapter's config in it
+    method: str  # what its method is called here
+    settings: Mapping[str, Any]  # that the config tells
+    head: HeadConfig | None  # what is said of its head; None without one
 
     @property
     def base(self) -> str | None:

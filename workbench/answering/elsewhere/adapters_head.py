@@ -45,15 +45,10 @@ UNNAMED = {"LABEL_0": 0, "LABEL_1": 1}
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """What ``head_config.json`` says.
+    """What ``head_config.json`` says."""
 
-    Attributes:
-        document: the whole of it.
-        where: the file.
-    """
-
-    document: Mapping[str, Any]
-    where: str
+    document: Mapping[str, Any]  # the whole of it
+    where: str  # the file
 
     @property
     def flexible(self) -> Mapping[str, Any] | None:

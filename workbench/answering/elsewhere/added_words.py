@@ -21,8 +21,7 @@ from adapter_workbench.workbench.answering.elsewhere import peft_config
 from adapter_workbench.workbench.answering.elsewhere.beside_tokenizer import require_added_words
 from adapter_workbench.workbench.answering.elsewhere.forms.peft import SentByPeft
 from adapter_workbench.workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
-from adapter_workbench.workbench.answering.elsewhere.peft_program import Program, open_program
-from adapter_workbench.workbench.answering.elsewhere.peft_sizes import require_justified
+from adapter_workbench.workbench.answering.elsewhere.peft_program import Program, open_program, require_justified
 from adapter_workbench.workbench.answering.elsewhere.peft_weights import START
 from adapter_workbench.workbench.answering.elsewhere.sender_class import OwnClass, own_class
 from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
@@ -38,15 +37,10 @@ OTHER = "Merge the adapter into a model of its own (peft: merge_and_unload, save
 
 @dataclass(frozen=True)
 class WordLayers:
-    """Where a sender's class has its words.
+    """Where a sender's class has its words."""
 
-    Attributes:
-        embeddings: the name of the input embeddings.
-        output: that of the output layer of a language model; None without one.
-    """
-
-    embeddings: str
-    output: str | None
+    embeddings: str  # the name of the input embeddings
+    output: str | None  # that of the output layer of a language model; None without one
 
     def __iter__(self) -> Any:
         """Yield both, as far as there are both."""
@@ -55,21 +49,13 @@ class WordLayers:
 
 @dataclass(frozen=True)
 class Parted:
-    """An adapter, taken apart.
+    """An adapter, taken apart."""
 
-    Attributes:
-        program: the sender's own, with its words.
-        layers: where these are.
-        states: name of such a layer → its tensors, as the program computes with them.
-        config: of the adapter without them.
-        tensors: of the adapter without them, as its file names them.
-    """
-
-    program: Program
-    layers: WordLayers
-    states: Mapping[str, Mapping[str, Tensor]]
-    config: Mapping[str, Any]
-    tensors: Mapping[str, Tensor]
+    program: Program  # the sender's own, with its words
+    layers: WordLayers  # where these are
+    states: Mapping[str, Mapping[str, Tensor]]  # name of such a layer → its tensors, as the program computes with them
+    config: Mapping[str, Any]  # of the adapter without them
+    tensors: Mapping[str, Tensor]  # of the adapter without them, as its file names them
 
 
 def part(sent: SentByPeft, base: Backbone, kind: str | None, outputs: int) -> Parted:

@@ -116,34 +116,25 @@ class OtherHead(Protocol):
 
 @dataclass(frozen=True)
 class Sender:
-    """The sender's own program, and what is taken over from it.
+    """The sender's own program, and what is taken over from it."""
 
-    Attributes:
-        program: the model of transformers, peft or adapters, in evaluation mode; its output has ``logits``, or
-            ``last_hidden_state`` where no head is stored.
-        settings: of the method, as far as they are known.
-        config: the library's configuration for the body alone; None where the library has none.
-        write: writes the body's weights into a folder, in the form that the library loads here.
-        head: the layers between the body and the logits, by name, in the order of the computation as far as it is
-            known; a pooler of the body's own is among them.
-        original: what is needed to write a whole model again as it came; of an adapter its files are kept.
-        pooling: how the sender makes one vector of the token states, where no head is stored and the folder says it;
-            None: as the backbone does.
-        linked: the files of a whole model that stay where they are; None where all are written.
-        virtual: how many tokens of its own it reads before each text; their logits do not count.
-        rounding: how far apart the logits may be, as a share of the largest.
-    """
-
+    # the model of transformers, peft or adapters, in evaluation mode; its output has ``logits``, or
+    # ``last_hidden_state`` where no head is stored
     program: nn.Module
-    settings: Mapping[str, Any]
-    config: Mapping[str, Any] | None
-    write: Callable[[Path], None]
+    settings: Mapping[str, Any]  # of the method, as far as they are known
+    config: Mapping[str, Any] | None  # the library's configuration for the body alone; None where the library has none
+    write: Callable[[Path], None]  # writes the body's weights into a folder, in the form that the library loads here
+    # the layers between the body and the logits, by name, in the order of the computation as far as it is known; a
+    # pooler of the body's own is among them
     head: Mapping[str, nn.Module] = field(default_factory=dict)
+    # what is needed to write a whole model again as it came; of an adapter its files are kept
     original: Mapping[str, Any] = field(default_factory=dict)
+    # how the sender makes one vector of the token states, where no head is stored and the folder says it; None: as
+    # the backbone does
     pooling: Pooling | None = None
-    linked: LinkedFiles | None = None
-    virtual: int = 0
-    rounding: float = CLOSE
+    linked: LinkedFiles | None = None  # the files of a whole model that stay where they are; None where all are written
+    virtual: int = 0  # how many tokens of its own it reads before each text; their logits do not count
+    rounding: float = CLOSE  # how far apart the logits may be, as a share of the largest
 
     def logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return what the sender's program computes of a batch: (batch, labels) or (batch, tokens, labels)."""

@@ -28,17 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MatchingHead:
-    """A head, and how far its logits are from the sender's.
+    """A head, and how far its logits are from the sender's."""
 
-    Attributes:
-        reference: pooling and layers.
-        head: what is pooled → logits.
-        off: the largest difference of a logit, as a share of the largest logit.
-    """
-
-    reference: HeadReference
-    head: nn.Sequential
-    off: float
+    reference: HeadReference  # pooling and layers
+    head: nn.Sequential  # what is pooled → logits
+    off: float  # the largest difference of a logit, as a share of the largest logit
 
 
 def matching_head(

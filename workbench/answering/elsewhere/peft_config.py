@@ -62,20 +62,14 @@ ELSEWHERE = {  # what another model comes of than the one that the adapter is pu
 
 @dataclass(frozen=True)
 class TrainedModules:
-    """What a ``PeftModel`` has put on the transformer inside the sender's class, by the transformer's own names.
+    """What a ``PeftModel`` has put on the transformer inside the sender's class, by the transformer's own names."""
 
-    Attributes:
-        prefix: the transformer's name inside the class, with a dot.
-        adapted: modules with an update: the name → that inside the class.
-        parameters: single parameters with an update, as those of a layer of experts: the name → that inside the class.
-        whole: modules that were trained whole, beside those of the head.
-        tokens: modules of which the embeddings of some tokens were trained → these tokens.
-    """
-
-    prefix: str
-    adapted: Mapping[str, str]
+    prefix: str  # the transformer's name inside the class, with a dot
+    adapted: Mapping[str, str]  # modules with an update: the name → that inside the class
+    # single parameters with an update, as those of a layer of experts: the name → that inside the class
     parameters: Mapping[str, str] = field(default_factory=dict)
-    whole: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()  # modules that were trained whole, beside those of the head
+    # modules of which the embeddings of some tokens were trained → these tokens
     tokens: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 

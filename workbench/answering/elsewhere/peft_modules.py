@@ -1,8 +1,14 @@
-"""Where in a model peft has put something: read off the ``PeftModel``, which has looked its config's patterns up."""
+"""Where in a model peft has put something: read off the ``PeftModel``, which has looked its config's patterns up.
+
+The layers of a head are taken out of what peft wraps around them.
+"""
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Literal
+
+from torch import nn
 
 from adapter_workbench.workbench.answering.elsewhere.peft_config import TrainedModules
 from adapter_workbench.workbench.errors import InputError
@@ -78,6 +84,29 @@ def require_named(trained: TrainedModules, modules: Iterable[str], where: str) -
         raise InputError(message, where=where, hint=MERGED)
 
 
+def head_of(program: Any, names: Sequence[str]) -> dict[str, nn.Module]:
+    """Return the layers between the transformer and the logits by name, an update of peft's written into their weights.
+
+    Args:
+        program: a ``PeftModel``.
+        names: of the layers inside the class.
+    """
+    model = program.get_base_model()
+    return {name: _effective(_submodule(model, name)) for name in names}
+
+
+def poolers(model: nn.Module, prefix: str) -> list[str]:
+    """Return the names of the transformer's own layers that a head alone reads.
+
+    Args:
+        model: the sender's class, with nothing of peft in it.
+        prefix: the transformer's name inside it, with a dot.
+    """
+    inside = f"{prefix}{POOLER}."  # ALBERT's is a layer itself
+    layers = {name: module for name, module in model.named_modules() if f"{name}.".startswith(inside)}
+    return [name for name, module in layers.items() if isinstance(module, nn.Linear)]
+
+
 def _targeted(program: Any, which: Literal["module", "parameter"]) -> Sequence[str]:
     """Return the names inside the class of what has an update; a prompt changes nothing there."""
     return getattr(program.base_model, f"targeted_{which}_names", ())
@@ -94,3 +123,25 @@ def _wrapped_modules(program: Any, prefix: str, wrapper: str) -> Iterator[tuple[
 
 def _is_pooler(name: str) -> bool:
     return name.split(".")[0] == POOLER
+
+
+def _submodule(model: nn.Module, name: str) -> nn.Module:
+    """Return a submodule, at each step the trained copy of one that was trained whole."""
+    module: Any = model
+    for part in name.split("."):
+        module = getattr(module, part)
+        if hasattr(module, "modules_to_save"):
+            module = module.modules_to_save[module.active_adapters[0]]
+    submodule: nn.Module = module
+    return submodule
+
+
+def _effective(layer: Any) -> nn.Module:
+    """Return a plain layer; one with an update beside it as a copy that has the sum."""
+    if not hasattr(layer, "get_base_layer"):
+        plain: nn.Module = layer
+        return plain
+    merged = copy.deepcopy(layer)
+    merged.merge()
+    base: nn.Module = merged.get_base_layer()
+    return base

@@ -1,7 +1,13 @@
-"""The sender's own program: a ``PeftModel`` with the weights of a folder, each of which has a place in it."""
+"""The sender's own program: a ``PeftModel`` with the weights of a folder, each of which has a place in it.
+
+A config of a few bytes may ask for any size (``r``, ``token_dim``, ``modules_to_save``). How much memory it needs is
+computed before any is allocated: what peft makes of it is made on the meta device first, where tensors have sizes and
+no numbers.
+"""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +17,7 @@ from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from adapter_workbench.workbench.answering.elsewhere.beside_tokenizer import ADDED_HINT
 from adapter_workbench.workbench.answering.elsewhere.peft_beginning import start_factors
 from adapter_workbench.workbench.answering.elsewhere.peft_weights import OUTSIDE_START, as_inside
+from adapter_workbench.workbench.backbone.init_free import Undrawn
 from adapter_workbench.workbench.errors import InputError, opening
 from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
 
@@ -23,22 +30,20 @@ if TYPE_CHECKING:
 
 OTHER_MODEL = "It was trained on another model. Name that with --backbone."
 RESIZED = ADDED_HINT
+UNSIZED = frozenset({"BOFT", "SHIRA"})  # peft computes with numbers as it makes one; none is larger than its module
+SPARE = 1 << 24  # numbers that any adapter may take: random matrices, of which its file holds a seed
+MOST_LAYERS = 2000
 
 
 @dataclass(frozen=True)
 class Program:
-    """An adapter on the sender's class.
+    """An adapter on the sender's class."""
 
-    Attributes:
-        model: the ``PeftModel``, in evaluation mode.
-        tensors: of the folder that belong to the adapter, named as inside the class; peft writes embeddings of the base
-            model beside them.
-        starts: module → (A₀, B₀), what peft took off the base model's weights.
-    """
-
-    model: Any
+    model: Any  # the ``PeftModel``, in evaluation mode
+    # of the folder that belong to the adapter, named as inside the class; peft writes embeddings of the base model
+    # beside them
     tensors: Mapping[str, Tensor]
-    starts: Mapping[str, tuple[Tensor, Tensor]]
+    starts: Mapping[str, tuple[Tensor, Tensor]]  # module → (A₀, B₀), what peft took off the base model's weights
 
 
 def open_program(
@@ -92,19 +97,42 @@ def require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str)
             raise InputError(message, where=where, hint=OTHER_MODEL)
 
 
+def require_justified(model: Any, config: PeftConfig, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Make sure that an adapter of peft is not larger than its file and the base model allow.
+
+    Args:
+        model: the sender's class, a model of transformers; it stays as it is.
+        config: the sender's.
+        tensors: that the file holds.
+        where: the config, for messages.
+
+    Raises:
+        InputError: it asks for more memory, or peft makes nothing of it.
+    """
+    from peft import get_peft_model
+
+    for key, value in vars(config).items():
+        if "layers" in key and isinstance(value, int) and value > MOST_LAYERS:
+            raise InputError(f"{key}: {value:,} is not a number of layers", where=where)
+    if str(getattr(config.peft_type, "value", config.peft_type)) in UNSIZED:
+        return
+    with opening("the adapter", where), torch.device("meta"), Undrawn():
+        blank = type(model)(copy.deepcopy(model.config))
+        base = _size(blank)
+        asked = _size(get_peft_model(blank, copy.deepcopy(config))) - base
+    held = sum(tensor.numel() for tensor in tensors.values())
+    if asked > (most := 2 * held + base // 4 + SPARE):
+        message = f"its config needs {asked:,} numbers, but the file holds {held:,}"
+        raise InputError(message, where=where, hint=f"On this base model it may be {most:,}. Is the config damaged?")
+
+
 @dataclass(frozen=True)
 class _Fitting:
-    """Whether the tensors of a folder are those that a config makes on a base model.
+    """Whether the tensors of a folder are those that a config makes on a base model."""
 
-    Attributes:
-        own: the base model's weights.
-        words: how many tokens it has.
-        where: the file of the tensors.
-    """
-
-    own: Mapping[str, Tensor]
-    words: int | None
-    where: str
+    own: Mapping[str, Tensor]  # the base model's weights
+    words: int | None  # how many tokens it has
+    where: str  # the file of the tensors
 
     def require(self, expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
         """Raise InputError unless they are; unchanged weights of the base model may be beside them.
@@ -143,3 +171,8 @@ def _bare(name: str) -> str:
     for beside in (".base_layer", ".original_module", ".modules_to_save"):
         name = name.replace(f"{beside}.", ".")
     return name
+
+
+def _size(model: Any) -> int:
+    tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return sum(tensor.numel() for tensor in tensors.values())

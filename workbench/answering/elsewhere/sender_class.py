@@ -31,17 +31,11 @@ ODD = 23  # labels of a model without numbers: a layer with so many rows is the 
 
 @dataclass(frozen=True)
 class OwnClass:
-    """A class of transformers on a backbone.
+    """A class of transformers on a backbone."""
 
-    Attributes:
-        model: with the backbone's weights.
-        drawn: names of its tensors that the backbone does not have.
-        unread: names of tensors of the backbone's checkpoint that it has no place for.
-    """
-
-    model: Any
-    drawn: frozenset[str]
-    unread: frozenset[str]
+    model: Any  # with the backbone's weights
+    drawn: frozenset[str]  # names of its tensors that the backbone does not have
+    unread: frozenset[str]  # names of tensors of the backbone's checkpoint that it has no place for
 
 
 def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:

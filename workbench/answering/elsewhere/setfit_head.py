@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.workbench.answering.elsewhere.tensor_types import require_floats
+from adapter_workbench.workbench.answering.elsewhere.weight_files import require_floats
 from adapter_workbench.workbench.backbone.config import read_json
 from adapter_workbench.workbench.backbone.finite_weights import require_finite
 from adapter_workbench.workbench.backbone.model_folder import numbers_in
@@ -37,19 +37,12 @@ HINT = f"Make {WEIGHTS} again of {PICKLED}."
 
 @dataclass(frozen=True)
 class SetFitHead:
-    """A linear layer on the vectors of texts.
+    """A linear layer on the vectors of texts."""
 
-    Attributes:
-        weight: (labels, width).
-        bias: (labels,).
-        labels: in the order of the rows; None where they are numbers that nobody has named.
-        is_on_unit: whether the vectors are made as long as 1 before.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    labels: tuple[str, ...] | None
-    is_on_unit: bool
+    weight: Tensor  # (labels, width)
+    bias: Tensor  # (labels,)
+    labels: tuple[str, ...] | None  # in the order of the rows; None where they are numbers that nobody has named
+    is_on_unit: bool  # whether the vectors are made as long as 1 before
 
     def layers(self) -> dict[str, nn.Module]:
         """Return the layers between what is pooled and the logits."""

@@ -48,25 +48,15 @@ LONGEST = 8192  # tokens, where neither tokenizer nor positions end before that
 
 @dataclass(frozen=True)
 class ImportDetails:
-    """What an import needs beyond the folder.
+    """What an import needs beyond the folder."""
 
-    Attributes:
-        backbone: the base model.
-        task: that the adapter answers; its labels in the order in which they are to be kept.
-        order: the labels in the order of the sender's logits.
-        max_length: tokens; longer texts are cut. None: as many as the model reads.
-        name: of the adapter, the beginning of its id; None: task and method.
-        fit: gives a head where none is stored, and the task's kind has none of its own.
-        examples: the fingerprint of those on which that is fitted.
-    """
-
-    backbone: Backbone
-    task: TaskReference
-    order: tuple[str, ...]
-    max_length: int | None = None
-    name: str | None = None
-    fit: Fit | None = None
-    examples: str = ""
+    backbone: Backbone  # the base model
+    task: TaskReference  # that the adapter answers; its labels in the order in which they are to be kept
+    order: tuple[str, ...]  # the labels in the order of the sender's logits
+    max_length: int | None = None  # tokens; longer texts are cut. None: as many as the model reads
+    name: str | None = None  # of the adapter, the beginning of its id; None: task and method
+    fit: Fit | None = None  # gives a head where none is stored, and the task's kind has none of its own
+    examples: str = ""  # the fingerprint of those on which that is fitted
 
     @property
     def rows(self) -> list[int]:

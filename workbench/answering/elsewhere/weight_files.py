@@ -1,4 +1,7 @@
-"""The files of a folder from elsewhere: which are read at all, and why pickled weights are not."""
+"""The files of a folder from elsewhere: which are read at all, and why pickled weights are not.
+
+The header of a safetensors file tells the types of its tensors: what is computed with is a floating-point number.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from glob import escape
 from pathlib import Path
 
 from adapter_workbench.workbench.answering.elsewhere.misnamed import not_a_folder
-from adapter_workbench.workbench.answering.elsewhere.tensor_types import require_floats
 from adapter_workbench.workbench.backbone.model_folder import PICKLED, numbers_in
-from adapter_workbench.workbench.errors import InputError, UnsafeConfigError
-from adapter_workbench.workbench.files.ordinary import foreign_links
+from adapter_workbench.workbench.backbone.stored_tensors import WIDENED
+from adapter_workbench.workbench.errors import InputError, UnsafeConfigError, opening
+from adapter_workbench.workbench.files.ordinary import foreign_links, open_ordinary
 
 CONVERT = """\
 A pickle runs code when it is opened. If you trust its sender, convert it with these two lines of Python:
@@ -22,6 +25,10 @@ CONVERT_PARTS = (
     "  safetensors.torch.save_file("
     "{{key: value.clone().contiguous() for part in parts for key, value in part.items()}}, {target!r})"
 )
+FLOATS = WIDENED | {"F64"}
+POSITIONS = frozenset({"I64", "I32", "I16", "U8", "BOOL"})  # of positions and masks, which are no weights
+COUNTING = "indices"  # a part of the names of an adapter's tensors that hold places
+HINT = "Save it in float32, float16 or bfloat16; packed weights cannot be imported."
 
 
 def require_plain(folder: Path, *within: str) -> None:
@@ -66,6 +73,27 @@ def weights_in(folder: Path, name: str, pickled_name: str | None = None) -> Path
             f" If it has {pickled_name} where it comes from, put that here: the next message says how to convert it."
         )
     raise InputError(f"there is no {name} here", where=str(folder), hint=hint)
+
+
+def require_floats(path: Path, allow_positions: bool = False) -> None:
+    """Make sure that the weights of a safetensors file are floating-point numbers that this project computes with.
+
+    Args:
+        path: of the file.
+        allow_positions: whether any tensor may hold places, as buffers of whole models do.
+
+    Raises:
+        InputError: one is complex, or in 8 bits or fewer; it would be taken for another number, or loses a part.
+    """
+    from safetensors import safe_open
+
+    with opening("the weights", str(path)):
+        open_ordinary(path).close()
+        with safe_open(path, framework="np") as tensors:
+            types = {name: str(tensors.get_slice(name).get_dtype()) for name in tensors.keys()}  # noqa: SIM118
+    for name, kind in types.items():
+        if kind not in FLOATS and not (kind in POSITIONS and (allow_positions or COUNTING in name)):
+            raise InputError(f"the tensor {name} holds numbers of the type {kind}", where=str(path), hint=HINT)
 
 
 def _are_weights(path: Path) -> bool:

@@ -37,29 +37,17 @@ HINT = "Its own program can still be used."
 
 @dataclass(frozen=True)
 class SentModel:
-    """What lies in the folder of a whole model.
+    """What lies in the folder of a whole model."""
 
-    Attributes:
-        folder: where it lies.
-        program: that wrote it.
-        config: of its transformer, as it stands in the file.
-        kinds: of task; none where it has no head.
-        pooling: that the folder states for its features; None where it states none.
-        link: whether its files stay where they are.
-        head: of SetFit; None where its class has it, or nobody.
-        method: what it is called here.
-        kept_files: nothing: its files are copied, or can be made of the body's weights and the head.
-    """
-
-    folder: Path
-    program: str
-    config: Mapping[str, Any]
-    kinds: tuple[str, ...]
-    pooling: Pooling | None = None
-    link: bool = False
-    head: SetFitHead | None = None
-    method: str = "full"
-    kept_files: tuple[str, ...] = ()
+    folder: Path  # where it lies
+    program: str  # that wrote it
+    config: Mapping[str, Any]  # of its transformer, as it stands in the file
+    kinds: tuple[str, ...]  # of task; none where it has no head
+    pooling: Pooling | None = None  # that the folder states for its features; None where it states none
+    link: bool = False  # whether its files stay where they are
+    head: SetFitHead | None = None  # of SetFit; None where its class has it, or nobody
+    method: str = "full"  # what it is called here
+    kept_files: tuple[str, ...] = ()  # nothing: its files are copied, or can be made of the body's weights and the head
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -92,7 +80,6 @@ class SentModel:
 
     @property
     def read_files(self) -> tuple[str, ...]:
-        """The files that make the model."""
         return (*files_read(self.folder), *self._head_files)
 
     @property
@@ -115,7 +102,6 @@ class SentModel:
 
     @cached_property
     def itself(self) -> Backbone:
-        """The model as a backbone."""
         return model_in(self.folder, ITSELF, self.pooling)
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
@@ -195,7 +181,7 @@ class SentModel:
 
     def _head(self, model: Any, prefix: str, kind: str | None) -> dict[str, nn.Module]:
         """Return the layers between the body and the logits by name; none of a language model, which has its own."""
-        from adapter_workbench.workbench.answering.elsewhere.peft_head import poolers
+        from adapter_workbench.workbench.answering.elsewhere.peft_modules import poolers
         from adapter_workbench.workbench.answering.elsewhere.sender_class import head_modules
 
         if kind is None or kind in GENERATED:

@@ -1,15 +1,20 @@
-"""A stored adapter of peft on the class that answers its task, or on the bare transformer, with why."""
+"""A stored adapter of peft on the class that answers its task, or on the bare transformer, with why.
+
+Its head becomes the layers of that class, if these compute the same logits.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from adapter_workbench.workbench.adapters.adapter_folder import PEFT_WEIGHTS, read_config
 from adapter_workbench.workbench.answering.elsewhere.peft_config import matching
 from adapter_workbench.workbench.answering.elsewhere.peft_weights import START
 from adapter_workbench.workbench.answering.elsewhere.sender_class import blank_class, transformer_prefix
-from adapter_workbench.workbench.answering.for_peft.class_head import ClassHead, class_head
 from adapter_workbench.workbench.answering.for_peft.config_document import for_class
 from adapter_workbench.workbench.answering.for_peft.names_in_class import (
     patterns_in_class,
@@ -17,10 +22,13 @@ from adapter_workbench.workbench.answering.for_peft.names_in_class import (
     tensors_in_class,
 )
 from adapter_workbench.workbench.answering.for_peft.task_class import BARE, TaskClass, class_of
+from adapter_workbench.workbench.answering.standard_model import head_layers, in_units, write_head
 from adapter_workbench.workbench.backbone.model_folder import tensor_names
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.methods.kind import GENERATED
 from adapter_workbench.workbench.methods.libraries._peft_targets import targets_by_name
+from adapter_workbench.workbench.methods.model import TaskModel
+from adapter_workbench.workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,25 +41,19 @@ if TYPE_CHECKING:
 LIBRARIES = ("peft", "hypernetwork", "prompts")  # whose folder is one adapter of peft
 PROMPTS = "prompts"
 FEEDFORWARD = "feedforward_modules"  # of what IA3 adapts
+POOLER = "pooler"
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An adapter as peft opens it.
+    """An adapter as peft opens it."""
 
-    Attributes:
-        model: the class that it is put on.
-        config: the content of its config.
-        names: stored tensor → what it is called there; empty where none changes.
-        head: tensors of the class's head, by their names in the file.
-        why: why the class is not the one that answers the task; empty where it is.
-    """
-
-    model: TaskClass
-    config: dict[str, Any]
+    model: TaskClass  # the class that it is put on
+    config: dict[str, Any]  # the content of its config
+    # stored tensor → what it is called there; empty where none changes
     names: Mapping[str, str] = field(default_factory=dict)
-    head: Mapping[str, Tensor] = field(default_factory=dict)
-    why: str = ""
+    head: Mapping[str, Tensor] = field(default_factory=dict)  # tensors of the class's head, by their names in the file
+    why: str = ""  # why the class is not the one that answers the task; empty where it is
 
 
 def placed(stored: StoredAdapter, backbone: Backbone | None) -> Placed:
@@ -68,6 +70,51 @@ def placed(stored: StoredAdapter, backbone: Backbone | None) -> Placed:
         return _in_class(stored, backbone, config)
     except InputError as error:
         return Placed(BARE, for_class(config, BARE.task_type, _base(stored, config), {}), why=error.what)
+
+
+@dataclass(frozen=True)
+class ClassHead:
+    """The layers between the transformer and the logits."""
+
+    modules: tuple[str, ...]  # the outermost of them, by their names in the class
+    tensors: dict[str, Tensor]  # all of their weights, by their names in the class
+
+
+def class_head(stored: StoredAdapter, backbone: Backbone, model: Any) -> ClassHead | str:
+    """Return the head as the class has it, or in what the class differs.
+
+    The adapter's own model is opened in float32, and its body is put into the class, so that no weight is there twice.
+
+    Args:
+        stored: the adapter; its method changes the modules of the transformer, and stands nowhere else.
+        backbone: that it belongs to.
+        model: the class, without numbers; it gets the body and the head.
+    """
+    name = model.base_model_prefix
+    manifest = stored.manifest.model_copy(update={"precision": "fp32"})
+    opened = open_adapter(replace(stored, manifest=manifest), backbone)
+    wrapped: Any = opened.body
+    body: Any = wrapped.get_base_model()
+    blank: Any = getattr(model, name, None)
+    if type(body) is not type(blank):
+        return "it has another transformer"
+    exact = TaskModel(opened.body, in_units(opened.head, manifest), opened.kind, opened.pooling, "fp32").eval()
+    if getattr(body, POOLER, None) is not None:
+        body.pooler = None if getattr(blank, POOLER, None) is None else copy.deepcopy(body.pooler)
+    setattr(model, name, body)
+    for child, module in model.named_children():
+        if child != name:
+            _fill_with_zeros(module)
+    if why := write_head(exact, model.eval(), backbone, manifest.head):
+        return why
+    modules = tuple(dict.fromkeys(_outermost(layer, name) for layer in head_layers(model)))
+    weights = model.state_dict()
+    tensors = {
+        weight: tensor.detach().clone().contiguous()
+        for weight, tensor in weights.items()
+        if weight.startswith(tuple(f"{module}." for module in modules))
+    }
+    return ClassHead(modules, tensors)
 
 
 def _in_class(stored: StoredAdapter, backbone: Backbone, config: Mapping[str, Any]) -> Placed:
@@ -133,3 +180,17 @@ def _base(stored: StoredAdapter, config: Mapping[str, Any]) -> str:
     """Return what the backbone is called in the folder: by the hub, if it is known there."""
     reference = stored.manifest.backbone
     return reference.hub_id or config.get("base_model_name_or_path") or reference.name
+
+
+def _outermost(layer: str, body: str) -> str:
+    """Return the module of a class that a layer of its head lies in; the pooler lies in the transformer."""
+    first, _, rest = layer.partition(".")
+    return f"{body}.{POOLER}" if first == body and rest else first
+
+
+def _fill_with_zeros(module: Any) -> None:
+    """Give a module numbers that was made without any."""
+    module.to_empty(device="cpu")
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers()):
+            tensor.zero_()

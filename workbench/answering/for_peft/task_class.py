@@ -25,18 +25,12 @@ TASK_TYPES = {
 
 @dataclass(frozen=True)
 class TaskClass:
-    """How the model is opened that an adapter is put on.
+    """How the model is opened that an adapter is put on."""
 
-    Attributes:
-        loader: the class of transformers.
-        task_type: peft's name of what it does.
-        options: what its ``from_pretrained`` is given beside the backbone.
-        unpacked: names of its layers that stay as they are where the backbone's are kept in few bits.
-    """
-
-    loader: str
-    task_type: str
-    options: dict[str, Any] = field(default_factory=dict)
+    loader: str  # the class of transformers
+    task_type: str  # peft's name of what it does
+    options: dict[str, Any] = field(default_factory=dict)  # what its ``from_pretrained`` is given beside the backbone
+    # names of its layers that stay as they are where the backbone's are kept in few bits
     unpacked: tuple[str, ...] = ()
 
 

@@ -31,17 +31,11 @@ Row = tuple[Any, list[int], list[int]]  # as the harness calls it; tokens of a c
 
 @dataclass(frozen=True)
 class Question:
-    """A text that the model continues.
+    """A text that the model continues."""
 
-    Attributes:
-        ids: its tokens, as many as leave room for the answer.
-        limit: at most so many new tokens.
-        stops: texts before which an answer ends.
-    """
-
-    ids: list[int]
-    limit: int
-    stops: tuple[str, ...]
+    ids: list[int]  # its tokens, as many as leave room for the answer
+    limit: int  # at most so many new tokens
+    stops: tuple[str, ...]  # texts before which an answer ends
 
     def ends(self, text: str) -> bool:
         """Return whether an answer ends somewhere in ``text``."""

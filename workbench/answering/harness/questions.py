@@ -34,32 +34,20 @@ NORMALISED = "acc_norm"
 
 @dataclass(frozen=True)
 class HarnessTask(Task):
-    """A task of the harness; nothing can be trained on it, and its splits are the same rows.
+    """A task of the harness; nothing can be trained on it, and its splits are the same rows."""
 
-    Attributes:
-        named: all names and paths of task files with which it is loaded.
-        scored_by: the harness's metric that scores a row.
-    """
-
-    named: tuple[str, ...] = ()
-    scored_by: str = ""
+    named: tuple[str, ...] = ()  # all names and paths of task files with which it is loaded
+    scored_by: str = ""  # the harness's metric that scores a row
 
 
 @dataclass(frozen=True)
 class HarnessAnswer:
-    """What the harness made of one question.
+    """What the harness made of one question."""
 
-    Attributes:
-        text: what the model said or chose.
-        score: by the task's metric, in [0, 1].
-        likely: log-likelihoods of the choices, or nothing.
-        right: which of the choices is right; None where that is not one of them.
-    """
-
-    text: str
-    score: float
-    likely: tuple[float, ...] = ()
-    right: int | None = None
+    text: str  # what the model said or chose
+    score: float  # by the task's metric, in [0, 1]
+    likely: tuple[float, ...] = ()  # log-likelihoods of the choices, or nothing
+    right: int | None = None  # which of the choices is right; None where that is not one of them
 
 
 @dataclass(frozen=True)
@@ -67,14 +55,10 @@ class HarnessQuestions(CausalLM):
     """Puts a task's questions to a model as the harness does, after so many solved examples.
 
     ``max_length`` is not read: the harness cuts at what the model reads.
-
-    Attributes:
-        task: whose questions; None leaves its rows to ``causal-lm``.
-        shots: solved examples; None: the task's own number.
     """
 
-    task: HarnessTask | None = None
-    shots: int | None = None
+    task: HarnessTask | None = None  # whose questions; None leaves its rows to ``causal-lm``
+    shots: int | None = None  # solved examples; None: the task's own number
 
     def answers(self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
         """Return a :class:`HarnessAnswer` for each row.

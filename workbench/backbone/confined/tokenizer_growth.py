@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapter_workbench.workbench.backbone.confined.known_patterns import is_known
-
 INNER = {  # a part of tokenizer.json → the key under which a Sequence there has its own parts
     "normalizer": "normalizers",
     "pre_tokenizer": "pretokenizers",
@@ -30,6 +28,26 @@ FIXED = {  # of ByteLevel the bytes and a space, of Metaspace the character and 
 TOGETHER = {*FORMS, "Lowercase", "StripAccents"}
 WRITTEN = ("content", "prepend", "replacement")  # keys of what a part writes
 DECODING = {"CTC", "Fuse", "ByteFallback", "WordPiece", "BPEDecoder"}
+CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
+ANY_CASE = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+KNOWN = {  # of published tokenizers: no text makes one of these give up, and none matches an empty text
+    rf"{CONTRACTIONS}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+",  # GPT-2
+    rf"{ANY_CASE}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{REST}",  # GPT-4, Llama 3
+    rf"{ANY_CASE}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}|{REST}",  # Qwen 2 and 3
+    rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+{ANY_CASE}?|[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*{ANY_CASE}?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",  # GPT-4o, Llama 4
+    rf"<\|startoftext\|>|<\|endoftext\|>|{CONTRACTIONS}|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+",  # CLIP
+    r" ?[^(\s|[.,!?…。，、।۔،])]+",  # BLOOM
+    r"\p{N}{1,3}",  # DeepSeek
+    r"[一-龥぀-ゟ゠-ヿ]+",  # DeepSeek
+    r" {2,}",  # T5, XLM-R and others of sentencepiece
+    r"\s+",
+    r"\s",
+    r"\d",
+}
+REPEATING = "*+{?"  # without one of these, an expression has nothing that it could try in many ways
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,11 @@ def letters(content: Mapping[str, Any]) -> str:
             texts += pattern.values() if isinstance(pattern, dict) else [pattern]
             texts += [part.get(key) for key in WRITTEN]
     return "".join(dict.fromkeys("".join(text for text in texts if isinstance(text, str))))
+
+
+def is_known(pattern: str) -> bool:
+    """Return whether no text can make the expression give up."""
+    return pattern in KNOWN or not any(sign in pattern for sign in REPEATING)
 
 
 def _of_replace(part: dict[str, Any]) -> Growth:

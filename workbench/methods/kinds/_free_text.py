@@ -34,24 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answers to one prompt.
+    """What a model answers to one prompt."""
 
-    Attributes:
-        text: the answer, special tokens and outer white space left out.
-        tokens: the generated tokens (new,), the end token included where it came.
-        likelihoods: log-probability of each of them, given those before (new,).
-        wanted: log-probability of each token of the right answer, end token included, given those before; None where
-            the right answer is not known.
-        question: the tokens of the question.
-        complete: whether the answer came to its end, and was not cut at its limit.
-    """
-
-    text: str
-    tokens: NDArray[np.int64]
-    likelihoods: NDArray[np.float32]
+    text: str  # the answer, special tokens and outer white space left out
+    tokens: NDArray[np.int64]  # the generated tokens (new,), the end token included where it came
+    likelihoods: NDArray[np.float32]  # log-probability of each of them, given those before (new,)
+    # log-probability of each token of the right answer, end token included, given those before; None where the right
+    # answer is not known
     wanted: NDArray[np.float32] | None
-    question: Sequence[int] = ()
-    complete: bool = True
+    question: Sequence[int] = ()  # the tokens of the question
+    complete: bool = True  # whether the answer came to its end, and was not cut at its limit
 
 
 class AnswersInWords(ABC):

@@ -42,15 +42,12 @@ class CausalLM(AnswersInWords):
     ``max_new_tokens``, its end token included; what is longer is cut at its end. The rest is the prompt's, and what is
     longer is cut at its beginning. Validation generates as testing does, so that the epoch is chosen by the score that
     is reported; what that costs is bounded by ``max_new_tokens`` and the size of the validation split.
-
-    Attributes:
-        demonstrations: solved examples that stand before every question.
     """
 
     pipeline_tag: ClassVar[str] = "text-generation"
     usage: ClassVar[str] = CAUSAL_LM
     padded: ClassVar[str] = "left"
-    demonstrations: Demonstrations = ()
+    demonstrations: Demonstrations = ()  # solved examples that stand before every question
 
     def objection(self, config: PretrainedConfig) -> str | None:
         """Only a causal language model can continue a prompt."""

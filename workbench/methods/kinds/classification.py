@@ -73,7 +73,6 @@ class Classification(ReadsTexts):
         return {"accuracy": float(outcomes["correct"].mean()), "macro_f1": macro}
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts:
-        """Return the counts of each label."""
         return counts_of_pairs(outcomes["label"].to_numpy(), outcomes["prediction"].to_numpy(), labels)
 
     def say(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[tuple[str, float]]:

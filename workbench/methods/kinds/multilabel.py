@@ -116,7 +116,6 @@ class MultiLabel(ReadsTexts):
         }
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts:
-        """Return the counts of each label."""
         right, answered = _decisions(outcomes, len(labels))
         hits, times = (right & answered).astype(np.int64), np.ones(len(outcomes), dtype=np.int64)
         return LabelCounts(tuple(labels), right.astype(np.int64), answered.astype(np.int64), hits, times)

@@ -34,14 +34,10 @@ AS_BIOES = {"L-": "E-", "U-": "S-"}  # what seqeval calls the last word of an en
 
 @dataclass(frozen=True)
 class TaggedText:
-    """A model's answer to one text.
+    """A model's answer to one text."""
 
-    Attributes:
-        words: of the text.
-        logits: of each word (words, labels); NaN for words that the model did not see, as the text was cut.
-    """
-
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # of the text
+    # of each word (words, labels); NaN for words that the model did not see, as the text was cut
     logits: NDArray[np.float32]
 
 

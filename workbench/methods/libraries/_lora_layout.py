@@ -13,7 +13,6 @@ from adapter_workbench.workbench.backbone.architecture import skeleton
 from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
 from adapter_workbench.workbench.machine.quiet import without_advice
 from adapter_workbench.workbench.methods.libraries._described import BESIDE, as_json
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
 from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
 
 if TYPE_CHECKING:
@@ -27,15 +26,10 @@ LOW, HIGH, BIAS = "lora_A.weight", "lora_B.weight", "lora_B.bias"
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What LoRAs of one config have in common; two of one layout have tensors of the same shapes.
+    """What LoRAs of one config have in common; two of one layout have tensors of the same shapes."""
 
-    Attributes:
-        scaling: module of the bare backbone → the s of its update s B A.
-        shapes: tensor, as it is called in the adapter's file → its shape.
-    """
-
-    scaling: Mapping[str, float]
-    shapes: Mapping[str, tuple[int, ...]]
+    scaling: Mapping[str, float]  # module of the bare backbone → the s of its update s B A
+    shapes: Mapping[str, tuple[int, ...]]  # tensor, as it is called in the adapter's file → its shape
 
 
 class Layouts:
@@ -61,6 +55,13 @@ class Layouts:
             require_bounded_patterns(described, names, str(folder / CONFIG))
             self._known[key] = _layout(described, self._architecture)
         return self._known[key]
+
+
+def lora_layers(body: Any) -> dict[str, Any]:
+    """Return the layers of ``body`` that a LoRA is on, by name."""
+    from peft.tuners.lora import LoraLayer
+
+    return {name: module for name, module in body.named_modules() if isinstance(module, LoraLayer)}
 
 
 def _layout(described: Mapping[str, Any], architecture: PretrainedConfig) -> Layout | None:

@@ -24,15 +24,10 @@ WIDTH = 3  # digits of a source's number, so that the folders' order is the sour
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """What is fused, and how the fusion layer is trained.
+    """What is fused, and how the fusion layer is trained."""
 
-    Attributes:
-        dropout: on the attention scores, while training.
-        sources: folders of stored adapters, in order; only a fusion that begins needs them.
-    """
-
-    dropout: float
-    sources: tuple[Path, ...] = ()
+    dropout: float  # on the attention scores, while training
+    sources: tuple[Path, ...] = ()  # folders of stored adapters, in order; only a fusion that begins needs them
 
 
 class AdapterFusion:

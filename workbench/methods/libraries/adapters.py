@@ -86,7 +86,6 @@ class Adapters:
         return describe(differing(stored.to_dict(), config.to_dict()))
 
     def host(self, body: Any, folder: Path, name: str) -> nn.Module:
-        """Return the body with one more adapter."""
         prepare(body)
         load_whole(body, folder, name)
         return _with_room_for_prefixes(body)
@@ -124,7 +123,6 @@ class Adapters:
         return {}
 
     def detach(self, body: Any) -> nn.Module:
-        """Return the body without the adapter."""
         body.delete_adapter(NAME)
         model: nn.Module = body
         return model

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.libraries._packed_layers import asking_for_packed
 from adapter_workbench.workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
 
@@ -26,19 +26,12 @@ SEED = 0  # of the vector from which peft's power iteration begins
 
 @dataclass(frozen=True)
 class ArrowSettings:
-    """How tokens are routed, and what to.
+    """How tokens are routed, and what to."""
 
-    Attributes:
-        top_k: how many LoRAs answer a token.
-        temperature: of the softmax over these.
-        sources: folders of stored LoRAs, in order; only a composition that begins needs them.
-        general: folders of LoRAs whose mean is taken off the sources.
-    """
-
-    top_k: int
-    temperature: float
-    sources: tuple[Path, ...] = ()
-    general: tuple[Path, ...] = ()
+    top_k: int  # how many LoRAs answer a token
+    temperature: float  # of the softmax over these
+    sources: tuple[Path, ...] = ()  # folders of stored LoRAs, in order; only a composition that begins needs them
+    general: tuple[Path, ...] = ()  # folders of LoRAs whose mean is taken off the sources
 
 
 class Arrow:
@@ -62,7 +55,6 @@ class Arrow:
         return _add_router(hosting(body, stored_apart(folder)), config)
 
     def detach(self, body: Any) -> nn.Module:
-        """Return the bare body."""
         bare: nn.Module = body.unload()
         return bare
 

@@ -25,17 +25,11 @@ ADAPTER = "default"  # peft's name
 
 @dataclass(frozen=True)
 class HypernetworkConfig:
-    """The LoRA that is made, and the network that makes it.
+    """The LoRA that is made, and the network that makes it."""
 
-    Attributes:
-        lora: shape and places of the LoRA.
-        embedding_size: of the task, and of each place that a matrix stands at.
-        hidden_size: of the network.
-    """
-
-    lora: LoraConfig
-    embedding_size: int
-    hidden_size: int
+    lora: LoraConfig  # shape and places of the LoRA
+    embedding_size: int  # of the task, and of each place that a matrix stands at
+    hidden_size: int  # of the network
 
 
 class Generator(nn.Module):
@@ -109,7 +103,6 @@ class Hypernetwork:
         return PEFT.contradiction(folder, config.lora, architecture, reshapes)
 
     def detach(self, body: nn.Module) -> nn.Module:
-        """Return the bare body."""
         return PEFT.detach(body)
 
     @torch.no_grad()
@@ -121,7 +114,6 @@ class Hypernetwork:
 
 
 def generator_of(body: Any) -> Generator:
-    """Return the network on a body."""
     generator: Generator = body.generator
     return generator
 

@@ -33,7 +33,6 @@ class Prompting:
         return _with_demonstrations(body, checksummed.require(DEMONSTRATIONS, folder / FILE))
 
     def detach(self, body: Any) -> nn.Module:
-        """Return the body without them."""
         del body.demonstrations
         bare: nn.Module = body
         return bare

@@ -30,7 +30,6 @@ class PromptSettings(MethodSettings):
 
     @property
     def virtual_tokens(self) -> int:
-        """All of them."""
         return self.tokens
 
 
@@ -86,7 +85,6 @@ class Prompts:
         return PEFT.contradiction(folder, config, architecture, reshapes)
 
     def detach(self, body: Any) -> nn.Module:
-        """Return the bare body."""
         bare: nn.Module = body.get_base_model()
         return bare
 

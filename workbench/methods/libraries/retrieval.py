@@ -12,9 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from adapter_workbench.workbench.backbone.architecture import state_width
-from adapter_workbench.workbench.backbone.prompt_embeddings import embedding
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.libraries._places import require_all
 from adapter_workbench.workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
 from adapter_workbench.workbench.methods.libraries.peft import LIBRARY as PEFT
@@ -25,25 +24,18 @@ if TYPE_CHECKING:
 FILE = "retrieval.json"  # how LoRAs are chosen, for programs that open the folder without the workbench
 TASKS = "tasks.safetensors"
 QUESTION = "question"  # under this name :meth:`Network.states` says which tokens are a prompt's
+READ = ("input_ids", "inputs_embeds", "attention_mask", "position_ids", "token_type_ids")
 
 
 @dataclass(frozen=True)
 class RetrievalSettings:
-    """How LoRAs are chosen, and which there are.
+    """How LoRAs are chosen, and which there are."""
 
-    Attributes:
-        top_k: how many LoRAs answer a text.
-        temperature: of the softmax over their cosines.
-        weighted: whether the softmax weighs them; else each of the k has the weight 1 ÷ k.
-        sources: folders of stored LoRAs, in order; only a composition that begins needs them.
-        tasks: an embedding of each one's task (sources, hidden_size); the same.
-    """
-
-    top_k: int
-    temperature: float
-    weighted: bool
-    sources: tuple[Path, ...] = ()
-    tasks: Tensor | None = None
+    top_k: int  # how many LoRAs answer a text
+    temperature: float  # of the softmax over their cosines
+    weighted: bool  # whether the softmax weighs them; else each of the k has the weight 1 ÷ k
+    sources: tuple[Path, ...] = ()  # folders of stored LoRAs, in order; only a composition that begins needs them
+    tasks: Tensor | None = None  # an embedding of each one's task (sources, hidden_size); the same
 
 
 class Retriever(nn.Module):
@@ -125,7 +117,6 @@ class Retrieval:
     """The LoRAs lie in folders ``task_0``, ``task_1``, …, their tasks' embeddings beside them. Nothing is trained."""
 
     def attach(self, body: nn.Module, config: RetrievalSettings) -> nn.Module:
-        """Return the body with the sources of ``config`` on it."""
         return _retrieving(hosting(body, config.sources), config.tasks, config)
 
     def save(self, body: Any, folder: Path) -> None:
@@ -143,7 +134,6 @@ class Retrieval:
         return _retrieving(hosting(body, stored_apart(folder)), stored["tasks"], config)
 
     def detach(self, body: nn.Module) -> nn.Module:
-        """Return the bare body."""
         return PEFT.detach(body)
 
 
@@ -167,3 +157,24 @@ def _goes_on(options: Mapping[str, Any]) -> bool:
 
 
 LIBRARY = Retrieval()
+
+
+def embedding(backbone: Any, given: Mapping[str, Any], question: Tensor | None = None) -> Tensor:
+    """Return the mean of the last states of a prompt's tokens: (batch, tokens) → (batch, hidden_size) in float32.
+
+    Args:
+        backbone: a transformer on which no adapter is active; of an encoder-decoder, the encoder reads.
+        given: what the transformer is given; without an ``attention_mask`` among it, every token counts.
+        question: 1 for each token of a prompt (batch, tokens), where an answer stands behind it.
+    """
+    reader = backbone.get_encoder() if backbone.config.is_encoder_decoder else backbone
+    read = {name: given[name] for name in READ if given.get(name) is not None}
+    if question is not None:
+        read["attention_mask"] = question
+    if "use_cache" in given:
+        read["use_cache"] = False  # the cache is that of the pass which answers
+    states = reader(**read).last_hidden_state.float()  # (batch, tokens, h)
+    mask = read["attention_mask"] if "attention_mask" in read else torch.ones_like(states[..., 0])
+    mask = mask.unsqueeze(-1).to(states.dtype)  # (batch, tokens, 1)
+    mean: Tensor = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    return mean

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from adapter_workbench.workbench.backbone.bf16_matrices import shown_in_float32
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.method import FitHooks
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from adapter_workbench.workbench.backbone.batching import to_device_of
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.methods._counterweight import has_learned
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapter_workbench.workbench.methods.method import Method
 from adapter_workbench.workbench.methods.methods._adapters import package_config
-from adapter_workbench.workbench.methods.methods._compacter import CompacterSettings, objection
+from adapter_workbench.workbench.methods.methods.compacter import CompacterSettings, objection
 
 METHOD = Method(
     title="Compacter++",

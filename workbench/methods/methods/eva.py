@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 
 from adapter_workbench.workbench.backbone.bf16_matrices import shown_in_float32
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.libraries.peft import needs_targets
 from adapter_workbench.workbench.methods.method import Method
 from adapter_workbench.workbench.methods.methods import lora

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from adapter_workbench.workbench.methods.libraries._lora_layers import lora_layers
+from adapter_workbench.workbench.methods.libraries._lora_layout import lora_layers
 from adapter_workbench.workbench.methods.libraries.peft import needs_targets
 from adapter_workbench.workbench.methods.method import FitHooks, Method
 from adapter_workbench.workbench.methods.methods import lora

@@ -25,15 +25,10 @@ FOLDER = "brought"  # in the cache
 
 @dataclass(frozen=True)
 class BackboneFiles:
-    """Which files make up a backbone.
+    """Which files make up a backbone."""
 
-    Attributes:
-        key: equal for equal files.
-        paths: name → where the machine of the run has it.
-    """
-
-    key: str
-    paths: Mapping[str, Path]
+    key: str  # equal for equal files
+    paths: Mapping[str, Path]  # name → where the machine of the run has it
 
 
 class BackboneSource(Protocol):

@@ -18,19 +18,12 @@ NOWHERE = "", ".", ".."
 
 @dataclass(frozen=True)
 class Part:
-    """Some bytes of a file.
+    """Some bytes of a file."""
 
-    Attributes:
-        name: path from the root, with ``/``; an empty folder's ends with one.
-        offset: where the bytes stand.
-        content: the bytes.
-        sha256: of the whole file, where these are its last bytes; else empty.
-    """
-
-    name: str
-    offset: int
-    content: bytes
-    sha256: str = ""
+    name: str  # path from the root, with ``/``; an empty folder's ends with one
+    offset: int  # where the bytes stand
+    content: bytes  # the bytes
+    sha256: str = ""  # of the whole file, where these are its last bytes; else empty
 
 
 def inside(root: Path, name: str) -> Path:

@@ -21,17 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PackedPieces:
-    """Pieces with all that they hold, rows of tasks too, but without backbones.
+    """Pieces with all that they hold, rows of tasks too, but without backbones."""
 
-    Attributes:
-        content: the pieces, pickled.
-        buffers: large parts of it: all processes of a machine share them.
-        backbones: those that they use, by number.
-    """
-
-    content: bytes
-    buffers: tuple[NDArray[np.uint8], ...]
-    backbones: tuple[Backbone, ...]
+    content: bytes  # the pieces, pickled
+    buffers: tuple[NDArray[np.uint8], ...]  # large parts of it: all processes of a machine share them
+    backbones: tuple[Backbone, ...]  # those that they use, by number
 
     @classmethod
     def of(cls, pieces: Sequence[Piece]) -> PackedPieces:

@@ -17,17 +17,11 @@ NOT_SENT = frozenset({"claims", "fits"})  # folders that no other machine has a 
 
 @dataclass(frozen=True)
 class Changes:
-    """What has to be changed in the other workspace to make both equal.
+    """What has to be changed in the other workspace to make both equal."""
 
-    Attributes:
-        files: names of new and changed files, in the order in which they were written.
-        replacing: those of them that the other workspace has in an earlier form.
-        deleted: names of files and folders that were deleted.
-    """
-
-    files: tuple[str, ...]
-    replacing: frozenset[str]
-    deleted: tuple[str, ...]
+    files: tuple[str, ...]  # names of new and changed files, in the order in which they were written
+    replacing: frozenset[str]  # those of them that the other workspace has in an earlier form
+    deleted: tuple[str, ...]  # names of files and folders that were deleted
 
     def __bool__(self) -> bool:
         """Return whether there is anything to do."""
@@ -36,14 +30,10 @@ class Changes:
 
 @dataclass
 class SharedFiles:
-    """The files that both workspaces have.
+    """The files that both workspaces have."""
 
-    Attributes:
-        root: of the workspace here.
-        known: name → size and time of change of each file that the other one has too.
-    """
-
-    root: Path
+    root: Path  # of the workspace here
+    # name → size and time of change of each file that the other one has too
     known: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def changes(self) -> Changes:

@@ -10,21 +10,26 @@ from matplotlib import rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from adapter_workbench.experiments.reporting.figures import (
     FAINT,
+    HALO,
+    INK,
     STYLE,
     colour_scale,
     half_width,
     in_legend,
+    in_words,
     line,
     look,
     marks,
     short,
     squares,
 )
-from adapter_workbench.experiments.reporting.wording import baselines, number, unit
+from adapter_workbench.experiments.reporting.wording import baselines, megabytes, number, unit
+from adapter_workbench.experiments.studies.stream.results.quantities import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,11 +38,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from adapter_workbench.experiments.reporting.wording import Unit
+    from adapter_workbench.experiments.studies.stream.results.frontier import Frontier, Point
     from adapter_workbench.experiments.studies.stream.results.report import Report
     from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
     from adapter_workbench.workbench.measures.statistics import Interval
 
 MARKS = {"verified": "✓", "carried": "→"}
+DECADE = 10  # from which ratio of sizes on the axis is logarithmic
 
 
 def accuracy_matrices(report: Report) -> Figure:
@@ -218,3 +225,84 @@ def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]], sco
     axes.set(xlabel="forgetting in points (less is better)", ylabel=f"learning accuracy {scores.axis} (more is better)")
     axes.grid(visible=True)
     axes.set_axisbelow(True)
+
+
+# Average accuracy over what has to be kept to answer for every task: what storage buys.
+
+
+def accuracy_over_storage(report: Report) -> Figure | None:
+    """Return average accuracy over stored bytes; None where those of fewer than two strategies are known."""
+    points = [
+        (index, strategy, stored / 1e6, strategy.metrics["average_accuracy"])
+        for index, strategy in enumerate(report.strategies)
+        if (stored := STORED.number(strategy)) and strategy.metrics["average_accuracy"].mean is not None
+    ]
+    if len(points) < 2:
+        return None
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.8, 4.2), layout="constrained")
+        axes = figure.subplots()
+        placed: list[tuple[int, str, tuple[float, float]]] = []
+        for index, strategy, stored, accuracy in points:
+            at = stored, 100 * float(accuracy.mean or 0)
+            bar: dict[str, Any] = {"linewidth": 1.3, "capsize": 2.5, "alpha": 0.6, "fmt": "none"}
+            axes.errorbar(*at, yerr=half_width(accuracy), color=look(index)[0], **bar)
+            placed.append((index, strategy.label, at))
+        sizes = [stored for _, _, stored, _ in points]
+        if max(sizes) > DECADE * min(sizes):
+            axes.set_xscale("log")
+        marks(axes, placed)
+        in_words(axes.xaxis, megabytes)
+        scores = unit(report.record.kinds)
+        axes.set(xlabel="stored to answer for every task", ylabel=f"average accuracy {scores.axis}")
+        axes.grid(visible=True)
+        axes.set_axisbelow(True)
+        figure.legend(loc="outside upper left", ncols=3)
+    return figure
+
+
+# The frontier of stability and plasticity as a figure: what a learning rate buys, and what it costs.
+
+
+def frontier_figure(report: Report) -> Figure | None:
+    """Return learning accuracy over forgetting, a line through the learning rates of each strategy; None without any.
+
+    Filled: the rate of the recipe's own entry. Ringed: the rate that single-task validation picks.
+    """
+    drawn = {label: frontier for label, frontier in report.frontier.items() if _shown(frontier)}
+    if not drawn:
+        return None
+    indices = {strategy.label: index for index, strategy in enumerate(report.strategies)}
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.8, 4.6), layout="constrained")
+        axes = figure.subplots()
+        for label, frontier in drawn.items():
+            _line(axes, label, frontier, indices[label])
+        scores = unit(report.record.kinds)
+        learned_over_lost(axes, [point.metrics for frontier in drawn.values() for point, _ in _shown(frontier)], scores)
+        handles, _ = axes.get_legend_handles_labels()
+        ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
+        handles.append(Line2D([], [], linestyle="none", marker="o", label="picked by single-task validation", **ring))
+        figure.legend(handles=handles, loc="outside upper left", ncols=2)
+    return figure
+
+
+def _line(axes: Axes, label: str, frontier: Frontier, index: int) -> None:
+    colour, marker = look(index)
+    shown = _shown(frontier)
+    axes.plot(*zip(*(at for _, at in shown), strict=True), color=colour, linewidth=1.1, alpha=0.7)
+    axes.plot([], [], color=colour, marker=marker, markersize=6, label=in_legend(short(label)))
+    for rank, (point, (x, y)) in enumerate(shown):
+        cross(axes, point.metrics, colour, width=0.7)
+        face = colour if point.chosen else "white"
+        axes.plot(x, y, marker=marker, markersize=6.5, color=colour, markerfacecolor=face, zorder=3)
+        if frontier.picked is point:
+            axes.plot(x, y, marker="o", markersize=14, markerfacecolor="none", markeredgecolor=INK, zorder=4)
+        offset = (7, 6 if rank % 2 else -11)  # neighbours on different sides of the line
+        text: dict[str, Any] = {"size": 7.5, "color": colour, "zorder": 5, "path_effects": HALO}
+        axes.annotate(f"{point.learning_rate:.2g}", (x, y), offset, textcoords="offset points", **text)
+
+
+def _shown(frontier: Frontier) -> list[tuple[Point, tuple[float, float]]]:
+    """Return the points that have a place, each with its forgetting and learning accuracy."""
+    return [(point, at) for point in frontier.points if (at := lost_and_learned(point.metrics))]

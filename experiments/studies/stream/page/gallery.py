@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One figure.
+    """One figure."""
 
-    Attributes:
-        title: over it.
-        caption: under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks.
-        read_out: what its text alternative names for each strategy: words, and a metric.
-        one_order: whether it shows one order of each seed alone: the recipe's, or the seed's.
-    """
-
-    title: str
-    caption: str
-    read_out: tuple[str, str]
-    one_order: bool = False
+    title: str  # over it
+    caption: str  # under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks
+    read_out: tuple[str, str]  # what its text alternative names for each strategy: words, and a metric
+    one_order: bool = False  # whether it shows one order of each seed alone: the recipe's, or the seed's
 
 
 BARS = "Bars are 95 % intervals over replications; very long ones are clipped. Dots are replications."
@@ -116,23 +109,18 @@ def _exhibit(report: Report, name: str) -> Exhibit:
 
 def draw(name: str, report: Report) -> Drawing | None:
     """Return a figure; None where the report has no data for it."""
-    from adapter_workbench.experiments.studies.stream.page import (  # matplotlib takes a while
-        figures,
-        frontier_figure,
-        long_figures,
-        probe_figures,
-        storage_figure,
-    )
+    # with matplotlib, which takes a while
+    from adapter_workbench.experiments.studies.stream.page import figures, long_figures, probe_figures
 
     if all(value is None for strategy in report.strategies for row in strategy.matrix for value in row):
         return None
     long = is_long(report)
     drawings = {
-        "frontier": frontier_figure.frontier_figure,
+        "frontier": figures.frontier_figure,
         "accuracy-matrices": long_figures.matrices_as_images if long else figures.accuracy_matrices,
         "forgetting-curves": long_figures.lost_through_the_stream if long else figures.forgetting_curves,
         "learning-versus-forgetting": figures.learning_versus_forgetting,
-        "accuracy-over-storage": storage_figure.accuracy_over_storage,
+        "accuracy-over-storage": figures.accuracy_over_storage,
         "probes-by-layer": probe_figures.probes_by_layer,
     }
     return drawings[name](report)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from adapter_workbench.experiments.studies.stream.results.matrix import Grid
+    from adapter_workbench.experiments.studies.stream.results.replication_report import Grid
     from adapter_workbench.experiments.studies.stream.results.report import Report
     from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 

@@ -17,7 +17,7 @@ from adapter_workbench.experiments.studies.stream.page.tables import LABEL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from adapter_workbench.experiments.studies.stream.results.matrix import Grid
+    from adapter_workbench.experiments.studies.stream.results.replication_report import Grid
     from adapter_workbench.experiments.studies.stream.results.report import Report
     from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
 
@@ -27,21 +27,13 @@ LINES = 150  # of all accuracy matrices together: more are not read line by line
 
 @dataclass(frozen=True)
 class Loss:
-    """What a strategy lost of a task by the end, mean over the seeds that have both scores.
+    """What a strategy lost of a task by the end, mean over the seeds that have both scores."""
 
-    Attributes:
-        label: of the strategy.
-        task: its name.
-        stages: at which it was learned: one, unless each seed has its own order.
-        best: its highest score since that stage, before the last one, of each seed its own.
-        end: its score after the last stage.
-    """
-
-    label: str
-    task: str
-    stages: frozenset[int]
-    best: float
-    end: float
+    label: str  # of the strategy
+    task: str  # its name
+    stages: frozenset[int]  # at which it was learned: one, unless each seed has its own order
+    best: float  # its highest score since that stage, before the last one, of each seed its own
+    end: float  # its score after the last stage
 
     @property
     def lost(self) -> float:

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from adapter_workbench.experiments.engine.entries import EntryForm, collisions
 from adapter_workbench.experiments.scenarios import SCENARIOS
-from adapter_workbench.experiments.strategies import STRATEGIES
+from adapter_workbench.experiments.strategies import STRATEGIES, TakesPositions
 from adapter_workbench.experiments.studies.core.against import ComparedWith
 from adapter_workbench.experiments.studies.core.tune import learning_rates
 from adapter_workbench.experiments.studies.stream.plan.entry import FORGET_NOTHING, GIVEN, PlannedEntry
 from adapter_workbench.experiments.studies.stream.plan.given import METHOD, is_given
 from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
-from adapter_workbench.workbench.errors import InputError, Problem, collect_problems, suggest
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems, suggest
 from adapter_workbench.workbench.methods.methods import METHODS, trained_method
 from adapter_workbench.workbench.training.default_rates import default_rate
 
@@ -166,7 +166,40 @@ def _entry(
     if objection:
         raise InputError(f"{strategy}: {objection}", where=document.where(ENTRIES, label))
     default, about = METHODS.get(method).default_rate, named.about
-    settings = own, named.settings["method"]
     return PlannedEntry(
-        label, strategy, method, *settings, default_rate=default, title=about.title, against=about.against
+        label=label,
+        strategy=strategy,
+        method=method,
+        strategy_settings=own,
+        method_settings=named.settings["method"],
+        default_rate=default,
+        title=about.title,
+        against=about.against,
     )
+
+
+# How many of the backbone's positions a stream takes before its texts at most.
+
+
+def virtual_tokens(document: Document, entries: Sequence[PlannedEntry], tasks: int) -> int:
+    """Return how many virtual tokens stand before a text at the last stage, of the entry that has most.
+
+    Args:
+        document: the recipe.
+        entries: its strategies, each with a method that it works with.
+        tasks: how many are learned.
+
+    Raises:
+        SettingsError: the settings of strategy and method do not go together.
+    """
+    most, problems = 0, list[Problem]()
+    for entry in entries:
+        tokens = entry.method_settings.virtual_tokens
+        strategy = STRATEGIES.get(entry.strategy)
+        if isinstance(strategy, TakesPositions):
+            with collect_problems(problems, document.where("strategies", entry.label)):
+                tokens = strategy.virtual_tokens(entry.strategy_settings, entry.method_settings, tasks)
+        most = max(most, tokens)
+    if problems:
+        raise SettingsError(problems)
+    return most

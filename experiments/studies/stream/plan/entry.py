@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,27 +24,22 @@ class Tried:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry under ``strategies`` in a recipe: how the stream is learned, by which method, with which settings.
-
-    Attributes:
-        frontier: the label of the entry that this is another learning rate of, for the frontier of stability and
-            plasticity; None for an entry of its own.
-        tried: the learning rates that are tried for it, its own first; empty where it has no other.
-        default_rate: the learning rate that its method has where a recipe names none; None where nothing is trained,
-            and in records of earlier versions.
-        title: what sentences call it; the label where it is empty.
-        against: the label of the entry that it is compared with; the recipe's reference where it is empty.
-    """
+    """One entry under ``strategies`` in a recipe: how the stream is learned, by which method, with which settings."""
 
     label: str
     strategy: str
     method: str
     settings: Mapping[str, Any]
+    # the label of the entry that this is another learning rate of, for the frontier of stability and plasticity;
+    # None for an entry of its own
     frontier: str | None = None
+    # the learning rates that are tried for it, its own first; empty where it has no other
     tried: tuple[Tried, ...] = ()
+    # the learning rate that its method has where a recipe names none; None where nothing is trained, and in
+    # records of earlier versions
     default_rate: float | None = None
-    title: str = ""
-    against: str = ""
+    title: str = ""  # what sentences call it; the label where it is empty
+    against: str = ""  # the label of the entry that it is compared with; the recipe's reference where it is empty
 
     @property
     def can_forget(self) -> bool:
@@ -66,32 +61,27 @@ class Entry:
         return replace(self, settings={**self.settings, "learning_rate": learning_rate}, tried=())
 
 
-@dataclass(frozen=True)
-class PlannedEntry:
-    """An entry of a recipe that will be run: an :class:`Entry` whose settings are typed."""
+@dataclass(frozen=True, kw_only=True)
+class PlannedEntry(Entry):
+    """An entry of a recipe that will be run: its settings are typed, and ``settings`` are made of them.
 
-    label: str
-    strategy: str
-    method: str
+    Of two settings with one name the strategy's counts, which a recipe can set.
+    """
+
     strategy_settings: Settings
     method_settings: MethodSettings
-    frontier: str | None = None
-    tried: tuple[Tried, ...] = ()
-    default_rate: float | None = None
-    title: str = ""
-    against: str = ""
+    settings: Mapping[str, Any] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Write all settings as JSON has them."""
+        trained = self.strategy != GIVEN  # else the method says only how to read what was trained
+        method = self.method_settings.model_dump(mode="json", exclude_unset=not trained)
+        object.__setattr__(self, "settings", {**method, **self.strategy_settings.model_dump(mode="json")})
 
     @property
     def learning_rate(self) -> float:
         """That of its method."""
         return self.method_settings.learning_rate
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All settings as JSON has them; of two with one name the strategy's, which a recipe can set."""
-        trained = self.strategy != GIVEN  # else the method says only how to read what was trained
-        method = self.method_settings.model_dump(mode="json", exclude_unset=not trained)
-        return {**method, **self.strategy_settings.model_dump(mode="json")}
 
     def at(self, learning_rate: float) -> PlannedEntry:
         """Return the same entry at another learning rate, which is not tuned."""
@@ -100,4 +90,4 @@ class PlannedEntry:
 
     def written(self) -> dict[str, Any]:
         """Return the entry as the record has it."""
-        return {field.name: getattr(self, field.name) for field in fields(Entry)}
+        return {known.name: getattr(self, known.name) for known in fields(Entry)}

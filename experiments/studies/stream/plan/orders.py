@@ -1,4 +1,4 @@
-"""The orders in which a stream is learned: that of the recipe's tasks, and further ones that are drawn or named.
+"""The order of a stream and of its tests: that of the recipe's tasks, and further ones that are drawn or named.
 
 With ``orders: per-seed`` there is one for each seed, drawn by it alone.
 """
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from adapter_workbench.experiments.studies.stream.plan.recipe import Recipe
     from adapter_workbench.workbench.methods.task import Task
-    from adapter_workbench.workbench.settings.base import Document
+    from adapter_workbench.workbench.settings.base import Budget, Document
+
+AUTO = "auto"
+SHARE = 0.15  # of a stream's passes that may go to tests
+STEP = 3.0  # a training step, in forward passes over its examples: the backward pass counts twice
 
 
 def orders_of_a_seed(recipe: Recipe) -> int:
@@ -64,3 +68,54 @@ def ordered(tasks: tuple[Task, ...], recipe: Recipe) -> tuple[tuple[Task, ...], 
 
 def _permutation(tasks: int, seed: int) -> tuple[int, ...]:
     return tuple(np.random.default_rng(seed).permutation(tasks).tolist())
+
+
+# After which stages earlier tasks are tested: a shared model has about T² / 2 cells, and each of them takes a test.
+
+
+def stages_between_tests(recipe: Recipe, tasks: Sequence[Task]) -> int:
+    """Return k: the recipe's own, or for ``auto`` the smallest with which tests take a share of at most 15 %.
+
+    It is counted in forward passes over examples, as one shared model makes them: what strategies do beside that
+    (several strengths, a memory) makes tests a smaller share, generated answers a larger one.
+    """
+    if recipe.evaluate_every != AUTO:
+        return int(recipe.evaluate_every)
+    budget, count = recipe.budget, len(tasks)
+    fits = sum(_fit(budget, task) for task in tasks)
+    tests = [_few(len(task.splits["test"]), budget.eval_examples) for task in tasks]
+    return next((every for every in range(1, count) if _tested(tests, every) <= SHARE / (1 - SHARE) * fits), count)
+
+
+def _tested(tests: Sequence[int], every: int) -> float:
+    """Return how many examples are asked if earlier tasks are tested after every k-th stage and after the last."""
+    stages = range(1, len(tests) + 1)
+    return sum(
+        sum(tests[:stage]) if stage % every == 0 or stage == len(tests) else tests[stage - 1] for stage in stages
+    )
+
+
+def _fit(budget: Budget, task: Task) -> float:
+    """Return the forward passes of a fit: its steps, and after each epoch the validation split."""
+    validation = _few(len(task.splits["validation"]), budget.validation_examples or budget.eval_examples)
+    return budget.epochs * (STEP * budget.drawn(len(task.splits["train"])) + validation)
+
+
+def _few(available: int, wanted: int | None) -> int:
+    return min(available, wanted or available)
+
+
+# The replications of a stream: each seed with each order, or with the order that it draws.
+
+
+def replications(seeds: Sequence[int], orders: int, order_per_seed: bool) -> tuple[tuple[int, int], ...]:
+    """Return every (seed, index of its order): all orders of the first seed first.
+
+    Args:
+        seeds: of the recipe.
+        orders: how many there are.
+        order_per_seed: whether the i-th seed learns the i-th order and no other.
+    """
+    if order_per_seed:
+        return tuple((seed, order) for order, seed in enumerate(seeds))
+    return tuple((seed, order) for seed in seeds for order in range(orders))

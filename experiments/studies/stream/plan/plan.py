@@ -26,6 +26,7 @@ from adapter_workbench.experiments.studies.stream.plan.entries import (
     named_in_stream,
     tried_rates,
     untried,
+    virtual_tokens,
 )
 from adapter_workbench.experiments.studies.stream.plan.entry import TUNED_ON, Tried
 from adapter_workbench.experiments.studies.stream.plan.given import given_stages, is_given, ungiven, ways_of
@@ -36,12 +37,15 @@ from adapter_workbench.experiments.studies.stream.plan.measurable import (
     named_probes,
     require_measurable,
 )
-from adapter_workbench.experiments.studies.stream.plan.orders import misordered, ordered, orders_of_a_seed
+from adapter_workbench.experiments.studies.stream.plan.orders import (
+    misordered,
+    ordered,
+    orders_of_a_seed,
+    replications,
+    stages_between_tests,
+)
 from adapter_workbench.experiments.studies.stream.plan.planned_stages import all_stages, stream_of
 from adapter_workbench.experiments.studies.stream.plan.recipe import PER_SEED, Recipe
-from adapter_workbench.experiments.studies.stream.plan.replications import replications
-from adapter_workbench.experiments.studies.stream.plan.schedule import resolved
-from adapter_workbench.experiments.studies.stream.plan.virtual_tokens import virtual_tokens
 from adapter_workbench.experiments.workspace.evaluating import majority_score
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.tasks.loading.overlap import overlapping
@@ -78,28 +82,21 @@ FORMAT = 2  # raised when the meaning of stored stages changes
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``workbench run`` will do.
-
-    Attributes:
-        precision: of the arithmetic, in every process that works on it, whatever ``auto`` means there.
-        tasks: in the recipe's order.
-        orders: the orders that they are learned in, the recipe's own first; or one for each seed.
-        text: general text for probes, none of it of the stream's tasks.
-        asked: what the recipe asks of probes that have settings, by their names.
-        given: label, seed → the checkpoints of an entry that is not learned.
-    """
+    """What ``workbench run`` will do."""
 
     study: ClassVar[str] = "stream"
     recipe: Recipe
     backbone: Backbone
-    precision: Precision
-    tasks: tuple[Task, ...]
+    precision: Precision  # of the arithmetic, in every process that works on it, whatever ``auto`` means there
+    tasks: tuple[Task, ...]  # in the recipe's order
     entries: tuple[PlannedEntry, ...]
+    # the orders that they are learned in, the recipe's own first; or one for each seed
     orders: tuple[tuple[Task, ...], ...] = ()
     stages: tuple[PlannedStage, ...] = ()
-    text: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()  # general text for probes, none of it of the stream's tasks
+    # what the recipe asks of probes that have settings, by their names
     asked: Mapping[str, ProbeRequest] = field(default_factory=dict)
-    given: Given = field(default_factory=dict)
+    given: Given = field(default_factory=dict)  # label, seed → the checkpoints of an entry that is not learned
 
     @property
     def name(self) -> str:
@@ -257,7 +254,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
     if recipe.overlap is not None:
         tasks = overlapping(tasks, recipe.overlap)
-    recipe = recipe.model_copy(update={"evaluate_every": resolved(recipe, tasks)})
+    recipe = recipe.model_copy(update={"evaluate_every": stages_between_tests(recipe, tasks)})
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
     asked = asked_of_probes(document, probing)
     given = given_stages(document, recipe, own, backbone, tasks)

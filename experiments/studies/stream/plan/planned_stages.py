@@ -11,7 +11,7 @@ from adapter_workbench.workbench.files.digest import key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from adapter_workbench.experiments.strategies._checkpoints import GivenStage
+    from adapter_workbench.experiments.strategies._checkpoint import GivenStage
     from adapter_workbench.experiments.studies.stream.plan.entry import PlannedEntry
     from adapter_workbench.workbench.methods.task import Task
 
@@ -20,23 +20,18 @@ Stream = tuple[str, float, int, int]
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """Learn the task of one stage, with one strategy, seed and order.
-
-    Attributes:
-        order: which of the plan's orders of the stream.
-        tasks: those of all stages up to this one, in that order.
-        key: SHA-256 over everything that determines the state after this stage: strategy, method, settings, backbone,
-            precision, scenario, budget, seed, versions, and ``tasks``.
-        before: the key of the state that this stage starts from; None where it starts from the pretrained weights.
-        given: the checkpoint that stands for it, where nothing is learned; ``tasks`` are all of the stream then.
-    """
+    """Learn the task of one stage, with one strategy, seed and order."""
 
     entry: PlannedEntry
     seed: int
-    order: int
-    tasks: tuple[Task, ...]
+    order: int  # which of the plan's orders of the stream
+    tasks: tuple[Task, ...]  # those of all stages up to this one, in that order
+    # SHA-256 over everything that determines the state after this stage: strategy, method, settings, backbone,
+    # precision, scenario, budget, seed, versions, and ``tasks``
     key: str
+    # the key of the state that this stage starts from; None where it starts from the pretrained weights
     before: str | None
+    # the checkpoint that stands for it, where nothing is learned; ``tasks`` are all of the stream then
     given: GivenStage | None = None
 
     @property

@@ -30,30 +30,20 @@ HIDDEN_SHARE = 0.5  # of a loss; from here on most of it is the head's, and the 
 
 @dataclass(frozen=True)
 class ExaminedChange:
-    """What became of one task between the first checkpoint and the last, mean over seeds.
-
-    Attributes:
-        way: how it was answered (:data:`adapter_workbench.experiments.strategies._ways.Way`).
-        first: score at the first checkpoint.
-        best: the highest score of any checkpoint before the last.
-        last: score at the last one.
-        change: last − first with its interval: over seeds and test examples, or over examples where there is one seed.
-        p: of no change, not adjusted; None where it cannot be told.
-        seeds: how many were measured.
-        adjusted: p after Holm over the tasks.
-        refitted: what heads fitted anew on the features lost, by the probe ``head-refit``; None without it.
-    """
+    """What became of one task between the first checkpoint and the last, mean over seeds."""
 
     label: str
     task: str
-    way: str
-    first: float
-    best: float
-    last: float
+    way: str  # how it was answered (`_ways.Way`)
+    first: float  # score at the first checkpoint
+    best: float  # the highest score of any checkpoint before the last
+    last: float  # score at the last one
+    # last − first with its interval: over seeds and test examples, or over examples where there is one seed
     change: Interval
-    p: float | None
-    seeds: int
-    adjusted: float | None = None
+    p: float | None  # of no change, not adjusted; None where it cannot be told
+    seeds: int  # how many were measured
+    adjusted: float | None = None  # p after Holm over the tasks
+    # what heads fitted anew on the features lost, by the probe ``head-refit``; None without it
     refitted: float | None = None
 
     @property

@@ -25,16 +25,12 @@ MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")  # in the ord
 
 @dataclass(frozen=True)
 class Point:
-    """A strategy at one learning rate.
+    """A strategy at one learning rate."""
 
-    Attributes:
-        strategy: what is reported of it.
-        validation: what a learning rate is picked by: of an entry that tries some, the mean validation score of the
-            rate on the tasks where it was tried; else that right after stage 1, where nothing else had been learned
-            before, over the replications in which every point has got so far. None where there is none.
-    """
-
-    strategy: StrategyReport
+    strategy: StrategyReport  # what is reported of it
+    # what a learning rate is picked by: of an entry that tries some, the mean validation score of the rate on the
+    # tasks where it was tried; else that right after stage 1, where nothing else had been learned before, over
+    # the replications in which every point has got so far. None where there is none.
     validation: float | None
 
     @property
@@ -65,14 +61,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Frontier:
-    """The points of one strategy, by rising learning rate.
-
-    Attributes:
-        tuned: whether the rates are those that the entry tried, before any stream began.
-    """
+    """The points of one strategy, by rising learning rate."""
 
     points: tuple[Point, ...]
-    tuned: bool = False
+    tuned: bool = False  # whether the rates are those that the entry tried, before any stream began
 
     @property
     def picked(self) -> Point | None:

@@ -17,21 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Merge:
-    """Adapters that became one at a stage.
+    """Adapters that became one at a stage."""
 
-    Attributes:
-        seed: of the replication.
-        order: of the replication.
-        stage: after whose lesson it happened.
-        parts: the tasks of each adapter before.
-        lost: task → its score before − its score after. Of the stage's own task, which was never tested before, that
-            is the score of the isolated adapter that was merged, where the recipe has one; None where it is not known.
-    """
-
-    seed: int
-    order: int
-    stage: int
-    parts: tuple[tuple[str, ...], ...]
+    seed: int  # of the replication
+    order: int  # of the replication
+    stage: int  # after whose lesson it happened
+    parts: tuple[tuple[str, ...], ...]  # the tasks of each adapter before
+    # task → its score before − its score after. Of the stage's own task, which was never tested before, that is
+    # the score of the isolated adapter that was merged, where the recipe has one; None where it is not known.
     lost: Mapping[str, float | None]
 
     @property

@@ -23,23 +23,18 @@ if TYPE_CHECKING:
 LAYER = re.compile(r"layer-(\d+)(?:/|$)")
 OF_WEIGHTS = {"general-loss", "intruder", "lm-eval", "weight-drift"}  # whose modules would bring torch into a report
 Read = Callable[[int, "ReplicationReport"], float | None]
+CKA = "cka"
+OF_TASK = re.compile(r".*/layer-(\d+)")
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One probe, layer by layer.
+    """One probe, layer by layer."""
 
-    Attributes:
-        probe: its registered name.
-        title: what its number is.
-        formula: in the words of the page's definitions.
-        read: layer, replication → number.
-    """
-
-    probe: str
-    title: str
-    formula: str
-    read: Read
+    probe: str  # its registered name
+    title: str  # what its number is
+    formula: str  # in the words of the page's definitions
+    read: Read  # layer, replication → number
 
 
 def mean(values: Sequence[float | None]) -> float | None:
@@ -165,3 +160,16 @@ def _without_task(probe: str, quantity: str, tasks: Sequence[str]) -> str:
     if probe in OF_WEIGHTS:
         return quantity
     return next((quantity.removeprefix(f"{task}/") for task in tasks if quantity.startswith(f"{task}/")), quantity)
+
+
+# In which layer the hidden states of checkpoints changed most.
+
+
+def changed_most(strategy: StrategyReport) -> tuple[int, float] | None:
+    """Return the layer whose states at the end are least like those of before, and how like; None if not measured."""
+    by_layer: dict[int, list[float]] = {}
+    for quantity, series in strategy.probes.get(CKA, {}).items():
+        if (match := OF_TASK.fullmatch(quantity)) and series.last.mean is not None:
+            by_layer.setdefault(int(match[1]), []).append(series.last.mean)
+    means = {layer: similarity for layer, values in by_layer.items() if (similarity := mean(values)) is not None}
+    return min(means.items(), key=lambda layer: layer[1]) if means else None

@@ -5,44 +5,38 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import CellStatus
 from adapter_workbench.workbench.measures.forgetting import forgetting_by_task
-from adapter_workbench.workbench.measures.statistics import finite
+from adapter_workbench.workbench.measures.statistics import finite, interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from adapter_workbench.experiments.studies.stream.results.matrix import Grid, Statuses
     from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageOutcome
+    from adapter_workbench.workbench.measures.statistics import Array
+
+Grid: TypeAlias = tuple[tuple[float | None, ...], ...]
+Statuses: TypeAlias = tuple[tuple[CellStatus | None, ...], ...]
 
 
 @dataclass(frozen=True)
 class ReplicationReport:
-    """One strategy with one seed in one order of the stream.
+    """One strategy with one seed in one order of the stream."""
 
-    Attributes:
-        seed: the seed.
-        order: which of the record's orders.
-        tasks: the stream as it was learned here, which is the order of the columns of R.
-        matrix: R (T + 1, T); of checkpoints that all tasks count in, a row for each.
-        metrics_by_stage: the metrics by name after each stage, had the stream ended there, None where not defined;
-            entry i is of stage i + 1.
-        outcomes: what was recorded, in the order of the stages.
-        since: from which stage each task counts; None: task j from stage j.
-        needed: whether it is planned: an entry that is decided needs no more seeds.
-    """
-
-    seed: int
-    order: int
-    tasks: tuple[str, ...]
-    matrix: Grid
+    seed: int  # the seed
+    order: int  # which of the record's orders
+    tasks: tuple[str, ...]  # the stream as it was learned here, which is the order of the columns of R
+    matrix: Grid  # R (T + 1, T); of checkpoints that all tasks count in, a row for each
+    # the metrics by name after each stage, had the stream ended there, None where not defined; entry i is of
+    # stage i + 1
     metrics_by_stage: tuple[Mapping[str, float | None], ...]
-    outcomes: tuple[StageOutcome, ...]
-    since: tuple[int, ...] | None = None
-    needed: bool = True
+    outcomes: tuple[StageOutcome, ...]  # what was recorded, in the order of the stages
+    since: tuple[int, ...] | None = None  # from which stage each task counts; None: task j from stage j
+    needed: bool = True  # whether it is planned: an entry that is decided needs no more seeds
 
     @property
     def last(self) -> int:
@@ -133,3 +127,34 @@ class ReplicationReport:
     @cached_property
     def _by_stage(self) -> dict[int, StageOutcome]:
         return {outcome.stage: outcome for outcome in self.outcomes}
+
+
+# The accuracy matrix R: of one replication from what was recorded, and its mean over replications.
+
+
+def accuracy_matrix(tasks: Sequence[str], outcomes: Iterable[StageOutcome], last: int) -> Array:
+    """Return R (last + 1, T), rows from stage 0, columns in the order of ``tasks``, NaN where it was not measured."""
+    matrix = np.full((last + 1, len(tasks)), np.nan)
+    for outcome in outcomes:
+        for cell in outcome.cells:
+            matrix[cell.stage, tasks.index(cell.task)] = cell.score
+    return matrix
+
+
+def grid(matrix: Array) -> Grid:
+    """Return an array as rows of numbers, None for NaN."""
+    return tuple(tuple(float(value) if np.isfinite(value) else None for value in row) for row in matrix)
+
+
+def mean_grid(grids: Sequence[Grid]) -> Grid:
+    """Return the mean over seeds (T + 1, T) of the cells that were measured; None where no seed measured one."""
+    return tuple(tuple(interval(cells).mean for cells in zip(*rows, strict=True)) for rows in zip(*grids, strict=True))
+
+
+def shared_statuses(grids: Sequence[Statuses]) -> Statuses:
+    """Return the weakest status of each cell over the seeds: carried before measured before verified."""
+    weakness = {None: 3, "verified": 2, "measured": 1, "carried": 0}
+    return tuple(
+        tuple(min(cells, key=lambda status: weakness[status]) for cells in zip(*rows, strict=True))
+        for rows in zip(*grids, strict=True)
+    )

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, of_no_examples, split_key
 from adapter_workbench.experiments.studies.stream.results import summary
-from adapter_workbench.experiments.studies.stream.results.comparison import COMPARED, step_of
-from adapter_workbench.experiments.studies.stream.results.final_outcomes import FinalOutcomes
+from adapter_workbench.experiments.studies.stream.results.comparison import COMPARED, FinalOutcomes, step_of
 from adapter_workbench.experiments.studies.stream.results.quantities import BETTER
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.reporting.replications import over_replications
-from adapter_workbench.experiments.studies.stream.results.matrix import mean_grid, shared_statuses
+from adapter_workbench.experiments.studies.stream.results.replication_report import mean_grid, shared_statuses
 from adapter_workbench.experiments.studies.stream.results.unlearned import just_learned
 from adapter_workbench.experiments.studies.stream.work.stage_outcome import STATUSES
 from adapter_workbench.workbench.measures.forgetting import METRICS
@@ -19,23 +19,21 @@ if TYPE_CHECKING:
 
     from adapter_workbench.experiments.reporting.differences import Difference
     from adapter_workbench.experiments.studies.stream.plan.entry import Entry
-    from adapter_workbench.experiments.studies.stream.results.matrix import Grid, Statuses
-    from adapter_workbench.experiments.studies.stream.results.replication_report import ReplicationReport
+    from adapter_workbench.experiments.studies.stream.results.replication_report import (
+        Grid,
+        ReplicationReport,
+        Statuses,
+    )
     from adapter_workbench.experiments.studies.stream.results.unlearned import Unlearned
     from adapter_workbench.workbench.measures.statistics import Interval
 
 
 @dataclass(frozen=True)
 class ProbeSeries:
-    """One quantity of one probe.
+    """One quantity of one probe."""
 
-    Attributes:
-        last: after the last stage, over replications.
-        stages: at each stage 0..T, the mean over seeds, of the replications that matrices show.
-    """
-
-    last: Interval
-    stages: tuple[float | None, ...]
+    last: Interval  # after the last stage, over replications
+    stages: tuple[float | None, ...]  # at each stage 0..T, the mean over seeds, of the replications that matrices show
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{mean, low, high, values, stages}``."""
@@ -44,25 +42,16 @@ class ProbeSeries:
 
 @dataclass(frozen=True)
 class StrategyReport:
-    """One entry of a recipe's ``strategies``.
+    """One entry of a recipe's ``strategies``."""
 
-    Attributes:
-        entry: label, strategy, method and settings, as the recipe has them.
-        replications: one report each, all orders of the first seed first.
-        tasks: the stream in the recipe's own order.
-        single: label of the entry that S[j] comes from.
-        joint: label of the entry that J[j] comes from.
-        differences: from the reference by metric; empty for the reference itself, and where nothing is compared.
-        unlearned: the tasks of which a replication learned nothing, or next to nothing.
-    """
-
-    entry: Entry
-    replications: tuple[ReplicationReport, ...]
-    tasks: tuple[str, ...]
-    single: str | None
-    joint: str | None
+    entry: Entry  # label, strategy, method and settings, as the recipe has them
+    replications: tuple[ReplicationReport, ...]  # one report each, all orders of the first seed first
+    tasks: tuple[str, ...]  # the stream in the recipe's own order
+    single: str | None  # label of the entry that S[j] comes from
+    joint: str | None  # label of the entry that J[j] comes from
+    # from the reference by metric; empty for the reference itself, and where nothing is compared
     differences: Mapping[str, Difference]
-    unlearned: tuple[Unlearned, ...] = ()
+    unlearned: tuple[Unlearned, ...] = ()  # the tasks of which a replication learned nothing, or next to nothing
 
     @property
     def label(self) -> str:

@@ -23,19 +23,14 @@ DOUBTFUL = (
 
 @dataclass(frozen=True)
 class DoubtfulTest:
-    """A test right after its task was learned, with a score that is not far above that of a constant answer.
-
-    Attributes:
-        score: the task's main metric.
-        outcomes: parquet file of what was answered.
-    """
+    """A test right after its task was learned, with a score that is not far above that of a constant answer."""
 
     label: str
     seed: int
     order: int
     task: str
-    score: float
-    outcomes: Path
+    score: float  # the task's main metric
+    outcomes: Path  # parquet file of what was answered
 
 
 @dataclass(frozen=True)

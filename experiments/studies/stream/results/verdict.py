@@ -6,24 +6,31 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapter_workbench.experiments.reporting.plain_verdicts import ENDED, sentences
-from adapter_workbench.experiments.reporting.wording import number, unit
-from adapter_workbench.experiments.studies.stream.results.compared import (
-    compared,
-    paired_in,
-    planned_in_words,
-    positions,
+from adapter_workbench.experiments.reporting.plain_verdicts import (
+    ENDED,
+    ComparisonInWords,
+    MetricWords,
+    Named,
+    sentences,
 )
-from adapter_workbench.experiments.studies.stream.results.examined_words import examined_in_words
-from adapter_workbench.experiments.studies.stream.results.planned import FORGOT, planned
+from adapter_workbench.experiments.reporting.replications import over_replications
+from adapter_workbench.experiments.reporting.wording import number, plural, some, unit
+from adapter_workbench.experiments.studies.stream.results.examined import examined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from adapter_workbench.experiments.studies.stream.results.examined import ExaminedChange
     from adapter_workbench.experiments.studies.stream.results.record import Record
     from adapter_workbench.experiments.studies.stream.results.strategy_report import StrategyReport
+    from adapter_workbench.workbench.measures.statistics import Interval
 
 FORGETTING = "forgetting"
+NAMED = 4
+FORGOT = MetricWords("forgetting", "forgot", "forgets", "more", "less", "less", within="in forgetting")
+LEARNED = MetricWords(
+    "learning_accuracy", "scored", "scores", beside="right after each task", within="right after each task"
+)
 
 
 def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
@@ -119,3 +126,85 @@ def _unfinished(ours: StrategyReport, reference: StrategyReport) -> str:
     progress = f"{ours.label} has finished {ours.finished} of {ours.planned} stages, {reference.label} "
     reason = "Forgetting is told only once both have learned the whole stream with a seed."
     return f"No verdict yet: {progress}{reference.finished}. {reason}"
+
+
+# What checkpoints lost and gained, in sentences that need no statistics to be read.
+
+
+def examined_in_words(record: Record, strategy: StrategyReport) -> str:
+    """Return of how many tasks the last checkpoint lost and gained something against the first, and which."""
+    changes = examined(record, strategy)
+    names = record.checkpoints[strategy.label]
+    if not changes:
+        return f"No verdict yet: {strategy.finished} of {strategy.planned} checkpoints after the first are measured."
+    first, last = names[0], names[-1]
+    lost, gained, rest = ([change for change in changes if change.reading == word] for word in READINGS)
+    if not lost and not gained:
+        tasks = plural(len(changes), "task")
+        return f"Nothing shows that {last} answers otherwise than {first}: no change of {tasks} is beyond chance."
+    sentences = [f"Against {first}, {last} lost on {_named(lost)} and gained on {_named(gained)}."]
+    if rest:
+        sentences.append(f"On {plural(len(rest), 'other task')} no change is beyond chance.")
+    if hidden := [change.task for change in lost if change.is_hidden]:
+        sentences.append(f"Most of the loss on {some(hidden, NAMED)} is hidden, not lost: a head fitted anew has it.")
+    return " ".join(sentences)
+
+
+READINGS = ("lost", "gained", "undecided")
+
+
+def _named(changes: Sequence[ExaminedChange]) -> str:
+    if not changes:
+        return "none"
+    largest = sorted(changes, key=lambda change: -abs(change.last - change.first))
+    points = [f"{change.task} ({number(change.last - change.first, signed=True)})" for change in largest]
+    return some(points, NAMED)
+
+
+# Over which replications a strategy is compared with the reference, and the scores of both over just these.
+
+
+def paired_in(ours: StrategyReport) -> int:
+    """Return how many replications both sides have finished."""
+    return sum(value is not None for value in ours.differences["average_accuracy"].seeds.values)
+
+
+def positions(ours: StrategyReport, metric: str) -> tuple[int, ...]:
+    """Return which replications the difference in a metric is taken over, by their place in the report."""
+    values = ours.differences[metric].seeds.values
+    return tuple(position for position, value in enumerate(values) if value is not None)
+
+
+def compared(side: StrategyReport, ours: StrategyReport, metric: str) -> Interval:
+    """Return a metric of one side over the replications that the difference of ``ours`` is taken over."""
+    taken, values = positions(ours, metric), side.metrics[metric].values
+    seeds = [ours.replications[position].seed for position in taken]
+    return over_replications([values[position] for position in taken], seeds)
+
+
+def planned_in_words(record: Record, paired: int) -> str:
+    """Return ``3 seeds``, ``2 of 3 seeds so far`` or ``one seed``: what a comparison rests on."""
+    planned = paired if record.verdicts_after and paired > 1 else len(record.replications)
+    if planned != len(record.replications):
+        return plural(paired, "seed")
+    if paired == planned and planned > 1:
+        return record.replicated
+    noun = "seed" if record.orders_of_a_seed == 1 else "replication"
+    if paired == 1:
+        return f"one {noun}" if planned == 1 else f"one of {planned} {noun}s so far"
+    return f"{paired} of {plural(planned, noun)} so far"
+
+
+# What a stream's recipe compares, in the words of each metric.
+
+
+def planned(
+    record: Record, strategies: Sequence[StrategyReport], metrics: Sequence[MetricWords] = (ENDED, FORGOT, LEARNED)
+) -> Iterator[ComparisonInWords]:
+    """Yield every strategy beside what it is compared with, metric by metric."""
+    names = {strategy.label: Named(strategy.label, strategy.entry.title) for strategy in strategies}
+    for words in metrics:
+        for strategy in strategies:
+            against = names.get(strategy.against(record.reference))
+            if against and (difference := strategy.differences.get(words.name)):
+                yield ComparisonInWords(names[strategy.label], against, words, difference)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.scenarios import SCENARIOS
 from adapter_workbench.experiments.strategies import STRATEGIES, Context, State, adapter_ids
-from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders, save_fit
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageFolders, save_fit
 from adapter_workbench.experiments.workspace.damage import is_sound
 from adapter_workbench.workbench.errors import IntegrityError
 from adapter_workbench.workbench.files import atomic, checksummed

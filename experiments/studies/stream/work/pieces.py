@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_workbench.experiments.engine.piece import Effort
 from adapter_workbench.experiments.engine.timed_steps import TimedSteps, step_shape
 from adapter_workbench.experiments.studies.stream.work.learning import Learning
-from adapter_workbench.experiments.studies.stream.work.stage_folders import StageFolders
+from adapter_workbench.experiments.studies.stream.work.stage_outcome import StageFolders
 from adapter_workbench.experiments.studies.stream.work.stage_runner import StageRunner, outcome_file
 from adapter_workbench.experiments.studies.stream.work.tuning import tuning, tuning_so_far
 from adapter_workbench.workbench.files.digest import key
@@ -28,19 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StagePiece:
-    """One stage of a stream.
-
-    Attributes:
-        entry: whose stage it is.
-        variants: the same stage at each learning rate that the entry tries, of which :meth:`work` takes one;
-            one stage where it tries none.
-        needs: the piece of the stage before, and whatever chooses the learning rate.
-    """
+    """One stage of a stream."""
 
     plan: Plan
-    entry: PlannedEntry
+    entry: PlannedEntry  # whose stage it is
+    # the same stage at each learning rate that the entry tries, of which `work` takes one; one stage where
+    # it tries none
     variants: tuple[PlannedStage, ...]
-    needs: tuple[str, ...]
+    needs: tuple[str, ...]  # the piece of the stage before, and whatever chooses the learning rate
     alone = False
 
     @cached_property

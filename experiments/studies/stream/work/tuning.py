@@ -23,16 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What came of the learning rates that an entry tried: each over all tasks, the entry's own rate first.
-
-    Attributes:
-        chosen: the learning rate that was taken.
-        rung: which of an entry's learning rates it is, those beyond the edge that were not needed counted too.
-    """
+    """What came of the learning rates that an entry tried: each over all tasks, the entry's own rate first."""
 
     attempts: tuple[LearningRateTrial, ...]
-    chosen: float
-    rung: int = 0
+    chosen: float  # the learning rate that was taken
+    rung: int = 0  # which of an entry's learning rates it is, those beyond the edge that were not needed counted too
 
     @property
     def is_enclosed(self) -> bool:

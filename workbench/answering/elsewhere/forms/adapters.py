@@ -58,8 +58,6 @@ COMPOSED = (
 
 
 class AdaptersFolder:
-    """Folders of the package adapters."""
-
     def fits(self, folder: Path) -> bool:
         """Return whether the folder has the package's config of an adapter, or of several composed ones."""
         if (folder / CONFIG).is_file():
@@ -118,12 +116,10 @@ class SentByAdapters:
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
         return self.saved.folder
 
     @property
     def method(self) -> str:
-        """What its method is called here."""
         return self.saved.method
 
     @property
@@ -143,7 +139,6 @@ class SentByAdapters:
 
     @property
     def read_files(self) -> tuple[str, ...]:
-        """Adapter and head."""
         return tuple(name for name in FILES if (self.folder / name).is_file())
 
     @property

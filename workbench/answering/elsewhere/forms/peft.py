@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
 from adapter_workbench.workbench.answering.elsewhere import peft_config
-from adapter_workbench.workbench.answering.elsewhere.form import CLOSE, Sender
+from adapter_workbench.workbench.answering.elsewhere.form import Sender
 from adapter_workbench.workbench.answering.elsewhere.label_names import config_beside, labels_of
 from adapter_workbench.workbench.answering.elsewhere.model_class import TEXTS, stated_kinds
-from adapter_workbench.workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
 from adapter_workbench.workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
+from adapter_workbench.workbench.answering.elsewhere.peft_beginning import without_start
 from adapter_workbench.workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
 from adapter_workbench.workbench.answering.elsewhere.weight_files import weights_in
 from adapter_workbench.workbench.backbone.finite_weights import require_finite
 from adapter_workbench.workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
-from adapter_workbench.workbench.backbone.module_patterns import require_bounded_patterns
 from adapter_workbench.workbench.backbone.tokenizer_files import tokenizer_files
 from adapter_workbench.workbench.errors import InputError, opening
 from adapter_workbench.workbench.methods.kind import GENERATED
@@ -41,7 +40,6 @@ model = PeftModel.from_pretrained(model, folder).eval()
 tokenizer = AutoTokenizer.from_pretrained(backbone)
 output = model(**tokenizer(texts, padding=True, return_tensors="pt"))
 """
-ROUNDED = 1e-4  # W − s B₀ A₀ + s B A and W + s (B A − B₀ A₀) are rounded otherwise in every layer
 KINDS: Mapping[str, tuple[str, ...]] = {
     "SEQ_CLS": TEXTS,
     "TOKEN_CLS": ("token-classification",),
@@ -60,8 +58,6 @@ BY_CLASS = {  # end of the name of a class of transformers → task_type
 
 
 class PeftFolder:
-    """Folders of peft."""
-
     def fits(self, folder: Path) -> bool:
         """Return whether the folder has peft's config of an adapter."""
         return (folder / CONFIG).is_file() and "peft_type" in read_config(folder)
@@ -170,56 +166,9 @@ class SentByPeft:
 
     def open_sender(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers with the adapter on it, as peft opens it."""
-        from adapter_workbench.workbench.answering.elsewhere.beside_tokenizer import require_same_words
-        from adapter_workbench.workbench.answering.elsewhere.peft_body import NORMS, body_of, norms_of
-        from adapter_workbench.workbench.answering.elsewhere.peft_head import head_of, poolers
-        from adapter_workbench.workbench.answering.elsewhere.peft_modules import (
-            require_named,
-            require_own_output,
-            trained_modules,
-            trained_poolers,
-        )
-        from adapter_workbench.workbench.answering.elsewhere.peft_program import open_program, require_modules
-        from adapter_workbench.workbench.answering.elsewhere.peft_sizes import require_justified
-        from adapter_workbench.workbench.answering.elsewhere.sender_class import (
-            base_prefix,
-            head_modules,
-            own_class,
-            require_known,
-        )
+        from adapter_workbench.workbench.answering.elsewhere.peft_sender import SavedAdapter, sender_of
 
-        where = str(self.folder / CONFIG)
-        require_same_words(self.folder, backbone)
-        own, prefix = own_class(backbone, kind, outputs), base_prefix(backbone, kind)
-        names = [name for name, _ in own.model.named_modules()]
-        pooler = poolers(own.model, prefix) if kind in TEXTS else []
-        require_bounded_patterns(self.config, names, where)
-        if not self.is_prompt:
-            require_modules(own.model, self.tensors, str(self.folder / PEFT_WEIGHTS))
-        require_known(self.tensors, own.drawn, str(self.folder))
-        moving, config = moves_base(self.config), without_start(self.config)
-        require_justified(own.model, peft_config.sender_config(config, where), self.tensors, where)
-        asked = peft_config.sender_config({**config, KEY: self.config[KEY]} if moving else config, where)
-        program = open_program(own.model, self.folder, asked, self.tensors, moving)
-        trained, outside = trained_modules(program.model, prefix), head_modules(backbone, kind)
-        inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-        require_named(trained, inside, where)
-        if kind in GENERATED:
-            require_own_output(program.model, outside, where)
-        if self.config["peft_type"] == NORMS:
-            body = norms_of(config, program, trained, backbone, where)
-        else:
-            apart = (*outside, *trained_poolers(program.model, prefix))
-            body = body_of(config, program, trained, apart, where)
-        return Sender(
-            program=program.model,
-            settings=peft_config.settings(body.config, self.method, trained, inside),
-            config=body.document,
-            write=body.write,
-            head=head_of(program.model, (*pooler, *outside)) if kind and kind not in GENERATED else {},
-            virtual=config.get("num_virtual_tokens") or 0,
-            rounding=ROUNDED if moving else CLOSE,
-        )
+        return sender_of(SavedAdapter(self.folder, self.config, self.method, self.tensors), backbone, kind, outputs)
 
 
 def _require_task_type(config: Mapping[str, Any], where: str) -> None:

@@ -36,8 +36,6 @@ vectors = SentenceTransformer(folder).encode(texts)
 
 
 class SentenceTransformersFolder:
-    """Folders of sentence-transformers."""
-
     def fits(self, folder: Path) -> bool:
         """Return whether the folder has a list of modules, and no head beside them that can be read."""
         return (folder / MODULES).is_file() and not (folder / HEAD).is_file()

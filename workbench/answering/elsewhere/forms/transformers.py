@@ -9,7 +9,7 @@ from adapter_workbench.workbench.adapters.adapter_folder import CONFIG as ADAPTE
 from adapter_workbench.workbench.answering.elsewhere.label_names import labels_of
 from adapter_workbench.workbench.answering.elsewhere.model_class import kinds_of
 from adapter_workbench.workbench.answering.elsewhere.model_files import require_weights
-from adapter_workbench.workbench.answering.elsewhere.tensor_types import require_floats
+from adapter_workbench.workbench.answering.elsewhere.weight_files import require_floats
 from adapter_workbench.workbench.answering.elsewhere.whole_model import SentModel
 from adapter_workbench.workbench.backbone.config import read_json
 from adapter_workbench.workbench.backbone.model_folder import (
