@@ -91,6 +91,13 @@ def same_entry(record: RecordDocument, coordinates: Mapping[str, Any]) -> Record
     return replace(record, pieces=tuple(piece for piece in record.pieces if piece.coordinates.get("label") == label))
 
 
+GATHERED = {  # module → the one that holds its functions, of a study in few files
+    "pieces": "work",
+    "present": "page",
+    **dict.fromkeys(("summary", "scored", "facts", "quantities"), "report"),
+}
+
+
 @dataclass(frozen=True)
 class Study:
     """A kind of experiment: a card, and modules in the card's package that are imported when they are needed.
@@ -104,6 +111,7 @@ class Study:
         changed: returns the part of a record that the piece with these coordinates changed, with the record's identity;
             None where nothing is logged before the end. Its report has to give what MLflow holds of that part in the
             end.
+        modules: module → the one that holds its functions, where that is another.
         rooms: module → package inside ``package``, for modules that do not lie in ``package`` itself.
         reads_workspace: whether its recipes name what a workspace holds; ``make_plan`` is given the workspace then.
     """
@@ -113,6 +121,7 @@ class Study:
     describe: Callable[[RecordDocument], str]
     changed: Callable[[RecordDocument, Mapping[str, Any]], RecordDocument | None] = no_change
     rooms: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
     reads_workspace: bool = False
 
     @property
@@ -182,7 +191,7 @@ class Study:
 
     def module(self, name: str) -> str:
         """Return the full name of one of the study's modules, by its name alone."""
-        room = self.rooms.get(name)
+        room, name = self.rooms.get(name), self.modules.get(name, name)
         return f"{self.package}.{room}.{name}" if room else f"{self.package}.{name}"
 
     def _named(self, module: str, name: str) -> Any:

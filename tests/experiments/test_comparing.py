@@ -23,21 +23,18 @@ from adapter_workbench.experiments.reporting.equality import Inequality, inequal
 from adapter_workbench.experiments.reporting.mlflow_run import run_record
 from adapter_workbench.experiments.reporting.page import page as drawn_page
 from adapter_workbench.experiments.reporting.power import enough_seeds
-from adapter_workbench.experiments.studies import STUDIES
+from adapter_workbench.experiments.studies import STUDIES, report_on
 from adapter_workbench.experiments.studies.core.tune import SPREAD, LearningRateTrial, choose, learning_rates
 from adapter_workbench.experiments.studies.core.widening import OUTWARD, is_enclosed
-from adapter_workbench.experiments.studies.methods.circumstances import circumstances
 from adapter_workbench.experiments.studies.methods.figures import score_by_parameters
-from adapter_workbench.experiments.studies.methods.present import present
-from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Entry
-from adapter_workbench.experiments.studies.methods.row import Row
-from adapter_workbench.experiments.studies.methods.tables import tuned
+from adapter_workbench.experiments.studies.methods.page import present, tuned
+from adapter_workbench.experiments.studies.methods.record import Entry
+from adapter_workbench.experiments.studies.methods.report import SCORE, MethodRow, summarise
 from adapter_workbench.experiments.workspace import Workspace
-from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 from adapter_workbench.workbench.errors import InputError, SettingsError, TrainingError
-from adapter_workbench.workbench.measures.statistics import interval
 from adapter_workbench.workbench.training import best_epoch
 from adapter_workbench.workbench.training.measured_cost import MeasuredCost
+from tests.experiments.made_up_methods import method_row
 from tests.messages import naming
 from tests.runs import assert_as_declared, pieces
 
@@ -78,7 +75,7 @@ class TestRun:
         cells = [cell for cell in report.record.cells if cell.label == "lora"]
         by_seed = [np.mean([cell.score for cell in cells if cell.seed == seed]) for seed in (0, 1)]
         half = t.ppf(0.975, 1) * np.std(by_seed, ddof=1) / math.sqrt(2)
-        score = report.rows[1].score
+        score = SCORE.read(report.rows[1])
         assert (score.mean, score.high) == pytest.approx((np.mean(by_seed), np.mean(by_seed) + half))
 
     def test_differences_are_paired_with_the_reference(self, report) -> None:
@@ -217,12 +214,9 @@ class TestTuning:
         assert choose(tried) == 2.0
 
 
-def row(label: str, scores: list[float], parameters: int, memory: float = 100.0) -> Row:
+def row(label: str, scores: list[float], parameters: int, memory: float = 100.0) -> MethodRow:
     cost = MeasuredCost("cpu", 5, 100, 0.0, memory, 1e-5, 1e-5, 0.1, 1.1, 1.0, None)
-    fit = FittedAdapter(
-        adapter="", evaluation="", score=0.0, validation=0.0, seconds=1.0, trainable_parameters=parameters
-    )
-    return Row(label, label, {}, interval(scores), {}, None, cost, cells=(fit,), searches=())
+    return method_row(label, scores, parameters, measured=cost)
 
 
 class TestViews:
@@ -247,7 +241,7 @@ class TestViews:
         assert report.verdict.replace(" %", "\u00a0%").replace("'", "&#39;") in html
         assert (folder / "score-by-parameters.png").read_bytes().startswith(b"\x89PNG")
 
-    def test_who_had_more_trials_or_fewer_examples_is_told(self, report) -> None:
+    def test_who_had_more_trials_or_fewer_examples_is_told(self, report, bench: Workbench) -> None:
         record = report.record
         searches = [
             replace(search, attempts=search.attempts * 4) if search.label == "lora" else search
@@ -255,11 +249,12 @@ class TestViews:
         ]
         prompted = Entry("in-context", "in-context", {"shots": 4}, trains=False)
         changed = replace(record, searches=tuple(searches), entries=(*record.entries, prompted))
-        rates, examples = replace(report, record=changed).unequal
+        told = summarise(changed, bench.workspace.evaluations.require_outcomes)
+        rates, examples = told.unequal
         assert rates == Inequality("learning rates tried on a task", "full", 3, ((12, ("lora",)),))
         assert examples == Inequality("training examples of a task", "full", 16, ((4, ("in-context",)),))
-        assert replace(report, record=changed).as_json()["not_equal"] == [rates.as_json(), examples.as_json()]
-        assert "<h2>What was not equal" in drawn_page(present(replace(report, record=changed)), {})
+        assert told.as_json()["not_equal"] == [rates.as_json(), examples.as_json()]
+        assert "<h2>What was not equal" in drawn_page(present(told), {})
 
     @pytest.mark.parametrize(
         ("methods", "others"),
@@ -274,7 +269,7 @@ class TestViews:
     ) -> None:
         plan = bench.plan(str(study_folder / "tiny.yaml"), [f"methods={methods}"])
         document = new_record(STUDIES.get("methods"), plan, pieces(plan), "test")
-        own = circumstances(ComparisonRecord.read("tiny", document, Workspace(tmp_path)))
+        own = report_on("tiny", document, Workspace(tmp_path)).circumstances
         unequal = [
             (inequality.what, inequality.expected, inequality.others) for inequality in inequalities(own, "full")
         ]
@@ -285,14 +280,12 @@ class TestViews:
         assert record.finished
         assert len(record.children) == 6
         assert record.tags["recommended"] == report.recommendation.label
-        assert ("lora/score", report.rows[1].score.mean, 2) in record.metrics
+        assert ("lora/score", SCORE.number(report.rows[1]), 2) in record.metrics
         cell = next(cell for cell in report.record.cells if (cell.label, cell.seed) == ("lora", 1))
         child = next(child for child in record.children if child.name == "lora seed 1")
         assert (f"score/{cell.task}", cell.score, 0) in child.metrics
 
     def test_a_part_of_it_is_called_that(self, report) -> None:
-        from adapter_workbench.experiments.studies.methods.summary import summarise
-
         part = replace(report.record, cells=report.record.cells[:1], costs={})
         unfinished = summarise(part, lambda key: Path(key))
         assert unfinished.verdict.startswith("Not finished: 1 of 12 adapters are there.")

@@ -14,7 +14,7 @@ import pytest
 
 import adapter_workbench.experiments.running
 import adapter_workbench.experiments.studies.compositions.pieces
-import adapter_workbench.experiments.studies.routing.pieces
+import adapter_workbench.experiments.studies.routing.work
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.engine.publish import Publisher
 from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
@@ -25,8 +25,7 @@ from adapter_workbench.experiments.studies.compositions import summary as compos
 from adapter_workbench.experiments.studies.compositions.result import Result, results_in
 from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
 from adapter_workbench.experiments.studies.core.planned import settled
-from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
-from adapter_workbench.experiments.studies.routing.record import EntryResult
+from adapter_workbench.experiments.studies.routing.record import EntryResult, RoutingOutcome
 from adapter_workbench.workbench.adapters.fit_record import Epoch, FitRecord
 from adapter_workbench.workbench.measures.looks import LEVELS, LOOKS
 from tests.ear import Ear
@@ -67,7 +66,7 @@ def without_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made-up results stand for those of trials and routers; the first adapter's fit stands for all of them."""
     fitted: list[Any] = []
     routing, composing = (
-        adapter_workbench.experiments.studies.routing.pieces,
+        adapter_workbench.experiments.studies.routing.work,
         adapter_workbench.experiments.studies.compositions.pieces,
     )
     fit = routing.fit_and_evaluate

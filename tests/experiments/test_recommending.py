@@ -12,34 +12,25 @@ import pytest
 
 from adapter_workbench.experiments.reporting.differences import Difference
 from adapter_workbench.experiments.reporting.families import in_family
-from adapter_workbench.experiments.studies.methods.recommend import recommend
-from adapter_workbench.experiments.studies.methods.report import Recommendation
-from adapter_workbench.experiments.studies.methods.row import Row
-from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+from adapter_workbench.experiments.studies.methods.report import MethodRow as Row
+from adapter_workbench.experiments.studies.methods.report import Recommendation, recommend
 from adapter_workbench.workbench.measures.seeds_and_examples import ExampleVariance
 from adapter_workbench.workbench.measures.statistics import interval, paired_t_test
-
-
-def row(label: str, scores: list[float], parameters: int) -> Row:
-    """A method with these scores, one a seed."""
-    fit = FittedAdapter(
-        adapter="", evaluation="", score=0.0, validation=0.0, seconds=1.0, trainable_parameters=parameters
-    )
-    return Row(label, label, {}, interval(scores), {}, None, None, cells=(fit,), searches=())
+from tests.experiments.made_up_methods import method_row
 
 
 def against(label: str, gaps: list[float], parameters: int, examples: float = 0.0) -> Row:
     """A method with these differences from full's 0.95 at equal seeds; another test split moves them by so much."""
     of_examples = ExampleVariance(*map(np.asarray, (examples**2, 100.0, 0.0, 100.0))) if examples else None
     difference = Difference(interval(gaps), None, paired_t_test(gaps), example_variance=of_examples)
-    return replace(row(label, [0.95 + gap for gap in gaps], parameters), difference=difference)
+    return method_row(label, [0.95 + gap for gap in gaps], parameters, difference)
 
 
 def advice(*others: Row) -> Recommendation | None:
     """What is recommended of these methods and full, adjusted as one family."""
     family = in_family({other.label: other.difference for other in others if other.difference})
-    compared = [replace(other, difference=family[other.label]) for other in others]
-    return recommend([row("full", [0.95, 0.95, 0.95], 22_000_000), *compared], "full")
+    compared = [replace(other, differences={"": family[other.label]}) for other in others]
+    return recommend([method_row("full", [0.95, 0.95, 0.95], 22_000_000), *compared], "full")
 
 
 LORA = against("lora", [-0.02, -0.01, 0.0], 75_000)
@@ -117,8 +108,8 @@ def test_with_one_seed_nothing_can_be_told() -> None:
 
 def test_what_has_not_run_has_not_the_highest_of_negative_scores() -> None:
     """Correlations may be negative."""
-    lora = replace(row("lora", [-0.2], 75_000), difference=Difference(interval([-0.1])))
-    recommendation = recommend([row("full", [-0.1], 22_000_000), lora, row("not-run", [], 2_000)], "full")
+    lora = method_row("lora", [-0.2], 75_000, Difference(interval([-0.1])))
+    recommendation = recommend([method_row("full", [-0.1], 22_000_000), lora, method_row("not-run", [], 2_000)], "full")
     assert recommendation is not None
     assert "the highest score is that of full (−10.0 %)" in recommendation.sentence
 
@@ -128,5 +119,5 @@ def test_one_method_alone_is_not_compared() -> None:
 
 
 def test_nothing_yet_before_two_seeds_are_there() -> None:
-    assert advice(replace(LORA, difference=Difference(interval([-0.01, None])))) is None
-    assert recommend([row("full", [], 22_000_000), row("lora", [], 75_000)], "full") is None
+    assert advice(replace(LORA, differences={"": Difference(interval([-0.01, None]))})) is None
+    assert recommend([method_row("full", [], 22_000_000), method_row("lora", [], 75_000)], "full") is None

@@ -15,9 +15,8 @@ from datasets import Dataset
 from torch import Tensor
 
 from adapter_workbench.experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
-from adapter_workbench.experiments.studies.routing.joint import joint_outcome
-from adapter_workbench.experiments.studies.routing.outcome import outcome
-from adapter_workbench.experiments.studies.routing.routed import routed
+from adapter_workbench.experiments.studies.routing.record import outcome
+from adapter_workbench.experiments.studies.routing.work import joint_outcome, routed
 from adapter_workbench.experiments.workspace import Workspace, evaluating
 from adapter_workbench.experiments.workspace.routers import known_state, part_folders, with_floors
 from adapter_workbench.fusion.routing.rejection import Rejection

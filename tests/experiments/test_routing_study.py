@@ -16,12 +16,17 @@ from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.reporting.csv_tables import csv_tables
 from adapter_workbench.experiments.reporting.mlflow_run import run_record
 from adapter_workbench.experiments.reporting.page import page as drawn_page
-from adapter_workbench.experiments.studies.routing import pieces
-from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
-from adapter_workbench.experiments.studies.routing.present import present
-from adapter_workbench.experiments.studies.routing.record import Entry, EntryResult
-from adapter_workbench.experiments.studies.routing.report import RoutingReport
-from adapter_workbench.experiments.studies.routing.summary import summarise
+from adapter_workbench.experiments.studies.routing import work
+from adapter_workbench.experiments.studies.routing.page import present
+from adapter_workbench.experiments.studies.routing.record import Entry, EntryResult, RoutingOutcome
+from adapter_workbench.experiments.studies.routing.report import (
+    ACCURACIES,
+    ACCURACY,
+    ADAPTER,
+    TASK_FOUND,
+    RoutingReport,
+    summarise,
+)
 from adapter_workbench.workbench.backbone.network import Network
 from adapter_workbench.workbench.errors import InputError, SettingsError
 from tests.conftest import Call
@@ -51,14 +56,14 @@ def test_every_router_and_joint_model_is_measured_with_every_seed(report: Routin
     }
     assert report.record.reference == "joint-lora", "the first joint model, where the recipe names none"
     rows = {row.label: row for row in report.rows}
-    assert rows["oracle"].routing_accuracy.values == (1.0, 1.0)
+    assert rows["oracle"].over(TASK_FOUND.number).values == (1.0, 1.0)
     assert rows["joint-lora"].difference is None
     assert report.as_json()["contenders"]["joint-lora"]["milliseconds_a_text"] is None
-    accuracy = np.mean([adapter.score.mean for adapter in report.adapters])
-    assert rows["oracle"].accuracy.mean == pytest.approx(accuracy), "the oracle is as good as the adapters are"
+    accuracy = np.mean([ADAPTER[0].number(adapter) for adapter in report.adapters])
+    assert ACCURACIES[0].number(rows["oracle"]) == pytest.approx(accuracy), "the oracle is as good as the adapters are"
     for row in report.rows:
         assert np.sum(row.confusion, axis=1) == pytest.approx([1, 1])
-        assert row.label == "joint-lora" or (row.accuracy.mean or 0) <= accuracy
+        assert row.label == "joint-lora" or (ACCURACIES[0].number(row) or 0) <= accuracy
 
 
 def test_a_second_run_trains_and_routes_nothing(
@@ -68,7 +73,7 @@ def test_a_second_run_trains_and_routes_nothing(
         raise AssertionError("done a second time")
 
     for done in ("known_state", "routed", "teach", "fit_and_evaluate"):
-        monkeypatch.setattr(f"adapter_workbench.experiments.studies.routing.pieces.{done}", refuse)
+        monkeypatch.setattr(f"adapter_workbench.experiments.studies.routing.work.{done}", refuse)
     assert bench.pending(plan) == []
     assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
 
@@ -106,7 +111,7 @@ def test_no_router_is_timed_with_what_another_one_read(
 
     monkeypatch.setattr(Network, "complete", counted_batch)
     for name in counts:
-        monkeypatch.setattr(f"{pieces.__name__}.{name}", counting(name, getattr(pieces, name)))
+        monkeypatch.setattr(f"{work.__name__}.{name}", counting(name, getattr(work, name)))
     routers = "routers={prototype: {}, mahalanobis: {}, ranpac: {width: 16}}"
     bench.run(bench.plan(str(study_folder / "tiny.yaml"), ["name=timed", routers]), "a command")
     for read in counts.values():
@@ -145,11 +150,12 @@ def test_held_against_each_other_routers_differ_as_the_report_says(report: Routi
 
 def test_the_verdict_is_about_the_best_router_that_has_to_find_the_task(report: RoutingReport) -> None:
     best = max(
-        (row for row in report.rows if row.label in ("nearest", "arrow")), key=lambda row: row.accuracy.mean or 0
+        (row for row in report.rows if row.label in ("nearest", "arrow")),
+        key=lambda row: ACCURACIES[0].number(row) or 0,
     )
     assert report.verdict.startswith(f"{best.label} has the highest test accuracy of the routers")
     assert "joint-lora" in report.verdict
-    accuracy = next(row.accuracy.mean for row in report.rows if row.label == "oracle")
+    accuracy = next(ACCURACIES[0].number(row) for row in report.rows if row.label == "oracle")
     assert f"Where the task is known, it is {100 * (accuracy or 0):.1f} %." in report.verdict
 
 
@@ -177,14 +183,14 @@ def test_a_router_that_is_trained_is_told_apart_from_those_that_are_not(report: 
 
 
 def test_equal_routers_are_called_that(report: RoutingReport) -> None:
-    pair = [row for row in report.rows if row.label in ("nearest", "arrow")]
-    record, shown = report.record, [replace(row, against="", difference=None) for row in pair]
-    arrow = next(entry for entry in record.entries if entry.label == "arrow")
-    alike = replace(record, reference="arrow", entries=(arrow, replace(arrow, label="again")))
-    equal = replace(report, record=alike, rows=tuple(shown))
+    arrow = next(entry for entry in report.record.entries if entry.label == "arrow")
+    alike = replace(report.record, reference="arrow", entries=(arrow, replace(arrow, label="again")))
+    cells = [replace(cell, label="again") for cell in alike.cells if cell.label == "arrow"]
+    equal = summarise(replace(alike, cells=(*alike.cells, *cells)), Path)
     assert not equal.unequal
     assert "What was not equal: nothing that the settings tell." in drawn_page(present(equal), {})
-    assert not replace(report, record=replace(alike, entries=(arrow, replace(arrow, reads_data=None)))).unequal
+    older = replace(arrow, label="again", reads_data=None)
+    assert not summarise(replace(alike, entries=(arrow, older)), Path).unequal
 
 
 def test_json_page_tables_and_runs_tell_the_same(report: RoutingReport, bench: Workbench) -> None:
@@ -208,7 +214,7 @@ def test_json_page_tables_and_runs_tell_the_same(report: RoutingReport, bench: W
     assert len(run.children) == 8
     assert ("oracle/routing_accuracy", 1.0, 2) in run.metrics
     child = next(child for child in run.children if child.name == "arrow seed 1")
-    assert ("accuracy", arrow.accuracy.values[1], 0) in child.metrics
+    assert ("accuracy", arrow.over(ACCURACY.number).values[1], 0) in child.metrics
 
 
 def test_the_commands_know_it_as_any_other_experiment(report: RoutingReport, study_folder: Path, call: Call) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapter_workbench.experiments.engine.recipes import find_recipe
-from adapter_workbench.experiments.studies.repair.end_of_stream import settings_of
+from adapter_workbench.experiments.studies.repair.work import settings_of
 from adapter_workbench.experiments.studies.stream.plan import plan as planning
 from adapter_workbench.experiments.studies.stream.plan.entry import Entry
 from adapter_workbench.experiments.studies.stream.plan.plan import Plan, make_plan

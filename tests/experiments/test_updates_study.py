@@ -16,11 +16,10 @@ from adapter_workbench.experiments.reporting.contrast import contrast
 from adapter_workbench.experiments.reporting.csv_tables import csv_tables
 from adapter_workbench.experiments.reporting.mlflow_run import run_record
 from adapter_workbench.experiments.reporting.page import page as drawn_page
-from adapter_workbench.experiments.studies.updates.measures import SCORE, VersionScores
+from adapter_workbench.experiments.studies.updates.page import present
 from adapter_workbench.experiments.studies.updates.plan import UpdatesPlan
-from adapter_workbench.experiments.studies.updates.present import present
-from adapter_workbench.experiments.studies.updates.report import UpdatesReport
-from adapter_workbench.experiments.studies.updates.scored import scored
+from adapter_workbench.experiments.studies.updates.record import SCORE, VersionScores
+from adapter_workbench.experiments.studies.updates.report import METRICS, UpdatesReport, scored
 from adapter_workbench.experiments.ways import WAYS
 from adapter_workbench.workbench.errors import InputError, SettingsError
 from adapter_workbench.workbench.methods.task import SPLITS, Task
@@ -152,18 +151,21 @@ def test_each_version_is_made_from_the_one_before(report: UpdatesReport, bench: 
     assert report.complete
     assert len(report.record.cells) == 2 * 2 * 3
     for row in report.rows:
-        cells = {(cell.seed, cell.version): cell for cell in row.cells}
+        cells = {(cell.seed, cell.version): cell for cell in row.adapters}
         for (seed, version), cell in cells.items():
             manifest = bench.workspace.adapters.verify(cell.fitted.adapter).manifest
             before = cells.get((seed, version - 1))
             goes_on = row.label == "goes-on" and before is not None
             assert manifest.parents == ((before.fitted.adapter,) if goes_on and before else ())
     anew, goes_on = report.rows
-    first = [{cell.fitted.adapter for cell in row.cells if cell.version == 1} for row in (anew, goes_on)]
+    first = [{cell.fitted.adapter for cell in row.adapters if cell.version == 1} for row in (anew, goes_on)]
     assert first[0] == first[1], "the first version is the same"
-    steps = [[cell.fitted.steps for cell in row.cells] for row in (anew, goes_on)]
+    steps = [[cell.fitted.steps for cell in row.adapters] for row in (anew, goes_on)]
     assert steps[0] == steps[1], "all entries take as many optimiser steps"
-    assert [[cell.rows for cell in row.cells if cell.seed == 0] for row in (anew, goes_on)] == [[8, 16, 32], [8, 8, 16]]
+    assert [[cell.rows for cell in row.adapters if cell.seed == 0] for row in (anew, goes_on)] == [
+        [8, 16, 32],
+        [8, 8, 16],
+    ]
 
 
 def test_a_second_run_trains_nothing(
@@ -172,7 +174,7 @@ def test_a_second_run_trains_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("done a second time")
 
-    monkeypatch.setattr("adapter_workbench.experiments.studies.updates.pieces.fit_and_evaluate", refuse)
+    monkeypatch.setattr("adapter_workbench.experiments.studies.updates.work.fit_and_evaluate", refuse)
     assert bench.pending(plan) == []
     assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
 
@@ -206,7 +208,8 @@ def test_differences_are_those_of_the_scores(report: UpdatesReport, bench: Workb
     anew, goes_on = report.rows
     assert anew.difference is None
     for metric, difference in goes_on.differences.items():
-        gap = (goes_on.metrics[metric].mean or 0) - (anew.metrics[metric].mean or 0)
+        read = next(of for of in METRICS if of.name == metric).number
+        gap = (goes_on.over(read).mean or 0) - (anew.over(read).mean or 0)
         assert difference.seeds.mean == pytest.approx(gap, abs=1e-12)
     unequal = {inequality.what: inequality for inequality in report.unequal}
     assert [*unequal] == ["training rows read in an update"]

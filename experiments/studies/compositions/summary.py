@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adapter_workbench.experiments.reporting.examples import ExamplePair, over_examples, scores_by_example
+from adapter_workbench.experiments.reporting.examples import scores_by_example
 from adapter_workbench.experiments.reporting.families import alone
-from adapter_workbench.experiments.reporting.power import timed
-from adapter_workbench.experiments.reporting.replications import paired
 from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores, TrialScores
 from adapter_workbench.experiments.studies.compositions.record import CONTROL, MIXED, PICK, PICKS, FusionRecord
 from adapter_workbench.experiments.studies.compositions.report import (
@@ -30,8 +28,9 @@ from adapter_workbench.experiments.studies.compositions.result import results_in
 from adapter_workbench.experiments.studies.compositions.verdict import headline, of_each
 from adapter_workbench.experiments.studies.core.planned import planned_family
 from adapter_workbench.experiments.studies.core.report import reported
-from adapter_workbench.experiments.studies.core.unit import Unit, of_whole_seeds
-from adapter_workbench.workbench.measures.granularity import score_step
+from adapter_workbench.experiments.studies.core.rows import At, difference
+from adapter_workbench.experiments.studies.core.rows import Row as ResultRow
+from adapter_workbench.experiments.studies.core.unit import Unit
 from adapter_workbench.workbench.measures.statistics import finite, mean_of_known
 
 if TYPE_CHECKING:
@@ -178,23 +177,25 @@ class _Summary:
         common = [unit for unit in units if unit in reference]
         if not common:
             return None
-        gaps = {unit: self.known[taken[unit]].score - self.known[reference[unit]].score for unit in common}
-        seeds = [seed for seed in self.record.seeds if any(unit.seed == seed for unit in gaps)]
-        whole = of_whole_seeds(common, len({(unit.task, unit.shots) for unit in common}))
-        of_seed = [[unit for unit in whole if unit.seed == seed] for seed in seeds]
-        by_seed = [mean_of_known(gaps[unit] for unit in own) for own in of_seed]
-        sizes = [self.known[taken[unit]].examples for unit in max(of_seed, key=len)]
-        by_target = (
-            [
-                ExamplePair(unit.seed, self.examples[taken[unit]], self.examples[reference[unit]])
-                for unit in whole
-                if unit.task == target
-            ]
-            for target in dict.fromkeys(unit.task for unit in whole)
+        problems: dict[str, list[str]] = {}
+        for unit in common:
+            problems.setdefault(unit.task, []).append(_with_shots(unit))
+        return difference(
+            self._row(taken, common),
+            self._row(reference, common),
+            lambda key: self.known[key].score,
+            examples=lambda key, _: self.examples[key],
+            sizes=lambda key: [self.known[key].examples],
+            problems=problems,
+            seconds=lambda key: [self.known[key].fit.seconds],
         )
-        difference = paired(by_seed, seeds, score_step(sizes), over_examples(by_target))
-        sides = ([(unit.seed, self.known[of[unit]].fit.seconds) for unit in common] for of in (taken, reference))
-        return timed(difference, *sides)
+
+    def _row(self, taken: Taken, units: Iterable[Unit]) -> ResultRow[str]:
+        """Return the results of ``units`` as a row, whose tasks are the targets with each K."""
+        results = {At(unit.seed, task=_with_shots(unit)): taken[unit] for unit in units}
+        seeds = {at.seed for at in results}
+        replications = tuple((seed, 0) for seed in self.record.seeds if seed in seeds)
+        return ResultRow("", None, replications, tuple(dict.fromkeys(at.task for at in results)), results)
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
         """Return in each unit the result with the best validation (score, then likelihood), and how often whose.
@@ -270,6 +271,10 @@ class _Summary:
         names = dict.fromkeys(name for detail in details for name in detail)
         rows = {name: [detail[name] for detail in details if name in detail] for name in names}
         return {name: _columns(own) for name, own in rows.items() if len({*map(len, own)}) == 1}
+
+
+def _with_shots(unit: Unit) -> str:
+    return f"{unit.task}, K = {unit.shots}"
 
 
 def _likelihood(result: Result) -> float:

@@ -12,7 +12,6 @@ from adapter_workbench.experiments.reporting.equality import inequalities
 from adapter_workbench.experiments.reporting.plain_verdicts import small_prints
 from adapter_workbench.experiments.reporting.presentation import Presentation
 from adapter_workbench.experiments.studies.core.checklist import checklist
-from adapter_workbench.experiments.studies.core.compare import declared, planned
 from adapter_workbench.experiments.studies.core.planned import settled, up_to
 from adapter_workbench.workbench.measures.looks import levels
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.reporting.equality import Inequality
     from adapter_workbench.experiments.reporting.plain_verdicts import ComparisonInWords
     from adapter_workbench.experiments.reporting.presentation import Block, Tracking
-    from adapter_workbench.experiments.studies.core.against import ComparedRecord
-    from adapter_workbench.experiments.studies.core.compare import ComparedWithOne
     from adapter_workbench.experiments.studies.core.facts import Document, Facts
     from adapter_workbench.experiments.studies.core.planned import Families
     from adapter_workbench.experiments.studies.core.record import Record
@@ -209,29 +206,3 @@ class StudyReport(ABC):
         from adapter_workbench.experiments.studies import present
 
         return framed(present(self))
-
-
-class RowsReport(StudyReport):
-    """A report with a row for each entry, compared in one metric with what its ``against`` names.
-
-    Attributes:
-        rows: one for each entry.
-    """
-
-    record: ComparedRecord
-    rows: tuple[ComparedWithOne, ...]
-
-    @property
-    def declared(self) -> dict[str, Difference]:
-        """Each row's difference from what it is compared with."""
-        return declared(self.rows)
-
-    @property
-    def planned(self) -> tuple[ComparisonInWords, ...]:
-        """Each row beside what it is compared with."""
-        return planned(self.rows)
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """Label → what it is compared with."""
-        return self.record.controls

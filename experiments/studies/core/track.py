@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.reporting.adapter_run import Point, tracked_data
 from adapter_workbench.experiments.reporting.cells import words
@@ -11,7 +11,6 @@ from adapter_workbench.experiments.reporting.presentation import Column
 from adapter_workbench.experiments.reporting.provenance_tags import provenance_tags
 from adapter_workbench.experiments.reporting.shown import Shown, table
 from adapter_workbench.experiments.reporting.wording import number
-from adapter_workbench.experiments.studies.core.quantity import means
 from adapter_workbench.workbench.measures.markdown import escape
 from adapter_workbench.workbench.mlflow.mlflow_names import metric_name
 from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
@@ -19,8 +18,6 @@ from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG, RunRecord, m
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from adapter_workbench.experiments.studies.core.compare import Compared
-    from adapter_workbench.experiments.studies.core.quantity import Quantity
     from adapter_workbench.experiments.studies.core.record import Record
     from adapter_workbench.experiments.studies.core.report import StudyReport
     from adapter_workbench.workbench.measures.statistics import Interval
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 12  # numbers in a child's description
 MOST_NAMED = 4  # entries in a run's name
-RowT = TypeVar("RowT", bound="Compared")
 
 
 def parent(
@@ -138,16 +134,6 @@ def child(
         began=began(record.provenance),
         seconds=seconds,
     )
-
-
-def settled(quantities: Iterable[Quantity[RowT]], row: RowT, report: StudyReport, needed: int) -> Iterator[Point]:
-    """Yield an entry's means under its label, once all ``needed`` results are there; the step counts its seeds."""
-    if len(row.cells) < needed:
-        return
-    step = len(report.record.planned_seeds(row.label))
-    yield from means(quantities, row, row.label, step)
-    compared = row.difference.seeds.mean if row.difference and report.complete else None
-    yield metric_name(row.label, "difference"), compared, step
 
 
 def began(provenance: Mapping[str, str]) -> float | None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
+from typing import NamedTuple
 
 
 class Unit(NamedTuple):
@@ -21,12 +17,3 @@ class Unit(NamedTuple):
     task: str = ""
     shots: int = 0
     seed: int = 0
-
-
-def of_whole_seeds(units: Collection[Unit], problems: int) -> list[Unit]:
-    """Return the units of seeds that have all ``problems``: tasks, or targets with each K.
-
-    A mean over some of them is another quantity than one over all, and so is what their test examples tell.
-    """
-    known = Counter(unit.seed for unit in units)
-    return [unit for unit in units if known[unit.seed] == problems]

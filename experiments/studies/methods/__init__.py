@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapter_workbench.experiments.engine.study import Study, same_entry
+from adapter_workbench.experiments.engine.study import GATHERED, Study, same_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,4 +25,4 @@ def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDoc
     return same_entry(record, coordinates) if coordinates["part"] == "fit" else None
 
 
-STUDY = Study(__name__, "methods", describe, changed)
+STUDY = Study(__name__, "methods", describe, changed, modules={**GATHERED, "pieces": "pieces"})

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from adapter_workbench.experiments.reporting.figures import FAINT, HALO, INK, STYLE, half_width, in_words, look, short
 from adapter_workbench.experiments.reporting.wording import count, megabytes, unit
-from adapter_workbench.experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
+from adapter_workbench.experiments.studies.methods.report import PARAMETERS, SCORE, STEP_MEMORY, TEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
-    from adapter_workbench.experiments.studies.methods.report import ComparisonReport
-    from adapter_workbench.experiments.studies.methods.row import Row
+    from adapter_workbench.experiments.studies.methods.report import ComparisonReport, MethodRow
 
 LARGEST, SMALLEST = 620.0, 22.0  # areas of marks, in square points
 NARROWEST = 3.0  # the last number of trained parameters on the axis over the first
@@ -28,7 +27,7 @@ ANGLES = [math.pi * part / 8 for part in (1, 7, 15, 9, 4, 12, 0, 8, 2, 6, 14, 10
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
 
-def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure:
+def score_by_parameters(report: ComparisonReport, rows: Sequence[MethodRow]) -> Figure:
     """Return test score over trained parameters (log); a mark's area is the memory of a training step.
 
     Bars are 95 % intervals over seeds. Marks without a measured memory are as small as they can be.
@@ -71,17 +70,25 @@ def _widen(axes: Axes, parameters: Sequence[float]) -> None:
         axes.set_xlim(middle / NARROWEST**0.5, middle * NARROWEST**0.5)
 
 
-def _mark(axes: Axes, row: Row, index: int, most: float) -> None:
+def _mark(axes: Axes, row: MethodRow, index: int, most: float) -> None:
     colour, marker = look(index)
-    at = (PARAMETERS.number(row) or 1, 100 * (row.score.mean or 0.0))
-    axes.errorbar(*at, yerr=half_width(row.score), color=colour, capsize=3, linewidth=1.1, alpha=0.8, fmt="none")
+    at = (PARAMETERS.number(row) or 1, 100 * (SCORE.number(row) or 0.0))
+    axes.errorbar(
+        *at,
+        yerr=half_width(row.over(TEST.number)),
+        color=colour,
+        capsize=3,
+        linewidth=1.1,
+        alpha=0.8,
+        fmt="none",
+    )
     size = _size(_memory(row), most)
     axes.scatter(*at, s=size, color=colour, marker=marker, alpha=0.75, edgecolor="white", linewidth=0.6, zorder=3)
 
 
-def _names(axes: Axes, rows: Sequence[Row], most: float) -> None:
+def _names(axes: Axes, rows: Sequence[MethodRow], most: float) -> None:
     """Write each name beside its mark, where it covers neither a mark nor another name, as far as there is room."""
-    points = [axes.transData.transform((PARAMETERS.number(row) or 1, 100 * (row.score.mean or 0.0))) for row in rows]
+    points = [axes.transData.transform((PARAMETERS.number(row) or 1, 100 * (SCORE.number(row) or 0.0))) for row in rows]
     scale = axes.figure.dpi / 72  # pixels a point
     radii = [scale * (_size(_memory(row), most) / math.pi) ** 0.5 for row in rows]
     taken: list[Box] = [
@@ -101,7 +108,7 @@ def _names(axes: Axes, rows: Sequence[Row], most: float) -> None:
         far = math.dist(centre, (x, y)) > radius + width / 2 + 8 * scale
         line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0} if far else None
         text: dict[str, Any] = {"size": 8, "color": INK, "ha": "center", "va": "center", "path_effects": HALO}
-        at = (PARAMETERS.number(row) or 1, 100 * (row.score.mean or 0.0))
+        at = (PARAMETERS.number(row) or 1, 100 * (SCORE.number(row) or 0.0))
         axes.annotate(name, at, offset, textcoords="offset points", zorder=5 + index, arrowprops=line, **text)
 
 
@@ -124,7 +131,7 @@ def _inside(box: Box, frame: Bbox) -> bool:
     return bool(box[0] >= frame.x0 and box[2] <= frame.x1 and box[1] >= frame.y0 and box[3] <= frame.y1)
 
 
-def _memory(row: Row) -> float:
+def _memory(row: MethodRow) -> float:
     return max(STEP_MEMORY.number(row) or 0.0, 0.0)
 
 

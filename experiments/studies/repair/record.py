@@ -1,22 +1,51 @@
-"""The results of repairs so far, beside those of their stream: a report needs no model, and no stream."""
+"""Repairs that are planned, and their results so far, beside those of their stream: a report needs no model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.repairs import CONTROL
 from adapter_workbench.experiments.studies.core.record import Record
-from adapter_workbench.experiments.studies.repair.streams import LearnedStream
 from adapter_workbench.experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
 NOTHING = "nothing"  # what every repair is compared with
+
+
+@dataclass(frozen=True)
+class LearnedStream:
+    """One entry of a stream in one replication, at its end.
+
+    Attributes:
+        entry: its label; ``strategy`` and ``method`` are what it is.
+        order: which of the record's orders of the stream.
+        tasks: in the order in which they were learned.
+        states: stage → key of the step, of those whose weights are there; the last stage's always are.
+        learned: R[j, j] by task.
+        kept: R[T, j] by task.
+        validation: by task, right after it was learned; None of a checkpoint, which was learned elsewhere.
+    """
+
+    entry: str
+    strategy: str
+    method: str
+    seed: int
+    order: int
+    tasks: tuple[str, ...]
+    states: Mapping[int, str]
+    learned: Mapping[str, float]
+    kept: Mapping[str, float]
+    validation: Mapping[str, float | None]
+
+    @property
+    def label(self) -> str:
+        """What to call it on a screen."""
+        order = f" · order {self.order}" if self.order else ""
+        return f"{self.entry} · seed {self.seed}{order}"
 
 
 @dataclass(frozen=True)
@@ -54,8 +83,7 @@ class Entry:
         of: label of the stream's entry.
         name: label of the repair in the recipe; ``repair`` and ``settings`` are what it is.
         refused: why it cannot be done with these weights; empty where it can.
-        control: name of the entry that it is compared with besides doing nothing, which reads the same rows; empty
-            where there is none.
+        control: name of the entry that it is compared with besides doing nothing, which reads the same rows.
     """
 
     label: str
@@ -77,8 +105,7 @@ class RepairRecord(Record):
     """Repairs of a stream as far as they have come.
 
     Attributes:
-        stream: name of the stream's experiment.
-        budget: the stream's.
+        stream: name of the stream's experiment; ``budget`` is that stream's.
         majority: task → M[j], the score of always giving the most frequent answer.
         test_sizes: task → how many examples its test split has.
         streams: what is repaired: each of the stream's entries in each replication.

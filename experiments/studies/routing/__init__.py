@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapter_workbench.experiments.engine.study import Study, same_entry
+from adapter_workbench.experiments.engine.study import GATHERED, Study, same_entry
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.workspace import RecordDocument
@@ -18,4 +18,4 @@ def describe(record: RecordDocument) -> str:
     return f"routers on {', '.join(record.about['tasks'])}, on {record.about['backbone']}"
 
 
-STUDY = Study(__name__, "routers", describe, same_entry)
+STUDY = Study(__name__, "routers", describe, same_entry, modules=GATHERED)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from adapter_workbench.experiments.studies.routing.row import Row
+    from adapter_workbench.experiments.studies.routing.report import RoutedRow
 
 PANEL = 2.6  # inches
 BRIGHT = 0.6  # share from which cividis is so bright that black is read better on it
 
 
-def confusions(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
+def confusions(rows: Sequence[RoutedRow], tasks: Sequence[str]) -> Figure:
     """Return a heat map for each row: the share of each task's texts (rows) that were taken for each task, in percent.
 
     Mean over seeds, one colour scale from 0 to 100 %.
@@ -49,7 +49,7 @@ def confusions(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
     return figure
 
 
-def confusions_as_images(rows: Sequence[Row]) -> Figure:
+def confusions_as_images(rows: Sequence[RoutedRow]) -> Figure:
     """Return the same for many tasks: images without numbers, whose size does not grow with the tasks."""
     across = min(len(rows), 3)
     down = math.ceil(len(rows) / across)
@@ -72,7 +72,7 @@ def confusions_as_images(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _heat_map(axes: Axes, row: Row) -> None:
+def _heat_map(axes: Axes, row: RoutedRow) -> None:
     axes.imshow(row.confusion, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for task, shares in enumerate(row.confusion):
         for taken, share in enumerate(shares):

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from adapter_workbench.experiments.studies.updates.row import Row
+    from adapter_workbench.experiments.studies.updates.report import UpdatesRow
 
 ACROSS = 3  # panels
 PANEL = (2.9, 2.6)  # inches
 NAME = 1.7  # inches that a name takes in the legend
 
 
-def scores_by_version(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
+def scores_by_version(rows: Sequence[UpdatesRow], tasks: Sequence[str], versions: int) -> Figure:
     """Return a panel for each task: score on all test rows of a version over the versions, one line an entry.
 
     Bars are 95 % intervals over seeds. Entries stand a little beside each other, so that no bar hides another.
@@ -35,7 +35,7 @@ def scores_by_version(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
         figure = Figure(figsize=(width, down * PANEL[1] + 0.8), layout="constrained")
         panels = figure.subplots(down, across, squeeze=False).ravel()
         for panel, task in zip(panels, tasks, strict=False):
-            _panel(panel, rows, task)
+            _panel(panel, rows, task, versions)
         for panel in panels[len(tasks) :]:
             panel.set_axis_off()
         panels[0].set_ylabel("test score, %")
@@ -44,15 +44,16 @@ def scores_by_version(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, rows: Sequence[Row], task: str) -> None:
+def _panel(axes: Axes, rows: Sequence[UpdatesRow], task: str, versions: int) -> None:
     for index, row in enumerate(rows):
         beside = 0.025 * (index - (len(rows) - 1) / 2)
-        known = [(number, value) for number, value in enumerate(row.versions[task], start=1) if value.mean is not None]
+        scores = ((number, row.at_version(task, number)) for number in range(1, versions + 1))
+        known = [(number, value) for number, value in scores if value.mean is not None]
         at = [number + beside for number, _ in known]
-        scores = [100 * (value.mean or 0.0) for _, value in known]
-        axes.plot(at, scores, label=in_legend(short(row.label)), **line(index))
+        means = [100 * (value.mean or 0.0) for _, value in known]
+        axes.plot(at, means, label=in_legend(short(row.label)), **line(index))
         bars = [half_width(value) or 0.0 for _, value in known]
-        axes.errorbar(at, scores, yerr=bars, fmt="none", ecolor=line(index)["color"], elinewidth=0.8, alpha=0.6)
+        axes.errorbar(at, means, yerr=bars, fmt="none", ecolor=line(index)["color"], elinewidth=0.8, alpha=0.6)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -2.0), min(high, 102.0))  # an interval over few seeds may reach beyond all scores
     axes.set_title(short(task))

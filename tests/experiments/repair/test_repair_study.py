@@ -20,10 +20,11 @@ from adapter_workbench.experiments.reporting.csv_tables import csv_tables
 from adapter_workbench.experiments.reporting.latex import latex
 from adapter_workbench.experiments.reporting.page import page
 from adapter_workbench.experiments.studies import STUDIES, present, present_change, report_on
-from adapter_workbench.experiments.studies.repair import pieces as work
-from adapter_workbench.experiments.studies.repair.end_of_stream import end_of_stream
+from adapter_workbench.experiments.studies.repair import work
 from adapter_workbench.experiments.studies.repair.record import REPAIRED, Repaired
-from adapter_workbench.experiments.studies.repair.summary import summarise
+from adapter_workbench.experiments.studies.repair.report import CONTROLS as FAMILY
+from adapter_workbench.experiments.studies.repair.report import Replicated, summarise
+from adapter_workbench.experiments.studies.repair.work import end_of_stream
 from adapter_workbench.experiments.workspace import RecordDocument
 from adapter_workbench.workbench.errors import InputError, IntegrityError, SettingsError
 from adapter_workbench.workbench.files.digest import key
@@ -161,9 +162,7 @@ def test_a_repair_computes_in_the_precision_of_its_stream(
     own: Workbench, back: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The machine that repairs may take another one for ``auto``; records of earlier versions have none."""
-    monkeypatch.setattr(
-        "adapter_workbench.experiments.studies.repair.end_of_stream.resolve_precision", lambda precision: "fp32"
-    )
+    monkeypatch.setattr("adapter_workbench.experiments.studies.repair.work.resolve_precision", lambda precision: "fp32")
     for recorded, expected in (("bf16", "bf16"), ("", "fp32")):
         plan = replace(back, record=replace(back.record, precision=recorded))
         stream = end_of_stream(plan, plan.record.streams[0], own.workspace, Silent())
@@ -196,30 +195,32 @@ def _lasting(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def test_a_repair_is_compared_with_heads_on_the_frozen_backbone_that_read_the_same_rows(
     after: Workbench, back: Any
 ) -> None:
-    report = report_on("back", done(back, after.workspace), after.workspace)
-    (entry,) = report.entries  # type: ignore[attr-defined]
-    control_of = {row.name: row.control for row in entry.rows if not row.is_control}
+    report: Any = report_on("back", done(back, after.workspace), after.workspace)
+    rows = {row.entry.name: row for row in report.entries["shared"]}
+    control_of = {name: row.entry.control for name, row in rows.items() if not row.entry.is_control}
     assert control_of == {"nothing": "", "half": "head-on-frozen", "refit-head": "head-on-frozen-8"}
-    rows = {row.name: row for row in entry.rows}
     for name, control in control_of.items():
         if control:
             gaps = [
                 mine - its
                 for mine, its in zip(
-                    *(rows[one].metrics["average_accuracy"].values for one in (name, control)), strict=True
+                    *(rows[one].over(Replicated.average).values for one in (name, control)), strict=True
                 )
             ]
-            assert rows[name].minus_control.seeds.values == pytest.approx(gaps)
-            assert rows[name].minus_control.family == 2
+            assert rows[name].differences[FAMILY].seeds.values == pytest.approx(gaps)
+            assert rows[name].differences[FAMILY].family == 2
             assert rows[name].difference.family == 2, "a control is no member of the family of repairs"
             assert rows[control].difference is None
-    assert entry.best is None or not entry.best.is_control
+    best = report.best("shared")
+    assert best is None or not best.entry.is_control
     document = json.loads(json.dumps(report.as_json(), allow_nan=False))["strategies"]["shared"]
     assert document["repairs"].keys() == {"half", "refit-head"}
     assert document["controls"].keys() == {"head-on-frozen", "head-on-frozen-8"}
     assert document["repairs"]["half"]["control"] == "head-on-frozen"
     assert document["repairs"]["half"]["minus_control"]["p_holm"] is not None
-    half, refit, eight = (rows[name].repaired[0].rows_a_task for name in ("half", "refit-head", "head-on-frozen-8"))
+    half, refit, eight = (
+        rows[name].cells[0].repaired.rows_a_task for name in ("half", "refit-head", "head-on-frozen-8")
+    )
     assert (refit - half, eight - half) == (4, 8), "training rows besides those that choose; the last head stays"
     shown = present(report)
     for medium in (page(shown, {}), latex(shown), b"".join(csv_tables(shown).values()).decode()):

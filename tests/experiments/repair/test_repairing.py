@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from adapter_workbench.experiments.api import Workbench
-from adapter_workbench.experiments.studies.repair import selection
-from adapter_workbench.experiments.studies.repair.record import NOTHING, Entry, Repaired, RepairRecord
-from adapter_workbench.experiments.studies.repair.report import EntryReport
-from adapter_workbench.experiments.studies.repair.streams import LearnedStream
-from adapter_workbench.experiments.studies.repair.summary import summarise
+from adapter_workbench.experiments.studies.core.rows import Row
+from adapter_workbench.experiments.studies.repair import work as selection
+from adapter_workbench.experiments.studies.repair.record import NOTHING, Entry, LearnedStream, Repaired, RepairRecord
+from adapter_workbench.experiments.studies.repair.report import METRICS, RepairReport, Replicated, summarise
 from adapter_workbench.workbench.errors import InputError
 from tests.conftest import Call
 from tests.experiments.repair.conftest import repairs_of
@@ -45,10 +44,10 @@ def test_repairs_are_reported_beside_doing_nothing(
 ) -> None:
     report = repairs_of(learned, "tiny", ["refit-head", "merge-back"], assignments=["merge-back.shares=[0.5]"])
     assert report.complete
-    (entry,) = report.entries
+    ((nothing, *_),) = report.entries.values()
     strategies = learned.report("tiny").strategies  # type: ignore[attr-defined]
     metrics = next(strategy for strategy in strategies if strategy.label == "shared").metrics
-    assert entry.nothing.metrics["average_accuracy"].values == pytest.approx(metrics["average_accuracy"].values)
+    assert nothing.over(Replicated.average).values == pytest.approx(metrics["average_accuracy"].values)
     document = json.loads(json.dumps(report.as_json(), allow_nan=False))["strategies"]["shared"]
     assert document["repairs"].keys() == {"refit-head", "merge-back"}
     for name, repair in document["repairs"].items():
@@ -65,7 +64,7 @@ def test_repairs_are_reported_beside_doing_nothing(
         assert repair["attempts"] == [1, 1]
 
     monkeypatch.setattr(
-        "adapter_workbench.experiments.studies.repair.pieces.repaired",
+        "adapter_workbench.experiments.studies.repair.work.repaired",
         lambda *_: pytest.fail("what is known is not made again"),
     )
     options = ["--workspace", str(study_folder / "space"), "--tasks", str(study_folder / "tasks")]
@@ -79,7 +78,7 @@ def test_repairs_are_reported_beside_doing_nothing(
     assert code == 0, err
     words = " ".join(out.split())
     assert "repairs of tiny" in words
-    assert entry.verdict in words
+    assert " ".join(report.verdict.split()) in words
 
 
 def test_the_test_splits_are_read_for_what_was_chosen_alone(
@@ -144,8 +143,8 @@ def came_to(scores: dict[str, float], validation: float, **chosen: float) -> Rep
     return Repaired(chosen, 3, 0.5, validation, scores, 1.0)
 
 
-def entry_of(majority: dict[str, float], **repaired: Repaired) -> EntryReport:
-    """The report on an entry with two seeds, each of which every repair brought to the same."""
+def report_of(majority: dict[str, float], **repaired: Repaired) -> RepairReport:
+    """The report on an entry x with two seeds, each of which every repair brought to the same."""
     streams = tuple(
         LearnedStream("x", "sequential", "lora", seed, 0, (*LEARNED,), {3: "key"}, LEARNED, KEPT, {}) for seed in (0, 1)
     )
@@ -166,29 +165,32 @@ def entry_of(majority: dict[str, float], **repaired: Repaired) -> EntryReport:
         entries=tuple(Entry(f"{name} of x", "x", name, name, {}) for name in repaired),
         cells={(f"{name} of x", seed, 0): cell for name, cell in repaired.items() for seed in (0, 1)},
     )
-    (entry,) = summarise(record).entries
-    return entry
+    return summarise(record)
+
+
+def means(row: Row[Replicated]) -> dict[str, float | None]:
+    return {metric.name: row.over(metric.read).mean for metric in METRICS}
 
 
 def test_retention_is_what_is_left_of_what_was_learned_above_the_most_frequent_answer() -> None:
     """By hand: (0.6 − 0.5 + 0.3 − 0.2) ÷ (0.9 − 0.5 + 0.6 − 0.2) = 0.2 ÷ 0.8 before, 0.6 ÷ 0.8 after."""
     after = came_to({"a": 0.8, "b": 0.5, "c": 0.7}, 0.6, share=0.5)
-    entry = entry_of(MAJORITY, rewind=after, intruders=came_to(KEPT, 0.5))
-    nothing, rewind, _ = entry.rows
-    assert {name: value.mean for name, value in nothing.metrics.items()} == pytest.approx(
+    report = report_of(MAJORITY, rewind=after, intruders=came_to(KEPT, 0.5))
+    nothing, rewind, _ = report.rows
+    assert means(nothing) == pytest.approx(
         {"average_accuracy": 1.7 / 3, "earlier_accuracy": 0.45, "last_accuracy": 0.8, "retention": 0.25}
     )
-    assert {name: value.mean for name, value in rewind.metrics.items()} == pytest.approx(
+    assert means(rewind) == pytest.approx(
         {"average_accuracy": 2 / 3, "earlier_accuracy": 0.65, "last_accuracy": 0.7, "retention": 0.75}
     )
     assert rewind.difference is not None
     assert rewind.difference.seeds.mean == pytest.approx(0.1)
     assert rewind.difference.family == 2
-    assert entry.best == rewind
-    assert entry.moved == {"a": (0.6, 0.8), "b": (0.3, 0.5), "c": (0.8, 0.7)}
-    assert entry.verdict.endswith("retention over learning 25 % → 75 %.")
-    unlearned = entry_of({**MAJORITY, "a": 0.9, "b": 0.6}, intruders=came_to(KEPT, 0.5))
-    assert unlearned.best is None
-    assert not unlearned.moved
-    assert unlearned.nothing.metrics["retention"].mean is None, "nothing was learned that could be retained"
+    assert report.best("x") == rewind
+    assert report.moved("x") == {"a": (0.6, 0.8), "b": (0.3, 0.5), "c": (0.8, 0.7)}
+    assert "retention over learning 25 % → 75 %." in report.verdict
+    unlearned = report_of({**MAJORITY, "a": 0.9, "b": 0.6}, intruders=came_to(KEPT, 0.5))
+    assert unlearned.best("x") is None
+    assert not unlearned.moved("x")
+    assert means(unlearned.rows[0])["retention"] is None, "nothing was learned that could be retained"
     assert "no repair validates better" in unlearned.verdict

@@ -9,8 +9,8 @@ import pytest
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.repairs import CONTROL, REPAIRS, EndOfStream
-from adapter_workbench.experiments.studies.repair import selection
-from adapter_workbench.experiments.studies.repair.end_of_stream import end_of_stream
+from adapter_workbench.experiments.studies.repair import work as selection
+from adapter_workbench.experiments.studies.repair.work import end_of_stream
 from adapter_workbench.workbench.answering.evaluation import evaluate
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.machine.listener import Silent
@@ -79,7 +79,9 @@ def test_a_merge_is_undone_where_that_validates_better(
     learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, study_folder: Path
 ) -> None:
     real = repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=3"])
-    for repaired, stream in zip(real.entries[0].rows[1].repaired, real.entries[0].streams, strict=True):
+    for made in real.entries["kept"][1].cells:
+        stream, repaired = made.stream, made.repaired
+        assert repaired is not None
         assert repaired.attempts == 1
         assert repaired.validation is not None
         assert bool(repaired.chosen) == (repaired.validation > repaired.unrepaired)
@@ -91,13 +93,13 @@ def test_a_merge_is_undone_where_that_validates_better(
         return dict.fromkeys([task.name for task in end.context.tasks], next(validated))
 
     monkeypatch.setattr(selection, "_validation", standing)
-    (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["control=false"]).entries
+    report = repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["control=false"])
     strategies = {strategy.label: strategy for strategy in learned.report("undoing").strategies}  # type: ignore[attr-defined]
     alone, merged = (
         {replication.seed: replication.matrix for replication in strategies[name].replications}
         for name in ("isolated", "kept")
     )
-    undone = {stream.seed: repaired for stream, repaired in zip(entry.streams, entry.rows[1].repaired, strict=True)}
+    undone: Any = {made.stream.seed: made.repaired for made in report.entries["kept"][1].cells}
     assert undone[0].chosen == {"stage": 2, "loras": 3}
     assert [*undone[0].scores.values()] == [*alone[0][3]]
     assert undone[1].chosen == {"stage": 3, "loras": 2}
@@ -108,7 +110,7 @@ def test_a_merge_is_undone_where_that_validates_better(
     assert code == 0, err
     words = " ".join(out.split())
     assert "undo-merge of kept" in words
-    assert entry.verdict in words
+    assert " ".join(report.verdict.split()) in words
 
 
 def test_tasks_that_had_no_part_in_a_merge_are_not_asked_again(
@@ -122,12 +124,14 @@ def test_tasks_that_had_no_part_in_a_merge_are_not_asked_again(
         return real(model, task, *more)
 
     monkeypatch.setattr(selection, "validation_score", counted)
-    (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["two"], ["control=false"]).entries
+    report = repairs_of(learned, "undoing", ["undo-merge"], ["two"], ["control=false"])
     assert asked == ["animals", "halves", "fruits", "animals", "halves"] * 2
-    for repaired, stream in zip(entry.rows[1].repaired, entry.streams, strict=True):
+    for made in report.entries["two"][1].cells:
+        stream, repaired = made.stream, made.repaired
+        assert repaired is not None
         assert repaired.chosen in ({}, {"stage": 3, "loras": 3})
         assert repaired.scores["fruits"] == stream.kept["fruits"]
-    assert "fruits" not in entry.moved
+    assert "fruits" not in report.moved("two")
 
 
 def test_what_cannot_be_undone_is_refused(learned: Workbench) -> None:
@@ -137,7 +141,7 @@ def test_what_cannot_be_undone_is_refused(learned: Workbench) -> None:
         repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=9"])
     assert "2, 3" in str(refused.value.hint)
     others = [name for name in REPAIRS.names() if name not in ("undo-merge", CONTROL)]
-    entries = repairs_of(learned, "undoing", others).entries
-    assert [entry.label for entry in entries] == ["kept", "two"], "the others have nothing to undo"
-    for entry in entries:
-        assert entry.refused == dict.fromkeys(others, "its tasks share several LoRAs, and no one body")
+    report = repairs_of(learned, "undoing", others)
+    assert [*report.entries] == ["kept", "two"], "the others have nothing to undo"
+    for entry in report.as_json()["strategies"].values():
+        assert entry["refused"] == dict.fromkeys(others, "its tasks share several LoRAs, and no one body")

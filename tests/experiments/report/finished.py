@@ -14,18 +14,18 @@ from adapter_workbench.experiments.studies.compositions import result as trials
 from adapter_workbench.experiments.studies.compositions import summary as compositions
 from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
 from adapter_workbench.experiments.studies.methods import record as compared
-from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.methods import report as methods
 from adapter_workbench.experiments.studies.repair import record as mended
-from adapter_workbench.experiments.studies.repair import summary as repair
-from adapter_workbench.experiments.studies.repair.streams import LearnedStream
+from adapter_workbench.experiments.studies.repair import report as repair
+from adapter_workbench.experiments.studies.repair.record import LearnedStream
 from adapter_workbench.experiments.studies.routing import record as routed
-from adapter_workbench.experiments.studies.routing import summary as routing
-from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
+from adapter_workbench.experiments.studies.routing import report as routing
+from adapter_workbench.experiments.studies.routing.record import RoutingOutcome
 from adapter_workbench.experiments.studies.stream.results import record as learned
 from adapter_workbench.experiments.studies.stream.results import summary as stream
 from adapter_workbench.experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
 from adapter_workbench.experiments.studies.updates import record as updated
-from adapter_workbench.experiments.studies.updates import summary as updates
+from adapter_workbench.experiments.studies.updates import report as updates
 from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 from adapter_workbench.workbench.adapters.fit_record import Epoch, FitRecord
 from adapter_workbench.workbench.training.measured_cost import MeasuredCost

@@ -17,9 +17,9 @@ from adapter_workbench.experiments.studies import study_for
 from adapter_workbench.experiments.studies.compositions import summary as compositions
 from adapter_workbench.experiments.studies.compositions.entry import Entry
 from adapter_workbench.experiments.studies.compositions.resolved import recorded_entry
-from adapter_workbench.experiments.studies.methods import summary as methods
-from adapter_workbench.experiments.studies.methods.recommend import recommend
-from adapter_workbench.experiments.studies.routing import summary as routing
+from adapter_workbench.experiments.studies.methods import report as methods
+from adapter_workbench.experiments.studies.methods.report import recommend
+from adapter_workbench.experiments.studies.routing import report as routing
 from adapter_workbench.experiments.studies.stream.page.present import present
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from adapter_workbench.workbench.errors import SettingsError

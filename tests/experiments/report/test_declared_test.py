@@ -28,13 +28,13 @@ from adapter_workbench.experiments.reporting.power import seeds_needed
 from adapter_workbench.experiments.reporting.replications import paired
 from adapter_workbench.experiments.studies import present
 from adapter_workbench.experiments.studies.core.planned import settled
-from adapter_workbench.experiments.studies.methods import summary as methods
+from adapter_workbench.experiments.studies.methods import report as methods
 from adapter_workbench.experiments.studies.methods.report import ComparisonReport
 from adapter_workbench.experiments.studies.stream.results.comparison import tasks_are_apart
 from adapter_workbench.experiments.studies.stream.results.record import Record
 from adapter_workbench.experiments.studies.stream.results.report import Report
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
-from adapter_workbench.experiments.studies.updates import summary as updates
+from adapter_workbench.experiments.studies.updates import report as updates
 from adapter_workbench.workbench.measures.declared_tests import Test, pooled, stratified
 from adapter_workbench.workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
 from adapter_workbench.workbench.measures.statistics import Interval, holm, interval

@@ -20,21 +20,18 @@ from adapter_workbench.experiments.studies import present
 from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores
 from adapter_workbench.experiments.studies.compositions.record import EntryRecord, FusionRecord
 from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
-from adapter_workbench.experiments.studies.methods.record import ComparisonRecord
+from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Entry
 from adapter_workbench.experiments.studies.methods.report import ComparisonReport, Recommendation
-from adapter_workbench.experiments.studies.methods.row import Row as MethodRow
 from adapter_workbench.experiments.studies.repair.record import Entry as RepairEntry
-from adapter_workbench.experiments.studies.repair.record import Repaired, RepairRecord
-from adapter_workbench.experiments.studies.repair.streams import LearnedStream
-from adapter_workbench.experiments.studies.repair.summary import summarise as summarise_repairs
+from adapter_workbench.experiments.studies.repair.record import LearnedStream, Repaired, RepairRecord
+from adapter_workbench.experiments.studies.repair.report import summarise as summarise_repairs
 from adapter_workbench.experiments.studies.stream.results.record import Record
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
-from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
 from adapter_workbench.workbench.measures.markdown import code, escape
-from adapter_workbench.workbench.measures.statistics import Interval
 from adapter_workbench.workbench.mlflow.mlflow_names import metric_name, plain_name
 from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
 from adapter_workbench.workbench.training.measured_cost import MeasuredCost
+from tests.experiments.made_up_methods import method_row
 
 NASTY = (
     "| # <img src=x onerror=alert(1)> </script><b>*x*</b> `y` ~~z~~ [l](http://a.b) @you www.a.b :+1: &lt; \"' $x^{2"
@@ -76,13 +73,6 @@ def cost() -> MeasuredCost:
     return MeasuredCost("cpu", 5, 100, 0.0, 1.0, 1e-5, 1e-5, 0.1, 1.1, 1.0, None)
 
 
-def fit(label: str) -> FittedAdapter:
-    return FittedAdapter(
-        adapter=NASTY, evaluation=NASTY, score=0.5, validation=0.5, seconds=1.0, trainable_parameters=1000,
-        label=label, task=NASTY,
-    )  # fmt: skip
-
-
 def stream(record: Record) -> Presentation:
     """Every name in a record of a stream is the hostile one, or begins with it."""
     labels = {entry.label: f"{NASTY} {index}" for index, entry in enumerate(record.entries)}
@@ -113,12 +103,9 @@ def stream(record: Record) -> Presentation:
 
 def comparison() -> Presentation:
     rows = tuple(
-        MethodRow(
-            label, NASTY, {NASTY: NASTY}, Interval(0.5, 0.4, 0.6), {NASTY: Interval(0.5, 0.4, 0.6)}, None, cost(),
-            cells=(fit(label),), searches=(),
-        )
+        method_row(label, [0.5], tasks=[NASTY], entry=Entry(label, NASTY, {NASTY: NASTY}), measured=cost())
         for label in (NASTY, f"{NASTY} 2")
-    )  # fmt: skip
+    )
     record = ComparisonRecord(
         experiment=NASTY, description=NASTY, backbone=NASTY, tasks=(NASTY,), seeds=(0, 1), reference=NASTY,
         budget={NASTY: NASTY}, tune=0, majority={NASTY: 0.1}, entries=(), provenance={"command": NASTY},

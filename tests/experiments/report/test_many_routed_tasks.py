@@ -14,11 +14,9 @@ from adapter_workbench.experiments.reporting.files import files
 from adapter_workbench.experiments.reporting.presentation import Presentation, Table
 from adapter_workbench.experiments.reporting.terminal import show
 from adapter_workbench.experiments.studies.core.report import LONG
-from adapter_workbench.experiments.studies.routing.outcome import RoutingOutcome
-from adapter_workbench.experiments.studies.routing.present import present
-from adapter_workbench.experiments.studies.routing.record import Entry, EntryResult, RoutingRecord
-from adapter_workbench.experiments.studies.routing.report import RoutingReport
-from adapter_workbench.experiments.studies.routing.summary import summarise
+from adapter_workbench.experiments.studies.routing.page import present
+from adapter_workbench.experiments.studies.routing.record import Entry, EntryResult, RoutingOutcome, RoutingRecord
+from adapter_workbench.experiments.studies.routing.report import RoutingReport, summarise
 
 ROUTERS = ("oracle", "prototype", "mahalanobis")
 TEXTS = 20
@@ -89,7 +87,7 @@ def test_few_tasks_show_their_matrices() -> None:
 
 def test_nobody_is_named_where_nothing_is_confused() -> None:
     report = invented(LONG + 1)
-    perfect = [row for row in report.rows if row.name == "oracle"]
+    perfect = [row for row in report.rows if row.entry.name == "oracle"]
     assert "confused-most" not in [
         table.name for table in present(RoutingReport(report.record, tuple(perfect), ())).tables
     ]

@@ -100,7 +100,7 @@ def methods(mean: float, p: float | None) -> StudyReport:
     full, small = report.rows
     gap = Interval(mean, mean - 0.01, mean + 0.01, (mean, mean))
     difference = Difference(gap, p=p, adjusted=p, of_seeds=(0, 1))
-    return replace(report, rows=(full, replace(small, difference=difference)))
+    return replace(report, rows=(full, replace(small, differences={"": difference})))
 
 
 @pytest.mark.parametrize(("mean", "better", "worse"), [(0.2, "small", "full"), (-0.2, "full", "small")])

@@ -25,7 +25,7 @@ from adapter_workbench.experiments.reporting.replications import paired
 from adapter_workbench.experiments.reporting.terminal import show
 from adapter_workbench.experiments.reporting.to_decide import ToDecide, to_decide_in_words
 from adapter_workbench.experiments.studies import present as shown
-from adapter_workbench.experiments.studies.repair import summary as repair
+from adapter_workbench.experiments.studies.repair import report as repair
 from adapter_workbench.experiments.studies.stream.page.present import present
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
 from adapter_workbench.experiments.terminal.looks_ahead import chances_by_look

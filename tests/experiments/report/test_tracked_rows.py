@@ -10,33 +10,29 @@ import pytest
 
 from adapter_workbench.experiments.reporting.mlflow_run import progress, run_record
 from adapter_workbench.experiments.studies import present
-from adapter_workbench.experiments.studies.methods import summary as methods
-from adapter_workbench.experiments.studies.methods import tracking as methods_tracking
-from adapter_workbench.experiments.studies.routing import summary as routing
-from adapter_workbench.experiments.studies.routing import tracking as routing_tracking
+from adapter_workbench.experiments.studies.methods import report as methods
+from adapter_workbench.experiments.studies.routing import report as routing
 from adapter_workbench.experiments.studies.stream.results import summary as stream
-from adapter_workbench.experiments.studies.updates import summary as updates
-from adapter_workbench.experiments.studies.updates import tracking as updates_tracking
+from adapter_workbench.experiments.studies.updates import report as updates
 from tests.experiments.report.finished import FINISHED
 
-STUDIES = {
-    "methods": (methods.summarise, methods_tracking.tracking),
-    "routing": (routing.summarise, routing_tracking.tracking),
-    "updates": (updates.summarise, updates_tracking.tracking),
+STUDIES: dict[str, Any] = {
+    "methods": methods.summarise,
+    "routing": routing.summarise,
+    "updates": updates.summarise,
 }
 
 
 @pytest.mark.parametrize("study", [*STUDIES])
 def test_its_means_are_there_too(study: str) -> None:
     report: Any = FINISHED[study]()
-    summarise, tracking = STUDIES[study]
     *_, row = report.rows
     first = report.record.seeds[0]
     kept = tuple(cell for cell in report.record.cells if cell.label != row.label or cell.seed == first)
     early = replace(report.record, seeds_of={row.label: (first,)}, cells=kept)
 
     def logged(record: Any) -> dict[str, int]:
-        points = tracking(summarise(record, Path)).run.metrics
+        points = present(STUDIES[study](record, Path)).tracking().run.metrics
         return {name: step for name, _, step in points if name.startswith(f"{row.label}/")}
 
     before, after = logged(report.record), logged(early)

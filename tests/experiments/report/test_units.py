@@ -18,17 +18,15 @@ from adapter_workbench.experiments.reporting.wording import PERCENT, baselines, 
 from adapter_workbench.experiments.studies import present
 from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
 from adapter_workbench.experiments.studies.methods import figures as method_figures
-from adapter_workbench.experiments.studies.methods.recommend import recommend
 from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Search
-from adapter_workbench.experiments.studies.methods.report import ComparisonReport
-from adapter_workbench.experiments.studies.methods.row import Row
+from adapter_workbench.experiments.studies.methods.report import ComparisonReport, recommend
 from adapter_workbench.experiments.studies.stream.page import gallery
 from adapter_workbench.experiments.studies.stream.page.figures import learning_versus_forgetting
 from adapter_workbench.experiments.studies.stream.results.record import Record
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
-from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
-from adapter_workbench.workbench.measures.statistics import Interval, interval, paired_t_test
+from adapter_workbench.workbench.measures.statistics import interval, paired_t_test
 from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
+from tests.experiments.made_up_methods import method_row
 
 OTHER_SHARES = [  # percent that are none of a score
     r"data:image\S+",
@@ -70,25 +68,11 @@ def stream(record: Record, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     )
 
 
-def fitted(parameters: int) -> FittedAdapter:
-    return FittedAdapter(
-        adapter="", evaluation="", score=0.5, validation=0.5, seconds=1.0, trainable_parameters=parameters
-    )
-
-
 def comparison(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
-    scores = {task: Interval(0.5, 0.4, 0.6) for task in kinds}
-    rows = tuple(
-        Row(label, label, {}, score, scores, gap, None, (fitted(size),), ())
-        for label, score, size, gap in (
-            ("full", Interval(0.6, 0.5, 0.7), 1_000_000, None),
-            (
-                "lora",
-                Interval(0.5, 0.4, 0.6),
-                1_000,
-                Difference(interval([-0.2, 0.0]), None, paired_t_test([-0.2, 0.0])),
-            ),
-        )
+    gap = Difference(interval([-0.2, 0.0]), None, paired_t_test([-0.2, 0.0]))
+    rows = (
+        method_row("full", [0.5, 0.7], 1_000_000, tasks=[*kinds]),
+        method_row("lora", [0.4, 0.6], 1_000, gap, tasks=[*kinds]),
     )
     search = Search("lora", next(iter(kinds)), 100, (LearningRateTrial(0.1, 0.5, -1.0, 1.0),), 0.1)
     record = ComparisonRecord(

@@ -16,9 +16,9 @@ import pytest
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from adapter_workbench.experiments.studies.compositions import result as trials
 from adapter_workbench.experiments.studies.compositions import summary as compositions
-from adapter_workbench.experiments.studies.methods import summary as methods
-from adapter_workbench.experiments.studies.updates import summary as updates
-from adapter_workbench.experiments.studies.updates.quantities import ROW
+from adapter_workbench.experiments.studies.methods import report as methods
+from adapter_workbench.experiments.studies.updates import report as updates
+from adapter_workbench.experiments.studies.updates.report import ROW
 from tests.experiments.report.finished import FINISHED, TASKS, Results
 
 if TYPE_CHECKING:
@@ -114,12 +114,14 @@ def test_a_seed_without_all_tasks_counts_neither_over_seeds_nor_over_rows(
     assert sentence == "m scored 2.0 points higher than full."
 
 
-def test_the_cost_of_updates_is_that_of_all_of_them() -> None:
+def test_the_cost_of_updates_is_that_of_all_of_them(folder: Path) -> None:
     """Of three versions there are all with seed 0; with seed 1 the second update is still to come."""
-    row: Any = FINISHED["updates"]().rows[-1]
-    further = [replace(cell, version=3) for cell in row.cells if cell.version == 2 and cell.seed == 0]
-    versions = {task: (*known, known[-1]) for task, known in row.versions.items()}
-    begun = replace(row, versions=versions, cells=(*row.cells, *further))
+    record: Any = FINISHED["updates"]().record
+    further = [replace(cell, version=3) for cell in record.cells if cell.version == 2 and cell.seed == 0]
     (steps,) = (quantity for quantity in ROW if quantity.name == "steps")
-    assert steps.number(begun) == 2 * steps.number(row)
-    assert steps.number(replace(begun, cells=row.cells)) is None
+
+    def of_last_entry(**changed: Any) -> float | None:
+        return steps.number(updates.summarise(replace(record, **changed), folder.joinpath).rows[-1])
+
+    assert of_last_entry(versions=3, cells=(*record.cells, *further)) == 2 * (of_last_entry() or 0)
+    assert of_last_entry(versions=3) is None

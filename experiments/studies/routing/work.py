@@ -7,27 +7,37 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from datasets import concatenate_datasets
+
 from adapter_workbench.experiments.engine.document_piece import DocumentPiece
 from adapter_workbench.experiments.engine.forecast import lesson_effort
 from adapter_workbench.experiments.engine.piece import Effort
 from adapter_workbench.experiments.engine.timed_steps import step_shape
-from adapter_workbench.experiments.studies.routing.joint import joint_outcome
-from adapter_workbench.experiments.studies.routing.record import ENTRY_RESULTS, JOINT, ROUTER, EntryResult
-from adapter_workbench.experiments.studies.routing.routed import routed
-from adapter_workbench.experiments.workspace.evaluating import fit_and_evaluate
+from adapter_workbench.experiments.studies.routing.record import (
+    ENTRY_RESULTS,
+    JOINT,
+    ROUTER,
+    EntryResult,
+    RoutingOutcome,
+    outcome,
+)
+from adapter_workbench.experiments.workspace.evaluating import evaluate_model, fit_and_evaluate
 from adapter_workbench.experiments.workspace.example_scores import read_outcomes
 from adapter_workbench.experiments.workspace.fitted_adapter import FITTED_ADAPTERS
 from adapter_workbench.experiments.workspace.routers import known_state, part_folders
+from adapter_workbench.fusion.routing.routed_texts import adapters_for_texts
 from adapter_workbench.fusion.routing.routers import ROUTERS
+from adapter_workbench.tasks.loading.union import starts
 from adapter_workbench.workbench.backbone.feature_store import FEATURES
 from adapter_workbench.workbench.files.digest import key
 from adapter_workbench.workbench.machine import processes
 from adapter_workbench.workbench.machine.package_versions import versions
-from adapter_workbench.workbench.methods.sampling import draw
+from adapter_workbench.workbench.methods.sampling import draw, test_rows
 from adapter_workbench.workbench.training import teach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,8 +45,12 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.studies.routing.plan import RoutingPlan
     from adapter_workbench.experiments.workspace import Workspace
     from adapter_workbench.experiments.workspace.fitted_adapter import FittedAdapter
+    from adapter_workbench.fusion.routing.route import RoutingState
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
+    from adapter_workbench.workbench.backbone.pretrained import Backbone
+    from adapter_workbench.workbench.methods.model import TaskModel
     from adapter_workbench.workbench.methods.task import Task
+    from adapter_workbench.workbench.settings.base import Budget
     from adapter_workbench.workbench.training import Lesson
 
 
@@ -88,9 +102,9 @@ def _joint_result(lesson: Lesson, tasks: tuple[Task, ...], identity: str, label:
     """Train a joint model, and return its outcome on the test splits; it is not stored, so that no router finds it."""
     scratch = site.workspace.scratch(identity)
     model, fit = teach(lesson, site.listener, label, scratch)
-    outcome = joint_outcome(model, lesson.task, tasks, lesson.adaptation.backbone, lesson.budget)
+    fared = joint_outcome(model, lesson.task, tasks, lesson.adaptation.backbone, lesson.budget)
     shutil.rmtree(scratch, ignore_errors=True)
-    return EntryResult(outcome, fit.seconds, None)
+    return EntryResult(fared, fit.seconds, None)
 
 
 def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) -> DocumentPiece:
@@ -132,10 +146,10 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
     _ = state.prepared  # computed once, and a part of learning: no text waits for it
     learning = time.perf_counter() - began
     began = time.perf_counter()
-    outcome = routed(state, plan.tasks, own, plan.recipe.budget)
-    texts = sum(map(len, outcome.correct))
+    fared = routed(state, plan.tasks, own, plan.recipe.budget)
+    texts = sum(map(len, fared.correct))
     milliseconds = (time.perf_counter() - began) / texts * 1000
-    return EntryResult(outcome, None if partly_known else learning, milliseconds)
+    return EntryResult(fared, None if partly_known else learning, milliseconds)
 
 
 def _right_answers(workspace: Workspace, fit: FittedAdapter) -> NDArray[Any]:
@@ -143,3 +157,41 @@ def _right_answers(workspace: Workspace, fit: FittedAdapter) -> NDArray[Any]:
     answers = read_outcomes(workspace.evaluations.require_outcomes(fit.evaluation), ["correct"])
     right: NDArray[Any] = answers["correct"].to_numpy(dtype=bool)
     return right
+
+
+def joint_outcome(
+    model: TaskModel, joint: Task, tasks: Sequence[Task], backbone: Backbone, budget: Budget
+) -> RoutingOutcome:
+    """Return how a model that learned ``joint``, made of ``tasks``, does on its test split.
+
+    ``budget``: the one that it was learned with, of :data:`~.joint_task.ALL_EXAMPLES`.
+    """
+    answers = evaluate_model(model, joint, backbone, budget).outcomes
+    first_labels = np.array(starts(tasks))
+    predicted, true = (
+        np.searchsorted(first_labels, answers[name].to_numpy(), side="right") - 1 for name in ("prediction", "label")
+    )
+    correct = answers["correct"].to_numpy()
+    own = [true == index for index in range(len(tasks))]
+    return outcome([predicted[rows] for rows in own], [correct[rows] for rows in own])
+
+
+def routed(
+    state: RoutingState, tasks: Sequence[Task], own: Sequence[NDArray[np.bool_]], budget: Budget
+) -> RoutingOutcome:
+    """Return how the tasks' test texts fare with a router.
+
+    Args:
+        state: the router; its adapters in the order of ``tasks``.
+        tasks: whole, of single texts or all of pairs; the budget's share of their test splits is read, all at once.
+        own: for each task (n_j,) whether its own adapter labels each text rightly.
+        budget: how many test examples.
+    """
+    columns = ["id", "text", *(["text_pair"] if tasks[0].pair else [])]
+    texts = [test_rows(task, budget).select_columns(columns) for task in tasks]
+    sizes = [*map(len, texts)]
+    truth = np.repeat(np.arange(len(tasks)), sizes)
+    choice = adapters_for_texts(state, concatenate_datasets(texts), truth)
+    chosen = np.split(choice.adapters, np.cumsum(sizes)[:-1])
+    correct = [(taken == index) & right for index, (taken, right) in enumerate(zip(chosen, own, strict=True))]
+    return outcome(chosen, correct)
