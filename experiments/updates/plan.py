@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-
     from adapter_workbench.experiments.requests.update import UpdateRequest
     from adapter_workbench.experiments.ways.update import UpdateLesson
     from adapter_workbench.experiments.workspace import Workspace
