@@ -42,9 +42,18 @@ def test_by_a_program():
 """,
     "tests/test_words.py": """import time
 from pathlib import Path
-def test_words():
+import pytest
+
+@pytest.fixture(scope="module")
+def words():
+    return (Path(__file__).parents[1] / "workbench" / "words.txt").read_text()
+
+def test_cheap(words):
+    pass
+
+def test_words(words):
     time.sleep(0.6)
-    assert (Path(__file__).parents[1] / "workbench" / "words.txt").read_text()
+    assert words
 """,
     "pyproject.toml": "[tool.pytest.ini_options]\nmarkers = ['dear', 'acceptance', 'neighbour']\n",
 }
@@ -62,7 +71,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "tests" / "modules.py", root / "tests")
     git(root, "init", "-q")
     commit(root)
-    assert "5 passed" in run(root, "--record", "parts")
+    assert "6 passed" in run(root, "--record", "parts")
     program = [sys.executable, "-m", "tests.tiers.recording", "parts"]
     subprocess.run(program, cwd=root, check=True, env=environment(root))
     shutil.rmtree(root / "parts")
@@ -133,9 +142,9 @@ def test_a_commit_that_is_not_known_reaches_everything(house: Path) -> None:
     assert len(passed(run(house, "--reached", "0" * 40, "-m", "dear"))) == 3
 
 
-def test_places_are_written_and_read() -> None:
-    for places in (set(), {0}, {3, 8, 700}):
-        assert unpacked(packed(iter(places))) == places
+def test_what_was_reached_is_written_and_read() -> None:
+    for reach in ({}, {"a::b": set()}, {"a::b": {"c.py", "d.py"}, "a::e": {"d.py"}}):
+        assert unpacked(packed(reach)) == reach
 
 
 def test_what_takes_longest_comes_first() -> None:

@@ -6,37 +6,32 @@ import ast
 import json
 import re
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
 from tests.modules import ROOT, name_of
-from tests.tiers.recording import MEASURED, bodies, lines_in, unpacked, versions
+from tests.tiers.recording import MEASURED, bodies, file_of, lines_in, packed, unpacked, versions
 
-DEAR = 0.5  # seconds
 CORE = ("pyproject.toml", "tests/conftest.py", "tests/tiers/")  # a change of these reaches everything
 HUNK = re.compile(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A full run: its commit, the seconds of what took long, and the files that tests, or what they share, reached."""
+    """A full run: its commit, the seconds of the dear tests, and the files that each of them reached."""
 
     commit: str = ""
     environments: list[dict[str, str]] = field(default_factory=list)  # package → version, in each that it ran in
     seconds: dict[str, float] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
-    reach: dict[str, list[str]] = field(default_factory=dict)  # packed places in ``files`` → what reached just these
+    reach: str = packed({})  # test → files
 
     @classmethod
     def read(cls, path: Path = MEASURED) -> Measured:
         """Return what a file holds; nothing is dear, and nothing is known, where there is none."""
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls()
-
-    def dear(self, test: str) -> bool:
-        """Tell whether a test takes long. A new one does not, until it was measured."""
-        return self.seconds.get(test, 0) >= DEAR
 
     def newer(self, installed: dict[str, str]) -> str:
         """Return what differs from the environment of the full run that is most like one; nothing where it is one."""
@@ -48,24 +43,28 @@ class Measured:
 
     @cached_property
     def reached(self) -> dict[str, set[str]]:
-        """What reached each file."""
-        found: dict[str, set[str]] = {path: set() for path in self.files}
-        for places, contexts in self.reach.items():
-            for place in unpacked(places):
-                found[self.files[place]].update(contexts)
+        """File → the tests that reached it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for test, paths in unpacked(self.reach).items():
+            for path in paths:
+                found[path].add(test)
         return found
+
+    def of(self, file: str) -> set[str]:
+        """Return the dear tests of a file."""
+        return {test for test in self.seconds if file_of(test) == file}
 
 
 @dataclass(frozen=True)
 class Change:
     """Files that changed since a commit, and what that can reach."""
 
-    contexts: set[str]
+    tests: set[str]
     core: str = ""  # why everything is reached, if it is
 
     def reaches(self, test: str) -> bool:
-        """Tell whether what a test runs, or shares with others, has changed."""
-        return bool(self.core) or not self.contexts.isdisjoint({test, test.partition("::")[0], "session"})
+        """Tell whether what a dear test runs has changed."""
+        return bool(self.core) or test in self.tests
 
 
 def change(measured: Measured, since: str) -> Change:
@@ -81,10 +80,7 @@ def change(measured: Measured, since: str) -> Change:
         return Change(set(), core=f"{core[0]} changed")
     if other := measured.newer(versions()):
         return Change(set(), core=f"other versions than in the full run: {other}")
-    contexts: set[str] = set()
-    for path in changed:
-        contexts |= reaching(measured, path, since)
-    return Change(contexts)
+    return Change(set().union(*(reaching(measured, path, since) for path in changed)))
 
 
 def reaching(measured: Measured, path: str, since: str) -> set[str]:
@@ -94,15 +90,15 @@ def reaching(measured: Measured, path: str, since: str) -> set[str]:
     function, also reaches whatever runs a module that imports it.
     """
     if Path(path).name.startswith("test_"):
-        return {path, *(test for test in measured.seconds if test.startswith(f"{path}::"))}
+        return measured.of(path)
     found = set(measured.reached.get(path, ()))
     waiting, seen = [path] if path.endswith(".py") and at_import(path, since) else [], {path}
     while waiting:
         for importer in importers(name_of(Path(waiting.pop())).removesuffix(".__init__")) - seen:
             seen.add(importer)
             if importer.startswith("tests/") and Path(importer).name.startswith("test_"):
-                found |= {importer, *(test for test in measured.seconds if test.startswith(f"{importer}::"))}
-            elif measured.reached.get(importer):
+                found |= measured.of(importer)
+            elif importer in measured.reached:
                 found |= measured.reached[importer]
             else:
                 waiting.append(importer)
@@ -150,7 +146,7 @@ def left_out(measured: Measured, change: Change) -> dict[str, float]:
     by_file: dict[str, float] = {}
     for test, seconds in measured.seconds.items():
         if not change.reaches(test):
-            by_file[test.partition("::")[0]] = by_file.get(test.partition("::")[0], 0) + seconds
+            by_file[file_of(test)] = by_file.get(file_of(test), 0) + seconds
     return by_file
 
 
@@ -158,6 +154,6 @@ def order(measured: Measured, files: Iterable[str]) -> dict[str, int]:
     """Return the place of each file of tests: what takes longest comes first, the others as they lie on disk."""
     total: dict[str, float] = {}
     for test, seconds in measured.seconds.items():
-        total[test.partition("::")[0]] = total.get(test.partition("::")[0], 0) + seconds
+        total[file_of(test)] = total.get(file_of(test), 0) + seconds
     ordered = sorted(set(files), key=lambda path: (-round(total.get(path, 0), -1), path))
     return {path: place for place, path in enumerate(ordered)}

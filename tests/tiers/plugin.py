@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiers.measured import Change, Measured, change, left_out, order
+from tests.tiers.recording import Recorder, file_of
 
 MEASURED = pytest.StashKey[Measured]()
 CHANGE = pytest.StashKey[Change]()
@@ -35,8 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CHANGE] = change(measured, since or measured.commit)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if (folder := config.getoption("--record")) and (worker or not config.getoption("numprocesses", None)):
-        from tests.tiers.recording import Recorder
-
         config.pluginmanager.register(Recorder(Path(folder).absolute(), worker or "alone"), "recorder")
 
 
@@ -44,10 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what is dear, put what takes longest first, and leave out what no change reaches."""
     measured = config.stash[MEASURED]
-    place = order(measured, (item.nodeid.partition("::")[0] for item in items))
-    items.sort(key=lambda item: place[item.nodeid.partition("::")[0]])
+    place = order(measured, (file_of(item.nodeid) for item in items))
+    items.sort(key=lambda item: place[file_of(item.nodeid)])
     for item in items:
-        if measured.dear(item.nodeid):
+        if item.nodeid in measured.seconds:
             item.add_marker("dear")
     if (found := config.stash.get(CHANGE, None)) is not None:
         left = {item for item in items if item.nodeid in measured.seconds and not found.reaches(item.nodeid)}

@@ -6,7 +6,7 @@ makes ``tests/tiers/measured.json`` of them; `make release` does both. A test re
 - of Python where a line inside a function of it ran, in this process or in one that the test started (coverage.py);
 - of any other kind where it was opened.
 
-What a fixture of a module or of a session runs counts for each test of that file, or for all tests.
+What a fixture runs that several tests share counts for each of those that take it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import lzma
 import os
 import re
 import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -34,7 +35,7 @@ from tests.modules import FOLDERS, ROOT
 
 PROJECT = "adapter-workbench"
 MEASURED = Path(__file__).parent / "measured.json"
-NOTED = 0.2  # seconds: a test that takes less is cheap, and its time says little
+DEAR = 0.5  # seconds, of a test and what it sets up: no more is kept of those that take less
 CONTEXT = "REACHING"  # the environment's variable by which a process learns which test started it
 SETTINGS = f"""[run]
 source = {{sources}}
@@ -53,6 +54,7 @@ class Recorder:
         self.folder, self.process = folder, process
         self.seconds: dict[str, float] = defaultdict(float)
         self.opened: dict[str, set[str]] = defaultdict(set)
+        self.fixtures: dict[str, list[str]] = {}  # test → what it takes, and what that takes
         self.context = ""
         sources = [str(ROOT / name) for name in (*FOLDERS, "bench", "tests")]
         settings = folder / "coverage.ini"
@@ -79,6 +81,7 @@ class Recorder:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Have what a test runs count for it."""
         self.enter(item.nodeid)
+        self.fixtures[item.nodeid] = list(getattr(item, "fixturenames", ()))
         done = yield
         self.enter("")
         return done
@@ -87,11 +90,11 @@ class Recorder:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        """Have what a shared fixture runs count for all tests that may take it."""
+        """Have what a shared fixture runs count for all tests that take it, in its file or anywhere."""
         if fixturedef.scope == "function":
             return (yield)
-        of_a_file = fixturedef.scope != "session" and self.context
-        before = self.enter(self.context.partition("::")[0] if of_a_file else "session")
+        file = "" if fixturedef.scope == "session" else request.node.nodeid.partition("::")[0]
+        before = self.enter(shared(file, fixturedef.argname))
         try:
             return (yield)
         finally:
@@ -105,8 +108,14 @@ class Recorder:
         """Write everything down."""
         self.coverage.stop()
         self.coverage.save()
-        kept = {"seconds": self.seconds, "opened": {context: sorted(names) for context, names in self.opened.items()}}
+        opened = {context: sorted(names) for context, names in self.opened.items()}
+        kept = {"seconds": self.seconds, "fixtures": self.fixtures, "opened": opened}
         (self.folder / f"noted-{self.process}.json").write_text(json.dumps(kept), encoding="utf-8")
+
+
+def shared(file: str, fixture: str) -> str:
+    """Return what lines are noted under that a shared fixture runs; ``file`` is empty for one of the session."""
+    return f"{file}#{fixture}"
 
 
 def bodies(path: Path) -> bytes:
@@ -139,10 +148,12 @@ def gather(*folders: Path) -> dict[str, Any]:
     """Return what the parts in some folders say together."""
     tracked = set(_git("ls-files"))
     seconds: dict[str, float] = {}
+    fixtures: dict[str, list[str]] = {}
     reach: dict[str, set[str]] = defaultdict(set)
     for part in (path for folder in folders for path in folder.glob("noted-*.json")):
         noted = json.loads(part.read_text(encoding="utf-8"))
         seconds |= noted["seconds"]
+        fixtures |= noted["fixtures"]
         for context, names in noted["opened"].items():
             paths = (os.path.relpath(os.path.realpath(name), ROOT) for name in names)
             reach[context] |= {path for path in paths if path in tracked and not path.endswith(".py")}
@@ -150,19 +161,22 @@ def gather(*folders: Path) -> dict[str, Any]:
         for context, path in ran(part):
             if path in tracked:
                 reach[context].add(path)
-    sources = sorted(set().union(*reach.values()))
-    position = {path: index for index, path in enumerate(sources)}
-    together: dict[str, list[str]] = defaultdict(list)
-    for context, paths in sorted(reach.items()):
-        if context == "session" or "::" not in context or seconds.get(context, 0) >= NOTED:
-            together[packed(position[path] for path in paths)].append(context)
+    dear = {test: taken for test, taken in sorted(seconds.items()) if taken >= DEAR}
+    of_tests = {
+        test: reach[test].union(*(reach[shared(at, name)] for name in fixtures[test] for at in ("", file_of(test))))
+        for test in dear
+    }
     return {
         "commit": _git("rev-parse", "HEAD")[0],
         "environments": [versions()],
-        "seconds": {name: round(taken, 1) for name, taken in sorted(seconds.items()) if taken >= NOTED},
-        "files": sources,
-        "reach": dict(sorted(together.items(), key=lambda pair: pair[1])),
+        "seconds": {test: round(taken, 1) for test, taken in dear.items()},
+        "reach": packed(of_tests),
     }
+
+
+def file_of(test: str) -> str:
+    """Return the file of a test."""
+    return test.partition("::")[0]
 
 
 def versions() -> dict[str, str]:
@@ -177,16 +191,19 @@ def versions() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def packed(positions: Iterator[int]) -> str:
-    """Return places in a list as text."""
-    bits = sum(1 << position for position in positions)
-    return base64.b85encode(bits.to_bytes((bits.bit_length() + 7) // 8, "little")).decode()
+def packed(reach: Mapping[str, set[str]]) -> str:
+    """Return which files each test reached, as compressed text."""
+    files = sorted(set().union(*reach.values()))
+    place = {path: index for index, path in enumerate(files)}
+    tests = {test: sorted(place[path] for path in paths) for test, paths in reach.items()}
+    text = json.dumps({"files": files, "tests": tests}, separators=(",", ":"))
+    return base64.b85encode(lzma.compress(text.encode())).decode()
 
 
-def unpacked(text: str) -> set[int]:
-    """Return the places that :func:`packed` wrote."""
-    bits = int.from_bytes(base64.b85decode(text), "little")
-    return {position for position in range(bits.bit_length()) if bits >> position & 1}
+def unpacked(text: str) -> dict[str, set[str]]:
+    """Return what :func:`packed` wrote."""
+    kept = json.loads(lzma.decompress(base64.b85decode(text)))
+    return {test: {kept["files"][place] for place in places} for test, places in kept["tests"].items()}
 
 
 def _git(*words: str) -> list[str]:
