@@ -23,7 +23,7 @@ from pydantic import Field
 
 from adapter_workbench.fusion.target.composition import Composed, Composition, CompositionSettings
 from adapter_workbench.fusion.target.mixing import halves_apart, mixture
-from adapter_workbench.fusion.target.searching import minimise, target_loss
+from adapter_workbench.fusion.target.searching import PACKAGE, minimise, target_loss
 from adapter_workbench.fusion.target.target import model_on, require_target
 from adapter_workbench.workbench.settings.bounds import Size, Whole
 
@@ -76,6 +76,7 @@ COMPOSITION = Composition(
     paper="Akiba et al. 2024, arXiv:2403.13187, parameter space; mergekit-evolve",
     settings=Settings,
     compose=compose,
+    needs=PACKAGE,
     needs_target=True,
     revision=2,
     affects={2: lambda request, settings: halves_apart(request, "layer")},

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adapter_workbench.fusion.target.composition import Composed, Composition
-from adapter_workbench.fusion.target.searching import SearchSettings, search, target_loss
+from adapter_workbench.fusion.target.searching import PACKAGE, SearchSettings, search, target_loss
 from adapter_workbench.fusion.target.target import model_on, require_target
 from adapter_workbench.fusion.updates import lora
 from adapter_workbench.fusion.updates.lowrank import Truncated, collect, norm, summed_factors
@@ -83,6 +83,7 @@ COMPOSITION = Composition(
     paper="Huang et al. 2023, arXiv:2307.13269",
     settings=Settings,
     compose=compose,
+    needs=PACKAGE,
     needs_target=True,
     revision=2,
 )

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from adapter_workbench.fusion.target.composition import Composed, Composition
 from adapter_workbench.fusion.target.mixing import mixture
-from adapter_workbench.fusion.target.searching import SearchSettings, search, target_loss
+from adapter_workbench.fusion.target.searching import PACKAGE, SearchSettings, search, target_loss
 from adapter_workbench.fusion.target.target import model_on, require_target
 from adapter_workbench.fusion.updates import lora
 from adapter_workbench.workbench.settings.bounds import Size
@@ -62,5 +62,6 @@ COMPOSITION = Composition(
     paper="after Huang et al. 2023, LoraHub, arXiv:2307.13269: its search, over the exact sum of updates",
     settings=Settings,
     compose=compose,
+    needs=PACKAGE,
     needs_target=True,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import Field
 
 from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.machine.extras import require_installed
 from adapter_workbench.workbench.settings.base import Settings
 from adapter_workbench.workbench.settings.bounds import Scale, Size
 from adapter_workbench.workbench.settings.registry import last_revision
@@ -153,6 +154,7 @@ class Composition:
     require_number: Callable[[int, Any], None] = any_number
     # purpose, settings → nothing; raises InputError where the method cannot serve it with these
     require_suited: Callable[[Purpose, Any], None] = any_purpose
+    needs: str | None = None  # a package of an extra
     needs_target: bool = False  # whether it reads examples of the target (labelled, or their texts alone)
     reads_sources: bool = False  # whether it reads examples of the sources' own tasks
     # whether it trains the head along with something of the body, so that it matters how the head begins
@@ -174,8 +176,10 @@ class Composition:
         """Make sure that the method can compose so many sources, before anything is trained for it.
 
         Raises:
-            InputError: it cannot, or there are more or fewer weights than sources.
+            InputError: it cannot, there are more or fewer weights than sources, or a package is missing.
         """
+        if self.needs:
+            require_installed(self.needs, self.title)
         self.require_number(number, settings)
         if isinstance(settings, WeightSettings):
             weights_for(settings.weights, number, ones)

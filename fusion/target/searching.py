@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
+PACKAGE = "cma"  # of the extra `search`
 FOLDS = 5
 STRENGTH = 1e-2  # inverse regularisation of the folds' heads: fixed, so that losses of different weights compare
 WORST = 1e9  # what CMA-ES hears of a cost without end, with which it could not compute

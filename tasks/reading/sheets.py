@@ -15,6 +15,7 @@ from adapter_workbench.tasks.reading.raw_values import raw
 from adapter_workbench.tasks.reading.table_size import filled_enough
 from adapter_workbench.tasks.reading.text_files import require_readable
 from adapter_workbench.workbench.errors import DataError, InputError, opening
+from adapter_workbench.workbench.machine.extras import require_installed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ def open_sheet(path: Path, header: bool = True) -> Iterator[tuple[tuple[str, ...
             first, or nearly nothing but empty cells before one that stands far away.
     """
     require_readable(path)
+    require_installed("openpyxl", f"{path}, a workbook,")
     with opening("this workbook", str(path), HINT):
         import openpyxl
 

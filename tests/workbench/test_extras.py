@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
+from adapter_workbench.fusion.methods import COMPOSITIONS
+from adapter_workbench.tasks.reading.sheets import open_sheet
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.machine import extras
 from adapter_workbench.workbench.machine.extras import absence, installed_version
@@ -60,3 +62,25 @@ class TestWithoutAdapters:
         assert "adapters" not in versions()
         assert versions()["torch"] == installed_version("torch")
         assert absence("adapters")
+
+
+@pytest.fixture
+def without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapter_workbench.workbench.machine.extras.installed_version", lambda name: None)
+
+
+@pytest.mark.usefixtures("without_extras")
+class TestWithoutExtras:
+    @pytest.mark.parametrize("name", ["lorahub", "mix-search", "evolve"])
+    def test_a_composition_that_searches_says_what_to_install(self, name: str) -> None:
+        card = COMPOSITIONS.get(name)
+        with pytest.raises(InputError, match="the package cma is not installed") as caught:
+            card.require_sources(2, card.settings())
+        assert "pip install 'adapter-workbench[search]'" in str(caught.value)
+        COMPOSITIONS.get("average").require_sources(2, COMPOSITIONS.get("average").settings())
+
+    def test_a_workbook_says_so(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.xlsx"
+        path.write_bytes(b"PK")
+        with pytest.raises(InputError, match=r"openpyxl is not installed, and .*rows\.xlsx"), open_sheet(path):
+            pass

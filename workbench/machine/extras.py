@@ -12,6 +12,8 @@ EXTRAS = {  # package → the extra that installs it
     "ray": "cluster",
     "greenlet": "cluster",
     "lm-eval": "lm-eval",
+    "openpyxl": "excel",
+    "cma": "search",
 }
 
 
