@@ -37,7 +37,7 @@ def test_cheap():
 """,
     "tests/test_far.py": """import subprocess, sys, time
 def test_by_a_program():
-    time.sleep(0.6)
+    time.sleep(2.5)
     subprocess.run([sys.executable, "-m", "adapter_workbench.workbench"], check=True)
 """,
     "tests/test_words.py": """import time
@@ -140,6 +140,11 @@ def test_a_change_reaches_what_ran_it_or_read_it(path: str, text: str, tests: se
 
 def test_a_commit_that_is_not_known_reaches_everything(house: Path) -> None:
     assert len(passed(run(house, "--reached", "0" * 40, "-m", "dear"))) == 3
+
+
+def test_one_test_stands_for_a_file_that_is_dear_throughout() -> None:
+    seconds = {"a.py::one": 1.0, "a.py::two": 0.9, "b.py::dear": 3.0, "c.py::dear": 0.7}
+    assert Measured(seconds=seconds).spared([*seconds, "c.py::cheap"]) == {"a.py::two"}
 
 
 def test_what_was_reached_is_written_and_read() -> None:

@@ -16,6 +16,7 @@ from tests.modules import ROOT, name_of
 from tests.tiers.recording import MEASURED, bodies, file_of, lines_in, packed, unpacked, versions
 
 CORE = ("pyproject.toml", "tests/conftest.py", "tests/tiers/")  # a change of these reaches everything
+SPARED = 2.0  # seconds that a dear test may take to stand for its file
 HUNK = re.compile(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 
 
@@ -32,6 +33,15 @@ class Measured:
     def read(cls, path: Path = MEASURED) -> Measured:
         """Return what a file holds; nothing is dear, and nothing is known, where there is none."""
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls()
+
+    def spared(self, tests: Iterable[str]) -> set[str]:
+        """Return the test that took least of each file in which all are dear: the cheap ones hold something of it."""
+        by_file: dict[str, list[str]] = defaultdict(list)
+        for test in tests:
+            by_file[file_of(test)].append(test)
+        all_dear = (group for group in by_file.values() if all(test in self.seconds for test in group))
+        least = (min(group, key=self.seconds.__getitem__) for group in all_dear)
+        return {test for test in least if self.seconds[test] <= SPARED}
 
     def newer(self, installed: dict[str, str]) -> str:
         """Return what differs from the environment of the full run that is most like one; nothing where it is one."""

@@ -45,8 +45,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     measured = config.stash[MEASURED]
     place = order(measured, (file_of(item.nodeid) for item in items))
     items.sort(key=lambda item: place[file_of(item.nodeid)])
+    spared = measured.spared(item.nodeid for item in items if not item.get_closest_marker("acceptance"))
     for item in items:
-        if item.nodeid in measured.seconds:
+        if item.nodeid in measured.seconds and item.nodeid not in spared:
             item.add_marker("dear")
     if (found := config.stash.get(CHANGE, None)) is not None:
         left = {item for item in items if item.nodeid in measured.seconds and not found.reaches(item.nodeid)}
