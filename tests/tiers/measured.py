@@ -39,8 +39,10 @@ class Measured:
         by_file: dict[str, list[str]] = defaultdict(list)
         for test in tests:
             by_file[file_of(test)].append(test)
-        all_dear = (group for group in by_file.values() if all(test in self.seconds for test in group))
-        least = (min(group, key=lambda test: self.seconds[test]) for group in all_dear)
+        least = set()
+        for group in by_file.values():
+            if all(test in self.seconds for test in group):
+                least.add(min(group, key=lambda test: self.seconds[test]))
         return {test for test in least if self.seconds[test] <= SPARED}
 
     def newer(self, installed: dict[str, str]) -> str:
