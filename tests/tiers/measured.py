@@ -51,7 +51,8 @@ class Measured:
             [f"{name} {then.get(name)} → {version}" for name, version in installed.items() if then.get(name) != version]
             for then in self.environments
         ]
-        return ", ".join(min(differing, key=len, default=[]))
+        nearest: list[str] = min(differing, key=len, default=[])
+        return ", ".join(nearest)
 
     @cached_property
     def reached(self) -> dict[str, set[str]]:

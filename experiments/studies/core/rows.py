@@ -161,11 +161,11 @@ def difference(
     on_tasks = [[gaps.get(At(*at, task)) for at in ours.replications] for task in ours.tasks] if apart else []
     steps = [score_step([size]) for size in counts] if apart else []
     seeds = [seed for seed, _ in ours.replications]
-    found = paired(_means(gaps, ours), seeds, score_step(counts), known, on_tasks, steps)
+    paired_difference = paired(_means(gaps, ours), seeds, score_step(counts), known, on_tasks, steps)
     if seconds is None:
-        return found
+        return paired_difference
     took = ([(at.seed, part) for at, of in row.results.items() for part in seconds(of)] for row in (ours, theirs))
-    return timed(found, *took)
+    return timed(paired_difference, *took)
 
 
 def compared(

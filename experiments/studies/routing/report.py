@@ -223,7 +223,7 @@ class RoutingReport(RowsReport):
         return " ".join(self._sentences())
 
     def _sentences(self) -> Iterator[str]:
-        record, scored, (accuracy, found) = self.record, self.scored, ACCURACIES
+        record, scored, (accuracy, routed) = self.record, self.scored, ACCURACIES
         if not self.complete:
             yield f"Not finished: {record.done} of {record.planned} adapters, joint models and routers are there."
         best = next((row for row in scored if row.routes), None)
@@ -232,7 +232,7 @@ class RoutingReport(RowsReport):
             return
         yield (
             f"{best.label} has the highest test accuracy of the routers: on average over tasks it finds the task of "
-            f"{number(found.number(best))} % of the texts, and {number(accuracy.number(best))} % get the right answer."
+            f"{number(routed.number(best))} % of the texts, and {number(accuracy.number(best))} % get the right answer."
         )
         oracle = next((row for row in scored if row.entry.name == ORACLE and row.label != record.reference), None)
         if oracle:
