@@ -9,7 +9,7 @@ import pytest
 
 from tests import transcripts
 
-DOCUMENTS = Path(__file__).parents[1] / "docs"
+DOCUMENTS = Path(__file__).parents[1] / "docs" / "tutorials"
 PAGES = ("week.md", "month.md")  # one after the other in one folder: the second goes on where the first ends
 PAGE = """
 This program, `say.py`, stands for a spreadsheet:
