@@ -19,22 +19,20 @@ from adapter_workbench.experiments.gating.takeover import Takeover
 from adapter_workbench.experiments.reporting.differences import Difference
 from adapter_workbench.experiments.reporting.mlflow_run import run_record
 from adapter_workbench.experiments.reporting.page import page as drawn_page
-from adapter_workbench.experiments.studies.compositions import tables
+from adapter_workbench.experiments.studies.compositions import page
 from adapter_workbench.experiments.studies.compositions.entry import Source, alternatives
-from adapter_workbench.experiments.studies.compositions.few_shot import few_shot_budget
 from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
-from adapter_workbench.experiments.studies.compositions.keeping import keepable
-from adapter_workbench.experiments.studies.compositions.pieces import trial_piece
-from adapter_workbench.experiments.studies.compositions.present import present
-from adapter_workbench.experiments.studies.compositions.record import CONTROLS, PICKS
+from adapter_workbench.experiments.studies.compositions.page import present, tracking
+from adapter_workbench.experiments.studies.compositions.recipe import few_shot_budget
+from adapter_workbench.experiments.studies.compositions.record import CONTROLS, PICKS, Result
+from adapter_workbench.experiments.studies.compositions.record import results_in as results_of
 from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
 from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
-from adapter_workbench.experiments.studies.compositions.result import Result
-from adapter_workbench.experiments.studies.compositions.result import results_in as results_of
+from adapter_workbench.experiments.studies.compositions.single import keepable
 from adapter_workbench.experiments.studies.compositions.summary import summarise
-from adapter_workbench.experiments.studies.compositions.tracking import tracking
 from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
 from adapter_workbench.experiments.studies.compositions.verdict import headline, of_each
+from adapter_workbench.experiments.studies.compositions.work import trial_piece
 from adapter_workbench.fusion.methods import COMPOSITIONS
 from adapter_workbench.workbench.adapters.name_resolution import readable_adapters
 from adapter_workbench.workbench.adapters.store import AdapterStore
@@ -237,13 +235,13 @@ def test_compositions_stand_below_the_sources_of_their_own_family(report) -> Non
     families = {row.label: row.family for row in report.rows}
     known = {"lora": 0.9, "pfeiffer": 0.6}
     retained = tuple(replace(kept, alone=known[families[kept.label]]) for kept in report.retained)
-    rows = {row[0].text: row[1:] for row in tables.retention(replace(report, retained=retained)).rows}
+    rows = {row[0].text: row[1:] for row in page.retention_table(replace(report, retained=retained)).rows}
     for family, score in known.items():
         assert [cell.value for cell in rows[f"the source alone, {family}"]] == [score, score]
     order = ["the source alone, lora", "ties", "the source alone, pfeiffer", "mixed"]
     assert [label for label in rows if label in order] == order
     alone = replace(report, retained=tuple(kept for kept in retained if families[kept.label] == "lora"))
-    assert tables.retention(alone).rows[0][0].text == "the source alone"
+    assert page.retention_table(alone).rows[0][0].text == "the source alone"
 
 
 def test_a_recipe_retrieves_loras_by_the_tasks_of_its_sources(report, bench: Workbench, study_folder: Path) -> None:
@@ -299,7 +297,7 @@ def test_the_revision_of_a_part_is_in_the_key_and_a_first_revision_is_in_none(
     started = "compositions={begun: {method: warm-start, start: sum}, one: {method: sum}}"
     get, digested = COMPOSITIONS.get, list[dict[str, Any]]()
     monkeypatch.setattr(
-        "adapter_workbench.experiments.studies.compositions.pieces.key", lambda of: str(digested.append(of))
+        "adapter_workbench.experiments.studies.compositions.work.key", lambda of: str(digested.append(of))
     )
 
     def revisions(of_sum: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import adapter_workbench.experiments.running
-import adapter_workbench.experiments.studies.compositions.pieces
+import adapter_workbench.experiments.studies.compositions.work
 import adapter_workbench.experiments.studies.routing.work
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.engine.publish import Publisher
@@ -22,7 +22,7 @@ from adapter_workbench.experiments.reporting.families import alone, in_family
 from adapter_workbench.experiments.reporting.replications import paired
 from adapter_workbench.experiments.studies.compositions import record as composed
 from adapter_workbench.experiments.studies.compositions import summary as compositions
-from adapter_workbench.experiments.studies.compositions.result import Result, results_in
+from adapter_workbench.experiments.studies.compositions.record import Result, results_in
 from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
 from adapter_workbench.experiments.studies.core.planned import settled
 from adapter_workbench.experiments.studies.routing.record import EntryResult, RoutingOutcome
@@ -67,7 +67,7 @@ def without_training(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[Any] = []
     routing, composing = (
         adapter_workbench.experiments.studies.routing.work,
-        adapter_workbench.experiments.studies.compositions.pieces,
+        adapter_workbench.experiments.studies.compositions.work,
     )
     fit = routing.fit_and_evaluate
 

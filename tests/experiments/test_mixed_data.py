@@ -9,7 +9,7 @@ import pytest
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.engine.recipes import find_recipe
-from adapter_workbench.experiments.studies.compositions.mixed_data import objection
+from adapter_workbench.experiments.studies.compositions.rivals import why_unmixable
 from adapter_workbench.workbench.adapters.name_resolution import readable
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.methods.sampling import draw
@@ -118,9 +118,9 @@ def test_what_is_made_of_some_sources_begins_at_the_mixed_data_of_all(bench: Wor
 
 
 def test_rows_of_some_kinds_are_not_mixed() -> None:
-    assert [objection([kind]) for kind in ("classification", "causal-lm", "seq2seq")] == [""] * 3
-    assert "several regression tasks" in objection(["regression", "regression"])
-    assert "several kinds (causal-lm, classification)" in objection(["classification", "causal-lm"])
+    assert [why_unmixable([kind]) for kind in ("classification", "causal-lm", "seq2seq")] == [""] * 3
+    assert "several regression tasks" in why_unmixable(["regression", "regression"])
+    assert "several kinds (causal-lm, classification)" in why_unmixable(["classification", "causal-lm"])
 
 
 def test_it_is_nobody_s_source_and_nobody_s_answer(report, bench: Workbench) -> None:

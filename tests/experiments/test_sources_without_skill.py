@@ -11,8 +11,7 @@ import pytest
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.reporting.differences import Difference
-from adapter_workbench.experiments.studies.compositions.record import PICKS
-from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.record import PICKS, results_in
 from adapter_workbench.experiments.studies.compositions.verdict import of_each
 from adapter_workbench.workbench.adapters.name_resolution import readable
 from adapter_workbench.workbench.errors import InputError

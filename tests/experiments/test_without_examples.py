@@ -15,9 +15,8 @@ from adapter_workbench.experiments.gating.takeover import Takeover
 from adapter_workbench.experiments.reporting.mlflow_run import run_record
 from adapter_workbench.experiments.reporting.page import page as drawn_page
 from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
-from adapter_workbench.experiments.studies.compositions.present import present
-from adapter_workbench.experiments.studies.compositions.record import PICKS
-from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.page import present
+from adapter_workbench.experiments.studies.compositions.record import PICKS, results_in
 from adapter_workbench.workbench.errors import GateError, InputError
 from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call

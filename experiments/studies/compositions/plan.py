@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, get_args
 
@@ -9,49 +10,47 @@ from adapter_workbench.experiments.engine.draft import drafted
 from adapter_workbench.experiments.engine.entries import EntryForm, collisions
 from adapter_workbench.experiments.engine.feasibility import open_feasible
 from adapter_workbench.experiments.engine.recipes import require_affordable
-from adapter_workbench.experiments.studies.compositions.controls import (
-    WITHOUT_SKILL,
-    control_label,
-    controlled,
-    shuffled_lessons,
-    wrong_controls,
-)
 from adapter_workbench.experiments.studies.compositions.entry import (
     Entry,
     Role,
     fresh_label,
+    like_fresh,
     reserved,
+    unlike_fresh,
     with_head,
 )
-from adapter_workbench.experiments.studies.compositions.few_shot import few_shot_budget, undrawable
-from adapter_workbench.experiments.studies.compositions.mixed_data import (
+from adapter_workbench.experiments.studies.compositions.recipe import Composing, Recipe, few_shot_budget
+from adapter_workbench.experiments.studies.compositions.record import PICKS
+from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+from adapter_workbench.experiments.studies.compositions.rivals import (
+    WITHOUT_SKILL,
     begun_label,
+    control_label,
+    controlled,
     mixed_label,
     mixed_lessons,
     mixed_methods,
+    shuffled_lessons,
+    wrong_controls,
     wrong_mixed,
 )
-from adapter_workbench.experiments.studies.compositions.picks import never_picked
-from adapter_workbench.experiments.studies.compositions.rates import like_fresh, without_control
-from adapter_workbench.experiments.studies.compositions.recipe import Recipe
-from adapter_workbench.experiments.studies.compositions.record import PICKS
-from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
-from adapter_workbench.experiments.studies.compositions.subsets import (
-    Composing,
-    positions,
-    unsuited,
-    wrong_numbers,
-    wrong_subsets,
-)
+from adapter_workbench.experiments.studies.compositions.trial import undrawable
 from adapter_workbench.experiments.studies.core.against import uncompared
 from adapter_workbench.fusion.composing.compatibility import why_unfit
 from adapter_workbench.fusion.composing.fuse import require_target_kind
 from adapter_workbench.fusion.methods import COMPOSITIONS
-from adapter_workbench.fusion.target.composition import HeadStart
+from adapter_workbench.fusion.target.composition import HeadStart, Purpose
 from adapter_workbench.fusion.target.source_tasks import by_data
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.workbench.backbone.pretrained import Backbone
-from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
+from adapter_workbench.workbench.errors import (
+    InputError,
+    Problem,
+    SettingsError,
+    UnknownNameError,
+    collect_problems,
+    suggest,
+)
 from adapter_workbench.workbench.machine.device import resolve_precision
 from adapter_workbench.workbench.methods.kind import GENERATED
 from adapter_workbench.workbench.methods.methods import METHODS, trained_method
@@ -60,14 +59,14 @@ from adapter_workbench.workbench.training import Lesson
 from adapter_workbench.workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from adapter_workbench.experiments.engine.draft import Draft
+    from adapter_workbench.experiments.engine.entries import ParsedEntry
     from adapter_workbench.experiments.engine.feasibility import MethodUse
     from adapter_workbench.tasks.task_file.spec import TaskSpec
     from adapter_workbench.workbench.settings.base import Document, MethodSettings
-
 
 SOURCES = ("sources", "methods")
 COMPOSED = EntryForm(("compositions",), {"method": COMPOSITIONS.get}, Composing)
@@ -257,3 +256,94 @@ def _entries(document: Document, draft: Draft[Recipe]) -> Iterator[Entry]:
             role: Role = "control" if COMPOSITIONS.get(method).sourceless(settings) else "composition"
             made_of = positions(entry.about, [spec.name for spec in draft.tasks["sources", "tasks"]])
             yield Entry(label, role, family, method, settings, against=entry.about.against, made_of=made_of)
+
+
+def never_picked(plan: FusionPlan, document: Document) -> Iterator[Problem]:
+    """Yield a problem for each ``against`` that names a pick which cannot be: its row would not be in the report."""
+    for entry in plan.entries:
+        if entry.against not in PICKS:
+            continue
+        where = document.where("compositions", entry.label, "against")
+        message = f"'against' names what validation never picks here: {entry.against!r}"
+        if not any(plan.budgets):
+            hint = "Add a K above 0 to 'shots', or name a row."
+            yield Problem(f"{message}, since without examples (K = 0) nothing validates", where, hint)
+            continue
+        roles, all_entries = PICKS[entry.against], plan.all_entries(plan.seeds[0])
+        rows = [other.label for other in all_entries if other.role in roles]
+        if len(rows) < 2:
+            only = f"only {rows[0]!r}" if rows else "nothing"
+            hint = f"Name that row: against: {rows[0]}" if rows else "Name a row of the report."
+            yield Problem(f"{message}, since there is {only} to choose among", where, hint)
+
+
+def positions(about: Composing, sources: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return target → positions in ``sources``, the recipe's tasks, of what an entry is made of; in the entry's order.
+
+    The adapters of one method, with random weights or shuffled answers too, are in the order of the recipe's tasks. A
+    task that is not among them is left out; :func:`wrong_subsets` reports it.
+    """
+    return {
+        target: tuple(sources.index(task) for task in tasks if task in sources)
+        for target, tasks in about.sources.items()
+    }
+
+
+def wrong_subsets(
+    entries: Mapping[str, ParsedEntry], document: Document, sources: Sequence[str], targets: Sequence[str]
+) -> Iterator[Problem]:
+    """Yield a problem for each target and each source that an entry names and the recipe does not have."""
+    for label, entry in entries.items():
+        for target, tasks in entry.about.sources.items():
+            where = document.where("compositions", label, "sources", target)
+            if target not in targets:
+                yield Problem(f"{label!r} names no target of the recipe: {target!r}", where, suggest(target, targets))
+            for task in tasks:
+                if task not in sources:
+                    yield Problem(f"{label!r} names no source of the recipe: {task!r}", where, suggest(task, sources))
+
+
+def wrong_numbers(
+    entries: Iterable[Entry], document: Document, sources: Sequence[str], targets: Sequence[str]
+) -> Iterator[Problem]:
+    """Yield a problem where an entry has more or fewer sources for a target than its method takes, or than weights."""
+    for entry in entries:
+        numbers = {len(entry.made_of.get(target, sources)): target for target in reversed(targets)}
+        for number, target in sorted(numbers.items()):
+            try:
+                COMPOSITIONS.get(entry.method).require_sources(number, entry.settings)
+            except InputError as wrong:
+                where = document.where("compositions", entry.label, wrong.where or "method")
+                hint = "An entry may name its sources for each target: sources: {TARGET: [TASK, …]}."
+                yield Problem(
+                    f"{entry.label!r} for {target!r}: {wrong.what}", where, f"{wrong.hint or ''}\n{hint}".strip()
+                )
+
+
+def unsuited(
+    entries: Iterable[Entry], document: Document, sources: Sequence[str], targets: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield a problem where a method cannot make of its sources what its entry asks for, by the first such target.
+
+    ``sources`` are the kinds of the recipe's sources, ``targets`` those of the targets, by name.
+    """
+    for entry in entries:
+        for target, kind in targets.items():
+            made_of = entry.made_of.get(target, range(len(sources)))
+            purpose = Purpose(METHODS.get(entry.family).library, tuple(sources[index] for index in made_of), kind)
+            try:
+                COMPOSITIONS.get(entry.method).require_suited(purpose, entry.settings)
+            except InputError as wrong:
+                where = document.where("compositions", entry.label, wrong.where or "method")
+                yield Problem(f"{entry.label!r} for {target!r}: {wrong.what}", where, wrong.hint)
+                break
+
+
+def without_control(entries: Sequence[Entry], document: Document) -> Iterator[Problem]:
+    """Yield a problem for each entry that a fresh adapter is no control of, and that names no other."""
+    controls = {entry.label for entry in entries if entry.role == "control"}
+    for entry in entries:
+        if unlike_fresh(entry) and entry.against not in controls:
+            message = f"{entry.label!r} trains a plain LoRA, and a fresh {entry.family} begins or trains in another way"
+            hint = f"Add a row that begins fresh (method: {entry.method}, start: fresh), and name it: against: LABEL."
+            yield Problem(message, document.where("compositions", entry.label), hint)

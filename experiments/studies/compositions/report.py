@@ -7,21 +7,125 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from adapter_workbench.experiments.reporting.cells import decimals, written
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
-from adapter_workbench.experiments.studies.compositions.circumstances import circumstances
-from adapter_workbench.experiments.studies.compositions.facts import facts
-from adapter_workbench.experiments.studies.compositions.quantities import ENTRY_SCORES
+from adapter_workbench.experiments.reporting.presentation import Column, Medium
 from adapter_workbench.experiments.studies.compositions.record import PICKS
-from adapter_workbench.experiments.studies.core.quantity import as_json
+from adapter_workbench.experiments.studies.core import fit_quantities as fit
+from adapter_workbench.experiments.studies.core.facts import Facts, PlannedComparison, unlike
+from adapter_workbench.experiments.studies.core.quantity import Quantity, as_json
+from adapter_workbench.experiments.studies.core.reference import Declared
 from adapter_workbench.experiments.studies.core.report import StudyReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from adapter_workbench.experiments.reporting.differences import Difference
-    from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores, TrialScores
     from adapter_workbench.experiments.studies.compositions.record import FusionRecord
+    from adapter_workbench.experiments.studies.core.facts import Document
     from adapter_workbench.experiments.studies.core.planned import Families
+    from adapter_workbench.workbench.adapters.fit_record import FitRecord
+
+
+@dataclass(frozen=True)
+class TrialScores:
+    """How one model of an entry did, that of one target, K and seed.
+
+    Attributes:
+        target, shots, seed: its place.
+        score: the main metric on the test split, in [0, 1].
+        validation: the same on the K validation examples; None without examples.
+        validation_log_likelihood: mean over these examples, in nats; None where it is not known. Between equal
+            validation scores it decides what validation picks.
+    """
+
+    target: str
+    shots: int
+    seed: int
+    score: float
+    validation: float | None
+    validation_log_likelihood: float | None
+
+
+@dataclass(frozen=True)
+class EntryScores:
+    """How an entry did with K examples, or over all K: means over targets and seeds; None where nothing is known.
+
+    Attributes:
+        score: test score in [0, 1].
+        targets: the same by target.
+        validation: score on the validation split.
+        gain: minus the reference's, at equal targets and seeds.
+        fits: behind all of it, one for each target and seed.
+    """
+
+    score: float | None
+    targets: Mapping[str, float | None]
+    validation: float | None
+    gain: Difference | None
+    fits: tuple[FitRecord, ...] = ()
+
+
+PAGE = Medium.PAGE
+
+
+def _mean(quantity: Quantity[FitRecord]) -> Quantity[EntryScores]:
+    def fits(scores: EntryScores) -> Iterator[tuple[FitRecord]]:
+        yield from ((record,) for record in scores.fits)
+
+    return quantity.over(fits)
+
+
+_STEPS: Quantity[FitRecord] = Quantity(
+    "steps", "count", lambda record: record.steps, written(decimals(0)), "optimiser steps", json=""
+)
+SCORE: Quantity[EntryScores] = Quantity(
+    "score",
+    "share",
+    lambda scores: scores.score,
+    written(),
+    "the main metric on the test split",
+    {"summary": Column("score")},
+    json="",
+    tracked="",
+)
+SCORES: tuple[Quantity[EntryScores], ...] = (
+    SCORE,
+    fit.VALIDATION.placed(json="", tracked="").reported(lambda scores: scores.validation),
+)
+SECONDS = _mean(
+    fit.SECONDS.placed({"scores": Column("time", unit="s", media=PAGE)}, json="", tracked="cost", name="seconds")
+)
+COST: tuple[Quantity[EntryScores], ...] = (  # in the order of the table's columns
+    _mean(fit.PARAMETERS.placed({"scores": Column("trained numbers", media=PAGE)}, json="", tracked="cost")),
+    SECONDS,
+    _mean(fit.PEAK_MEMORY.placed(json="")),
+    _mean(_STEPS),
+)
+ENTRY_SCORES = (*SCORES, *COST)
+DECLARED = (Declared("contestants.LABEL.standings.K", ENTRY_SCORES),)
+
+
+def circumstances(record: FusionRecord, tried: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """Return for each row how its head began, its share of the budget's epochs, and among how many it was picked.
+
+    ``tried``: label of each row → how many models it was picked among in each place.
+    """
+    settings = {entry.label: entry.settings for entry in record.entries}
+    heads = {entry.label: entry.head for entry in record.entries}
+    return {
+        label: {
+            "head at first": heads.get(label),
+            "share of the epochs": _share(settings[label]) if heads.get(label) else None,
+            "models tried in each place": models,
+        }
+        for label, models in tried.items()
+    }
+
+
+def _share(settings: Mapping[str, Any]) -> float:
+    return float(settings.get("part", 1.0))
+
 
 CONTESTS = "contests"  # of picks; what else is compared is named by its K
 CONTEST, MIXED_CONTEST = "best composition − best control", "best composition − best mixed data"
@@ -204,3 +308,33 @@ def _entry_scores(scores: EntryScores) -> dict[str, Any]:
     """Return an entry of ``standings``; ``gain`` as ``{mean, low, high, values, reading, bootstrap}``."""
     gain = scores.gain.as_json() if scores.gain else None
     return {**as_json(ENTRY_SCORES, scores), "targets": dict(scores.targets), "gain": gain}
+
+
+def facts(document: Document) -> Facts | None:
+    """Return what the document of a report tells; None for that of another study."""
+    rows = document.get("contestants")
+    if rows is None:
+        return None
+    picks = tuple(f"the {label}" for label, row in rows.items() if row["role"] == "pick")
+    return Facts(tuple(rows), tuple(_comparisons(document)), picks=picks)
+
+
+def _comparisons(document: Document) -> Iterator[PlannedComparison]:
+    rows, reference = document["contestants"], document["reference"]
+    for label, row in rows.items():
+        against = row.get("against") or reference
+        for shots, standing in row["standings"].items():
+            if label != reference and standing["gain"]:
+                main = shots == [*row["standings"]][-1]  # over all K, or with the only one
+                differs = _differs(row, rows[against])
+                yield PlannedComparison(label, against, f"K = {shots}", standing["gain"], differs, main)
+
+
+def _differs(row: Document, control: Document) -> tuple[str, ...]:
+    """Return what differs: what it is made of, and the kind of adapter where both have one."""
+    if not row["family"] or not control["family"]:
+        return ("role",)
+    family = ("fine-tuning method",) if unlike(["family"], row, control) else ()
+    own = ("sources",) if unlike(["role"], row, control) else unlike(["method"], row, control)
+    fresh = row["role"] == control["role"] == "fresh"  # its method is the fine-tuning method
+    return family if fresh else (*family, *own)

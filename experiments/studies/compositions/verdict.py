@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from adapter_workbench.experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named, sentences
 from adapter_workbench.experiments.reporting.wording import bounds, number
-from adapter_workbench.experiments.studies.compositions.controls import WITHOUT_SKILL
 from adapter_workbench.experiments.studies.compositions.record import CONTROL, CONTROLS, MIXED, PICK, PICKS, SOURCE
+from adapter_workbench.experiments.studies.compositions.rivals import WITHOUT_SKILL
 
 if TYPE_CHECKING:
     from collections.abc import Collection

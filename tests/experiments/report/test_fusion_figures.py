@@ -14,10 +14,10 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from adapter_workbench.experiments.reporting.figures import NO_WIDTH, image
-from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
-from adapter_workbench.experiments.studies.compositions.source_figures import (
+from adapter_workbench.experiments.studies.compositions.figures import (
     attention_map,
     diagnostics_map,
+    scores_by_shots,
     weight_bars,
 )
 from adapter_workbench.fusion.diagnosis.diagnostics import diagnose

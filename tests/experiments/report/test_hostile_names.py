@@ -17,9 +17,8 @@ from adapter_workbench.experiments.reporting.mlflow_run import exhibits, run_rec
 from adapter_workbench.experiments.reporting.page import page as drawn_page
 from adapter_workbench.experiments.reporting.presentation import Presentation
 from adapter_workbench.experiments.studies import present
-from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores
 from adapter_workbench.experiments.studies.compositions.record import EntryRecord, FusionRecord
-from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
+from adapter_workbench.experiments.studies.compositions.report import EntryScores, FusionReport, Row
 from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Entry
 from adapter_workbench.experiments.studies.methods.report import ComparisonReport, Recommendation
 from adapter_workbench.experiments.studies.repair.record import Entry as RepairEntry
