@@ -142,8 +142,8 @@ def test_validation_picks_where_all_are_that_it_picks_among() -> None:
     cells = tuple(cell for cell in record.cells if (cell.label, cell.seed) != ("uniform", last))
     row = partial(compositions.summarise, results=Results())  # type: ignore[arg-type]
     whole, part = (row(given).row("best composition") for given in (record, replace(record, cells=cells)))
-    assert len(whole.scores["all"].gain.seeds.values) == len(record.seeds)
-    assert len(part.scores["all"].gain.seeds.values) == len(first)
+    assert len(whole.differences["all"].seeds.values) == len(record.seeds)
+    assert len(part.differences["all"].seeds.values) == len(first)
     assert sum(part.chosen.values()) == sum(whole.chosen.values()) * len(first) / len(record.seeds)
 
 
@@ -199,9 +199,9 @@ def test_a_seed_counts_where_all_of_its_targets_are_there() -> None:
     last = ("ties", record.targets[-1], record.shots[-1], record.seeds[-1])
     cells = tuple(cell for cell in record.cells if (cell.label, cell.target, cell.shots, cell.seed) != last)
     whole, part = (
-        compositions.summarise(given, Results()).row("ties").scores  # type: ignore[arg-type]
+        compositions.summarise(given, Results()).row("ties").differences  # type: ignore[arg-type]
         for given in (record, replace(record, cells=cells))
     )
     for shots, fewer in (("all", 1), (str(record.shots[-1]), 1), (str(record.shots[0]), 0)):
-        assert part[shots].gain.tested_seeds == whole[shots].gain.tested_seeds - fewer == len(record.seeds) - fewer
-        assert part[shots].gain.seeds.values[0] == whole[shots].gain.seeds.values[0]
+        assert part[shots].tested_seeds == whole[shots].tested_seeds - fewer == len(record.seeds) - fewer
+        assert part[shots].seeds.values[0] == whole[shots].seeds.values[0]

@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport, FusionRow
 
 SIDES = {"higher": COLOURS[2], "lower": COLOURS[1]}
 
 
 def gains(report: FusionReport) -> Figure:
     """Return a dot with its 95 % interval for each entry's difference from what it is compared with."""
-    shown = [row for row in report.rows if row.against and row.scores[report.overall].gain]
-    shown.sort(key=lambda row: _gain(row, report.overall)[0])
+    shown = [row for row in report.rows if row.difference]
+    shown.sort(key=lambda row: _gain(row)[0])
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 1.2 + 0.21 * len(shown)), layout="constrained")
         axes = figure.subplots()
         for height, row in enumerate(shown):
-            mean, low, high, side = _gain(row, report.overall)
+            mean, low, high, side = _gain(row)
             colour = SIDES.get(side, FAINT)
             axes.plot([low, high], [height, height], color=colour, linewidth=1.4, solid_capstyle="butt")
             axes.plot(mean, height, marker="D" if row.role == "pick" else "o", color=colour, markersize=4.5)
@@ -58,7 +58,7 @@ def scores_by_shots(report: FusionReport) -> Figure:
     keys = [str(shots) for shots in record.shots]
     ranked = sorted(
         (row for row in report.rows if row.role == "composition"),
-        key=lambda row: -(row.scores[report.overall].score or 0),
+        key=lambda row: -(row.score(report.overall) or 0),
     )
     rivals = (*CONTROLS, "mixed")
     plain = [row for row in report.rows if row.role in (*rivals, "average", "pick")]
@@ -67,7 +67,7 @@ def scores_by_shots(report: FusionReport) -> Figure:
         axes = figure.subplots()
         for index, row in enumerate([*plain, *ranked[:3]]):
             style = "--" if row.role in rivals else "-"
-            scores = 100 * np.array([row.scores[key].score for key in keys], dtype=float)  # NaN for None
+            scores = 100 * np.array([row.score(key) for key in keys], dtype=float)  # NaN for None
             colour, marker = look(index)
             label = in_legend(row.label)
             axes.plot(range(len(keys)), scores, style, color=colour, marker=marker, markersize=5, label=label)
@@ -78,8 +78,8 @@ def scores_by_shots(report: FusionReport) -> Figure:
     return figure
 
 
-def _gain(row: Row, key: str) -> tuple[float, float, float, str]:
-    gain = row.scores[key].gain
+def _gain(row: FusionRow) -> tuple[float, float, float, str]:
+    gain = row.difference
     shown = gain.shown if gain else None
     mean = 100 * shown.mean if shown and shown.mean is not None else 0.0
     if gain is None or shown is None or shown.low is None or shown.high is None:

@@ -25,9 +25,9 @@ from adapter_workbench.experiments.reporting.presentation import (
 )
 from adapter_workbench.experiments.reporting.shown import Shown, table
 from adapter_workbench.experiments.reporting.wording import DASH, count, number, plural, settings
-from adapter_workbench.experiments.studies.compositions.report import COST, ENTRY_SCORES, SCORE, SCORES, SECONDS
+from adapter_workbench.experiments.studies.compositions.report import COST, ENTRY, SCORE, SCORES, SECONDS
 from adapter_workbench.experiments.studies.core.closing import closing
-from adapter_workbench.experiments.studies.core.compare import at_look, compared_in_words, differences
+from adapter_workbench.experiments.studies.core.compare import at_look, compared_in_words, difference_of, differences
 from adapter_workbench.experiments.studies.core.data_sources import used
 from adapter_workbench.experiments.studies.core.quantity import points, shown_in
 from adapter_workbench.experiments.studies.core.track import child, in_short, parent, with_bounds
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.reporting.adapter_run import Point
     from adapter_workbench.experiments.reporting.presentation import Block, Presentation
     from adapter_workbench.experiments.studies.compositions.record import FusionRecord
-    from adapter_workbench.experiments.studies.compositions.report import EntryScores, FusionReport, Row, Speed
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport, FusionRow, Speed
     from adapter_workbench.workbench.mlflow.run_record import RunRecord
 
 
@@ -94,10 +94,10 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
 ENTRY_COLUMN = Column("entry")
 
 
-def ranked(report: FusionReport) -> list[Row]:
+def ranked(report: FusionReport) -> list[FusionRow]:
     """Return the rows with a score, best first; what validation picks stands on top."""
-    rows = [row for row in report.rows if row.scores[report.overall].score is not None]
-    return sorted(rows, key=lambda row: (row.role != "pick", -(row.scores[report.overall].score or 0)))
+    rows = [row for row in report.rows if row.score(report.overall) is not None]
+    return sorted(rows, key=lambda row: (row.role != "pick", -(row.score(report.overall) or 0)))
 
 
 def scores_table(report: FusionReport) -> Table:
@@ -111,14 +111,15 @@ def scores_table(report: FusionReport) -> Table:
         ranked(report),
         [
             Shown(
-                ENTRY_COLUMN, lambda row: words(row.label, " · ".join(part for part in (row.role, row.family) if part))
+                ENTRY_COLUMN,
+                lambda row: words(row.label, " · ".join(part for part in (row.role, row.entry.family) if part)),
             ),
             *(Shown(Column(f"K = {key}", short=key), partial(_score, key)) for key in keys),
             *(Shown(Column(target, media=page), partial(_on_target, overall, target)) for target in targets),
             *([Shown(Column("all"), partial(_score, overall))] if overall == "all" else []),
             *_minus(report),
-            *at_look(record.verdicts_after, lambda row: row.scores[overall].gain),
-            Shown(Column("over examples", media=page), partial(_over_examples, report)),
+            *at_look(record.verdicts_after, difference_of),
+            Shown(Column("over examples", media=page), lambda row: over_examples(row.difference)),
             *_overall(report, "scores"),
         ],
         note="Percent, mean over targets and seeds; the difference from "
@@ -130,30 +131,26 @@ def scores_table(report: FusionReport) -> Table:
     )
 
 
-def _score(shots: str, row: Row) -> Cell:
-    return SCORE.cell(row.scores[shots])
+def _score(group: str, row: FusionRow) -> Cell:
+    return SCORE.cell(row.with_shots(group))
 
 
-def _on_target(shots: str, target: str, row: Row) -> Cell:
-    return quantity(row.scores[shots].targets[target])
+def _on_target(group: str, target: str, row: FusionRow) -> Cell:
+    return quantity(row.on_target(group, target))
 
 
-def _overall(report: FusionReport, name: str) -> list[Shown[Row]]:
+def _overall(report: FusionReport, name: str) -> list[Shown[FusionRow]]:
     """Return the columns of quantities over everything."""
-    return shown_in(name, (part.of(lambda row: row.scores[report.overall]) for part in ENTRY_SCORES))
+    return shown_in(name, (part.of(lambda row: row.with_shots(report.overall)) for part in ENTRY))
 
 
-def _minus(report: FusionReport) -> list[Shown[Row]]:
+def _minus(report: FusionReport) -> list[Shown[FusionRow]]:
     reference = report.record.reference
-    return differences(reference, report.controls, partial(_gain, report))
+    return differences(reference, report.controls, _gain)
 
 
-def _gain(report: FusionReport, row: Row) -> Cell:
-    return gap(row.scores[report.overall].gain) if row.against else words("", badge="reference")
-
-
-def _over_examples(report: FusionReport, row: Row) -> Cell:
-    return over_examples(row.scores[report.overall].gain if row.against else None)
+def _gain(row: FusionRow) -> Cell:
+    return gap(row.difference) if row.against else words("", badge="reference")
 
 
 def summary_table(report: FusionReport) -> Table:
@@ -162,14 +159,14 @@ def summary_table(report: FusionReport) -> Table:
     return table("summary", "", ranked(report), columns)
 
 
-def _label(row: Row) -> Cell:
+def _label(row: FusionRow) -> Cell:
     return words(row.label)
 
 
 def retention_table(report: FusionReport) -> Table:
     """Return what a composed adapter still knows of its sources' own tasks, below the sources of its family alone."""
     tasks = list(dict.fromkeys(kept.task for kept in report.retained))
-    families = {row.label: row.family for row in report.rows}
+    families = {row.label: row.entry.family for row in report.rows}
     labels: dict[str, list[str]] = {}
     for label in dict.fromkeys(kept.label for kept in report.retained):
         labels.setdefault(families[label], []).append(label)
@@ -249,7 +246,7 @@ def experiment_of(record: FusionRecord) -> str:
 def tracking(report: FusionReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
     record, own, whole = report.record, report.row(report.record.reference), report.complete
-    metrics = _points(own) if record.single and own else _summary(report)
+    metrics = _points(record, own) if record.single and own else _summary(report)
     run = parent(
         report,
         tags={"sources": ", ".join(sorted({str(source["adapter"]) for source in record.sources}))},
@@ -264,8 +261,8 @@ def tracking(report: FusionReport) -> Tracking:
 
 def _title(report: FusionReport) -> str:
     """Return the scores of the first rows, with the most labelled examples."""
-    most = max((shots for row in report.rows for shots in row.scores if shots.isdigit()), key=int, default="")
-    return in_short((row.label, row.scores[most].score) for row in report.rows if most in row.scores)
+    most = str(max(report.record.shots))
+    return in_short((row.label, row.score(most)) for row in report.rows)
 
 
 def _below(report: FusionReport) -> str:
@@ -285,39 +282,34 @@ def experiment_note(record: FusionRecord) -> str:
     )
 
 
-def _child(row: Row, whole: bool, record: FusionRecord) -> RunRecord:
-    own, points = {"role": row.role, "method": row.method}, _points(row) if whole else ()
-    took = [value for scores in row.scores.values() if (value := SECONDS.number(scores)) is not None]
+def _child(row: FusionRow, whole: bool, record: FusionRecord) -> RunRecord:
+    own, points = {"role": row.role, "method": row.entry.method}, _points(record, row) if whole else ()
+    took = [value for group in record.shot_groups if (value := SECONDS.number(row.with_shots(group))) is not None]
     params, seconds = {"label": row.label, **own}, sum(took) if whole and took else None
     return child(record, row.label, own, params, points, record.targets, finished=whole, seconds=seconds)
 
 
-def _points(row: Row) -> Iterator[Point]:
+def _points(record: FusionRecord, row: FusionRow) -> Iterator[Point]:
     """Yield an entry's numbers; the step is K."""
-    for shots, scores in row.scores.items():
-        if shots.isdigit():
-            yield from _numbers(scores, int(shots))
-
-
-def _numbers(scores: EntryScores, step: int) -> Iterator[Point]:
-    yield from points(SCORES, scores, step)
-    for target, score in scores.targets.items():
-        yield metric_name("score", target), score, step
-    if scores.gain:
-        for name, value in with_bounds("gain", scores.gain.shown).items():
-            yield name, value, step
-    yield from points(COST, scores, step)
+    for shots in record.shots:
+        group, part = str(shots), row.with_shots(str(shots))
+        yield from points(SCORES, part, shots)
+        for target in record.targets:
+            yield metric_name("score", target), row.on_target(group, target), shots
+        if gain := row.differences.get(group):
+            for name, value in with_bounds("gain", gain.shown).items():
+                yield name, value, shots
+        yield from points(COST, part, shots)
 
 
 def _summary(report: FusionReport) -> Iterator[Point]:
     """Yield each entry's score and gain under its own name; the step is K."""
     for row in report.rows:
-        for shots, scores in row.scores.items():
-            gain = scores.gain
-            if shots.isdigit():
-                yield metric_name("score", row.label), scores.score, int(shots)
-                yield metric_name("gain", row.label), gain.seeds.mean if gain else None, int(shots)
-                yield metric_name(FIRST, row.label), scores.score, int(shots)
+        for shots in report.record.shots:
+            score, gain = row.score(str(shots)), row.differences.get(str(shots))
+            yield metric_name("score", row.label), score, shots
+            yield metric_name("gain", row.label), gain.seeds.mean if gain else None, shots
+            yield metric_name(FIRST, row.label), score, shots
 
 
 CAPTIONS = {
@@ -347,10 +339,10 @@ def figures(report: FusionReport) -> Iterator[Figure]:
             yield from _learned(report, row)
 
 
-def _learned(report: FusionReport, row: Row) -> Iterator[Figure]:
+def _learned(report: FusionReport, row: FusionRow) -> Iterator[Figure]:
     """Yield the weights and the attention of an entry that has learned some."""
     sources = report.record.sources
-    all_names = (str(source["task"]) for source in sources if source["method"] == row.family)
+    all_names = (str(source["task"]) for source in sources if source["method"] == row.entry.family)
     names = list(dict.fromkeys(report.made_of.get(row.label) or all_names))
     details = dict(report.details.get(row.label, {}))
     weights = details.pop("weights", None)

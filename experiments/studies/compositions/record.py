@@ -69,6 +69,7 @@ def results_in(workspace: Workspace) -> OutcomeFolders[Result]:
 
 
 CONTROLS = ("fresh", "full", "control", "frozen")  # roles of what lacks the sources; between equals, the first
+ALL_SHOTS = "all"  # beside each K, what is over all of them that have examples
 PICK, SOURCE, CONTROL = "best composition", "best source", "best control"
 MIXED = "best mixed-data adapter"
 PICKS: Mapping[str, tuple[str, ...]] = {  # what validation picks among: label → roles
@@ -180,6 +181,11 @@ class FusionRecord(Record):
     def overall(self) -> tuple[int, ...]:
         """The K over which an entry's one score is: those with examples, since without any not all take part."""
         return tuple(shots for shots in self.shots if shots) or self.shots
+
+    @property
+    def shot_groups(self) -> tuple[str, ...]:
+        """What the scores of an entry are of: each K, and all of :attr:`overall`. The last one decides."""
+        return (*map(str, self.shots), *([ALL_SHOTS] if len(self.overall) > 1 else []))
 
     @property
     def done(self) -> int:

@@ -275,7 +275,7 @@ def choose(report: FusionReport, labels: Sequence[str], keep: str) -> Kept:
     ranked = by_validation(report, labels)
     favoured = ranked[0].label if ranked else None
     asked = {VALIDATION: favoured or fusion, FUSION: fusion}.get(keep, keep)
-    scores = {row.label: row.scores[report.overall].validation or 0.0 for row in ranked}
+    scores = {row.label: row.validation(report.overall) or 0.0 for row in ranked}
     choices = tuple(dict.fromkeys([*scores, *labels]))
     return Kept(asked, fusion, favoured, scores, choices, named=keep != VALIDATION)
 

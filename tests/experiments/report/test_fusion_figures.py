@@ -97,7 +97,6 @@ def test_attention_shows_layers_and_sources() -> None:
 
 
 def test_a_label_that_begins_with_an_underscore_has_an_entry() -> None:
-    by_shots = {"4": SimpleNamespace(score=0.5)}
-    row = SimpleNamespace(label="_mine", role="composition", scores=by_shots)
+    row = SimpleNamespace(label="_mine", role="composition", score={"4": 0.5}.get)
     report: Any = SimpleNamespace(record=SimpleNamespace(shots=(4,)), rows=[row], overall="4")
     assert NO_WIDTH + "_mine" in texts(scores_by_shots(report))

@@ -81,7 +81,7 @@ def of_compositions(folder: Path) -> Any:
     )
     row = compositions.summarise(replace(record, cells=cells), Answers(folder)).row("ties")  # type: ignore[arg-type]
     assert row
-    return row.scores["all"].gain
+    return row.difference
 
 
 class Answers(Results):
