@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +13,6 @@ from adapter_workbench.experiments.reporting.cells import decimals, written
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from adapter_workbench.experiments.reporting.presentation import Column, Medium
 from adapter_workbench.experiments.studies.compositions.record import ALL_SHOTS, PICKS, Cell, EntryRecord
-from adapter_workbench.experiments.studies.compositions.verdict import headline, of_each
 from adapter_workbench.experiments.studies.core import fit_quantities as fit
 from adapter_workbench.experiments.studies.core.facts import Facts, PlannedComparison, unlike
 from adapter_workbench.experiments.studies.core.quantity import Quantity, as_json
@@ -202,6 +200,8 @@ class FusionReport(RowsReport):
         details: label → (``weights``, or a layer) → the mean of one number for each source; empty where an entry has
             other sources for some targets.
         made_of: label → the tasks of the sources that these numbers are of, in order, where the results say so.
+        headline: whether composing beat the plain alternatives, in sentences.
+        of_each: a sentence for each composition, beside what it is compared with.
     """
 
     study: ClassVar[str] = "compositions"
@@ -213,16 +213,8 @@ class FusionReport(RowsReport):
     contest: Difference | None = None
     mixed_contest: Difference | None = None
     made_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @cached_property
-    def headline(self) -> tuple[str, ...]:
-        """Whether composing beat the plain alternatives, in sentences."""
-        return tuple(headline(self))
-
-    @cached_property
-    def of_each(self) -> tuple[str, ...]:
-        """A sentence for each composition, beside what it is compared with."""
-        return tuple(of_each(self))
+    headline: tuple[str, ...] = ()
+    of_each: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:  # type: ignore[override]  # it is made of its sentences

@@ -31,6 +31,7 @@ from adapter_workbench.experiments.studies.compositions.report import (
     Speed,
     Tested,
 )
+from adapter_workbench.experiments.studies.compositions.verdict import headline, of_each
 from adapter_workbench.experiments.studies.core.report import reported
 from adapter_workbench.experiments.studies.core.rows import compared, difference
 from adapter_workbench.workbench.measures.granularity import score_step
@@ -63,7 +64,7 @@ def summarise(record: FusionRecord, results: OutcomeFolders[Result], brief: bool
     )
     by_label = {row.label: row for row in rows}
     in_order = [by_label[label] for label in dict.fromkeys(cell.label for cell in record.cells)]  # as pieces were done
-    return FusionReport(
+    report = FusionReport(
         record=record,
         rows=rows,
         retained=tuple(kept for row in in_order for kept in _retained(row)),
@@ -73,6 +74,7 @@ def summarise(record: FusionRecord, results: OutcomeFolders[Result], brief: bool
         mixed_contest=mixed_contest,
         made_of={row.label: made[0] for row in in_order if len(made := _made_of(row)) == 1},
     )
+    return replace(report, headline=tuple(headline(report)), of_each=tuple(of_each(report)))
 
 
 # --- rows

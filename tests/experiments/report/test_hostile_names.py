@@ -134,7 +134,7 @@ def compositions() -> Presentation:
         entries=tuple(row.entry for row in rows),
     )  # fmt: skip
     weights: Mapping[str, Mapping[str, tuple[float, ...]]] = {label: {"weights": (1.0,)} for label in labels}
-    return present(FusionReport(record, rows, (), (), weights))
+    return present(FusionReport(record, rows, (), (), weights, headline=(f"{NASTY} is the best.",)))
 
 
 def repairs() -> Presentation:
