@@ -244,8 +244,11 @@ def _controlled(stream: LearnedStream) -> mended.Repaired:
     return mended.Repaired({"rows": 80}, 1, 0.6, None, scores, 1.5, 40.0)
 
 
-def of_updates() -> StudyReport:
-    """Two versions of two tasks; going on from the champion forgets half of the old rows that training anew keeps."""
+def of_updates(**changed: Any) -> StudyReport:
+    """Two versions of two tasks; going on from the champion forgets half of the old rows that training anew keeps.
+
+    ``changed`` are fields of the record.
+    """
     entries = (
         updated.Entry("anew", "anew", "lora", {"rank": 8}),
         updated.Entry("goes-on", "continue", "lora", {"rank": 8, "rows": "new"}),
@@ -264,7 +267,7 @@ def of_updates() -> StudyReport:
         majority={"animals": 0.25, "fruits": 0.5},
         entries=entries,
         cells=tuple(_version(*place) for place in places),
-        **SHARED,
+        **{**SHARED, **changed},
     )
     with tempfile.TemporaryDirectory() as folder:
         for place in places:
