@@ -3,18 +3,22 @@
     python -m bench.learning_rates three-ways --out FILE.json
 
 Every method is trained on every task of a list alone, at each learning rate of a grid, with the
-recipe's budget and seeds that the recipe does not use. Only validation scores are read. The rule of
-:mod:`bench.chosen_rates` gives the defaults in the method files.
+recipe's budget and seeds that the recipe does not use. Only validation scores are read.
+
+The rule, the same for every method, gives the defaults in the method files: of all rates that were tried the smallest
+whose validation score is within one standard error of the best one (paired over tasks and seeds; Breiman et al. 1984,
+§ 3.4.3). Of learning rates that teach alike, it is the one that disturbs least.
 """
 
 from __future__ import annotations
 
+from statistics import fmean, stdev
 from typing import Any
 
 import typer
 
 from adapter_workbench.workbench.machine.device import resolve_precision
-from bench import chosen_rates, program
+from bench import program
 from bench.single_task import TASKS, Point, Scores, measure, plan_for
 
 GRIDS = {
@@ -25,6 +29,8 @@ GRIDS = {
     "houlsby": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
 }
 METHODS = ",".join(GRIDS)
+
+TaskAndSeed = tuple[str, int]
 
 
 def main(
@@ -51,9 +57,33 @@ def main(
 
 def summarise(scores: Scores) -> dict[str, Any]:
     """Return the mean score by method and learning rate, and the choice for each method whose grid is complete."""
-    return chosen_rates.summarise(
-        (point.method, point.learning_rate or 0.0, (point.task, point.seed), score) for point, score in scores.items()
-    )
+    grids: dict[str, dict[float, dict[TaskAndSeed, float]]] = {}
+    for point, score in scores.items():
+        rates = grids.setdefault(point.method, {})
+        rates.setdefault(point.learning_rate or 0.0, {})[point.task, point.seed] = score
+    means = {
+        method: {f"{rate:g}": round(fmean(by_pair.values()), 4) for rate, by_pair in sorted(rates.items())}
+        for method, rates in grids.items()
+    }
+    return {"means": means, "chosen": {method: choose(rates) for method, rates in grids.items() if _complete(rates)}}
+
+
+def choose(scores: dict[float, dict[TaskAndSeed, float]]) -> float:
+    """Return the smallest learning rate within one standard error of the best one.
+
+    Args:
+        scores: learning rate → (task, seed) → validation score; the same tasks and seeds for every learning rate.
+    """
+    best = max(scores, key=lambda rate: fmean(scores[rate].values()))
+    for rate in sorted(scores):
+        gaps = [scores[best][pair] - score for pair, score in scores[rate].items()]
+        if fmean(gaps) <= stdev(gaps) / len(gaps) ** 0.5:
+            return rate
+    return best
+
+
+def _complete(rates: dict[float, dict[TaskAndSeed, float]]) -> bool:
+    return len({frozenset(by_pair) for by_pair in rates.values()}) == 1 and len(next(iter(rates.values()))) > 1
 
 
 if __name__ == "__main__":

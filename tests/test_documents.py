@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 from pathlib import Path
@@ -69,9 +70,18 @@ def test_the_page_of_results_names_programs_as_they_are_called_now() -> None:
     """Files keep the command that made them; of a program that is gone they say which commit had it last."""
     page = results_page()
     assert "$ python -m bench.growth --lengths" in page
-    gone = page[page.index("## unlearning\n") :].partition("\n## ")[0]
-    assert re.search(r"program is gone.* 7b049a7\w+", gone)
+    assert "\n7b049a7af1a5 $ python -m experiments.benchmarks.unlearning reasoning-3" in page
+    assert "\n582a30de9cdb $ python -m bench.large compare" in page, "as that commit calls it"
     assert [path.name for path in PAGES if "python -m experiments.benchmarks" in path.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "results").glob("*.json")), ids=lambda path: str(path.stem))
+def test_a_result_whose_program_is_gone_says_which_commit_has_it(path: Path) -> None:
+    made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
+    program = re.match(r"python -m (?:experiments\.benchmarks|bench)\.(\w+)", made.get("today", made["command"]))
+    lacking = program is not None and not (ROOT / "bench" / f"{program[1]}.py").is_file()
+    assert ("gone" in made) == lacking
+    assert not lacking or re.fullmatch(r"python -m [\w.]+ at [0-9a-f]{12}", made["gone"])
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def test_a_wheel_has_every_package_but_the_measuring_programs() -> None:
 
 def test_a_measurement_begins_its_own_module_in_a_checkout() -> None:
     """Nothing of it is installed, so the current folder has to be searched."""
-    command = [*program.ITSELF, "bench.quantised", "--help"]
+    command = [*program.ITSELF, "bench.merging", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "python -m bench.quantised" in done.stdout
+    assert "python -m bench.merging" in done.stdout
 
 
 def test_modules_form_no_circle_not_even_by_what_is_imported_for_types() -> None:

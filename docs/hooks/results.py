@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -33,17 +34,22 @@ def section(path: Path) -> str:
     """Return the section on one file. If its record names a second command, that one stands after the first.
 
     If its recipe has another name now, or the work another command, the record's ``today`` is what computes the same.
-    ``gone`` is the last commit that has the program, where nothing computes the same any more.
+    ``gone`` says how the last commit that has the program calls it, where nothing computes the same any more:
+    ``python -m NAME at COMMIT``.
     """
     made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
     command, _, further = made["command"].partition("; ")
+    prompt = "$"
     if "today" in made:
         command, further = (
             made["today"],
             f"an earlier version, of the commit below, made this file: see its own command in the file. {further}",
         )
     if "gone" in made:
-        further = f"the program is gone; the last commit that has it is {made['gone']}. {further}"
+        program, _, commit = made["gone"].rpartition(" at ")
+        command = re.sub(r"^python -m [\w.]+", program, command)
+        prompt = f"{commit} $"
+        further = f"the program is gone; the last commit that has it is {commit}. {further}"
     else:
         command = command.replace(*MOVED)
     if command.startswith("python -m") and "--out" not in command:
@@ -55,5 +61,5 @@ def section(path: Path) -> str:
     machine = f"commit {made['git']}, {made['machine']}, Python {made['python']}; {made['versions']}"
     return (
         f"## {path.stem}\n\n[{path.name}]({name}){', cited in ' if spoken else ''}{spoken}\n\n"
-        f"```console\n$ {command}\n```\n\n{further.capitalize()}\n\n{made['started'][:10]}, {machine}\n"
+        f"```console\n{prompt} {command}\n```\n\n{further.capitalize()}\n\n{made['started'][:10]}, {machine}\n"
     )

@@ -19,7 +19,7 @@ from adapter_workbench.workbench.methods.methods import METHODS
 from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.settings.base import Budget
 from adapter_workbench.workbench.training import Lesson, learn
-from bench import frozen_features, learning_rates, precision, single_task, upper_layers
+from bench import learning_rates, precision, single_task
 from bench.copied_adapters import copy_adapter
 from tests.streams import write_recipe
 
@@ -57,25 +57,6 @@ def test_precisions_are_paired(measure: Any) -> None:
     document = measure(precision, *"--tasks animals --methods lora --seeds 7,8".split())
     assert [row["precision"] for row in document["scores"]] == ["bf16", "fp32"] * 2
     assert abs(document["difference"]["mean"]) <= 1
-
-
-def test_a_head_is_fitted_on_features_and_with_the_body_in_each_step(measure: Any) -> None:
-    document = measure(frozen_features, *"--tasks animals --epochs 2 --seeds 7".split())
-    (row,) = document["fits"]
-    assert all({*row[name]} == {"seconds", "validation"} for name in ("steps", "once", "again"))
-    assert row["once"]["validation"] == row["again"]["validation"]
-    assert {*document["ratios"]} == {"2"}
-
-
-def test_steps_of_upper_layers_are_timed(bert: Path, tmp_path: Path) -> None:
-    app = Typer()
-    app.command()(upper_layers.main)
-    options = f"--backbone {bert} --rows 2 --length 4 --steps 1 --out {tmp_path / 'found.json'}"
-    done = CliRunner().invoke(app, options.split(), catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    steps = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["steps"]
-    assert {*steps} == {"2 layers", "1 layers, whole", "1 layers, known"}
-    assert all(step["seconds"] > 0 for step in steps.values())
 
 
 @pytest.mark.parametrize("method", ["lora", "pfeiffer"])

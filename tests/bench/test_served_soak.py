@@ -14,12 +14,10 @@ import pytest
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
-from bench import cold_adapters, served_soak
+from bench import served_soak
 from bench.bounded_load import BoundedLoad, Served
 from bench.checked_answers import CheckedAnswers, OwnAnswer, alike, own_answers
-from bench.copied_adapters import copy_adapter
 from bench.memory_trend import sample, slope
-from bench.served_adapters import serving
 from bench.served_soak import Settings, soaked
 from tests.streams import write_tasks
 
@@ -67,18 +65,6 @@ def test_an_answer_of_another_adapter_is_found(
     assert results["counts"]["wrong"] > 0.9 * results["counts"]["answers"] > 0
     assert not results["held"]["no answer was wrong"]
     assert "and not OwnAnswer" in results["counts"]["examples"][0]
-
-
-@pytest.mark.acceptance
-def test_adapters_are_asked_cold_and_warm(lora: StoredAdapter, tmp_path: Path) -> None:
-    store = Workbench(tmp_path / "workspace").workspace.adapters
-    tasks = [f"lora-{number}" for number in range(3)]
-    for task in tasks:
-        copy_adapter(lora, store, task)
-    with serving(tmp_path, "--lora-memory", "0") as (url, process):
-        answers = cold_adapters.cold_and_warm(url, process, tasks, rounds=2)
-    assert {name: part["answers"] for name, part in answers.items()} == {"cold": 6, "warm": 6}
-    assert all(part["median_cpu_ms"] > 0 and 0 < part["median_ms"] <= part["p95_ms"] for part in answers.values())
 
 
 OWN = {"a-0": [OwnAnswer("yes", 0.7)], "a-1": [OwnAnswer("yes", 0.7001)], "b-0": [OwnAnswer("no", 0.7)]}

@@ -44,7 +44,6 @@ from adapter_workbench.workbench.measures.paired_scores import drop
 from adapter_workbench.workbench.measures.statistics import interval
 from adapter_workbench.workbench.methods.methods.lora import Settings as Lora
 from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
-from bench.composing_cases import cases
 from tests.conftest import Call
 from tests.messages import naming
 from tests.runs import ask_for_all, assert_as_declared, pieces
@@ -134,20 +133,6 @@ def test_in_full_each_row_has_the_scores_of_its_results(report) -> None:
     assert (picked[0]["validation"], picked[0]["validation_log_likelihood"]) >= best
     assert full["ties"]["settings"] == {**report.record.entries[-2].settings}
     assert not {"trials", "settings"} & brief["ties"].keys()
-
-
-def test_cases_of_a_prediction_are_read_from_the_full_report(report) -> None:
-    """What stands in them is what stands in the rows: the bench of predictions reads reports, and no workspace."""
-    document = json.loads(json.dumps(report.as_json(full=True)))
-    made = [*cases(document)]
-    assert [case.shots for case in made] == [8, 16]
-    for case in made:
-        shots = str(case.shots)
-        validation = {label: report.row(label).validation(shots) for label in ("fresh lora", "frozen features")}
-        assert case.before.headroom == validation["fresh lora"] - validation["frozen features"]
-        assert report.row(case.composing).entry.family == "lora"
-        composing, plain = (report.row(label).score(shots) for label in (case.composing, case.alternative))
-        assert case.gain == composing - plain
 
 
 def test_what_validation_picks_is_the_best_on_validation(report) -> None:
