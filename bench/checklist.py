@@ -18,20 +18,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adapter_workbench.experiments.engine.recipes import MARGIN, RECIPES
+from adapter_workbench.experiments.reporting.wording import plural
 from adapter_workbench.experiments.studies import checked, report_of
+from adapter_workbench.experiments.studies.core.checklist import CONTROL, FROZEN, GRID, ONE_THING, SEEDS, TEST, Answer
+from adapter_workbench.experiments.studies.stream.results.facts import FROZEN_HEADS
 from adapter_workbench.experiments.workspace import find_workspace
+from adapter_workbench.workbench.settings.base import read
 from bench import program
 from bench.checklist_exceptions import KNOWN
-from bench.recipe_plans import plans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from adapter_workbench.experiments.studies.core.checklist import Answer, Checked
+    from adapter_workbench.experiments.studies.core.checklist import Checked
+    from adapter_workbench.workbench.settings.base import Document
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 WORDS = {True: "yes", False: "NO", None: "–"}
 DECIDED = ("higher", "lower", "equal")
+NAMES = {  # key of entries → the words that name what an entry is, but for its settings
+    "strategies": ("strategy", "method"),
+    "methods": ("method",),
+    "routers": ("router",),
+    "joint": ("method",),
+    "compositions": ("method",),
+    "updates": ("way", "method"),
+}
+LEAST_SEEDS = 3
 
 
 def stored(folder: Path = RESULTS) -> Iterator[tuple[str, Checked]]:
@@ -77,6 +91,39 @@ def share_undecided(counts: Mapping[str, int]) -> str:
     return f"{undecided} of {tested} undecided{share}; {words or 'none decided'}"
 
 
+def plans() -> Iterator[tuple[str, tuple[Answer, ...]]]:
+    """Yield each shipped recipe with its answers; one of repairs compares with doing nothing, and has no entries."""
+    for name in RECIPES.names():
+        document = read(RECIPES.path(name))
+        if "repair" not in document.data:
+            yield name, tuple(plan_answers(document))
+
+
+def plan_answers(document: Document) -> Iterator[Answer]:
+    """Yield what the checklist asks of a recipe before anything of it is trained, answered from the file alone."""
+    entries = {
+        label: {word: entry.get(word, label) for word in words} | {"against": entry.get("against")}
+        for key, words in NAMES.items()
+        for label, entry in document.entries(key).items()
+    }
+    reference = document.text("reference") or _default_reference(document) or ""
+    controls: dict[str, str] = {
+        label: entry["against"] or reference for label, entry in entries.items() if label != reference
+    }
+    yield Answer(CONTROL, all(controls.values()), f"{len(controls)} entries; the reference is {reference}.")
+    several = [label for label, control in controls.items() if len(_unlike(entries[label], entries.get(control))) > 1]
+    yield Answer(ONE_THING, not several, f"In two things: {', '.join(several) or 'none'}.")
+    if streams := document.entries("strategies"):
+        heads = [label for label in streams if (entries[label]["strategy"], entries[label]["method"]) in FROZEN_HEADS]
+        yield Answer(FROZEN, bool(heads), f"A head alone: {', '.join(heads) or 'none'}.")
+    tune = document.data.get("tune")
+    yield Answer(GRID, None if not tune else tune > 1, f"tune: {tune or 0}; a grid of two or more is widened.")
+    test, margin = document.data.get("test", "paired"), document.data.get("margin", MARGIN)
+    yield Answer(TEST, True, f"{test}; margin {margin:g} points.")
+    seeds = len(document.data.get("seeds", [0]))
+    yield Answer(SEEDS, seeds >= LEAST_SEEDS, f"{plural(seeds, 'seed')}.")
+
+
 def main(
     reports: Annotated[list[str] | None, typer.Argument(help="Files, or experiments of the workspace.")] = None,
     workspace: program.Workspace = None,
@@ -109,6 +156,20 @@ def _named(name: str, workspace: Path | None) -> Checked:
 def _checked(path: Path) -> Checked | None:
     document: Any = json.loads(path.read_text(encoding="utf-8"))
     return checked(document) if isinstance(document, dict) else None
+
+
+def _unlike(ours: dict[str, str], theirs: dict[str, str] | None) -> list[str]:
+    """Return in which words two entries differ; of entries under several keys, in being other things."""
+    if theirs is None or ours.keys() != theirs.keys():
+        return []
+    return [word for word, name in ours.items() if word != "against" and theirs[word] != name]
+
+
+def _default_reference(document: Document) -> str | None:
+    """Return what is compared with where a recipe does not say it: the fresh adapter, or the first entry."""
+    if "compositions" in document.data:
+        return f"fresh {document.labels('sources', 'methods')[0]}"
+    return next((label for key in ("joint", "methods", "routers", "updates") for label in document.labels(key)), None)
 
 
 if __name__ == "__main__":

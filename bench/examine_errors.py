@@ -21,7 +21,6 @@ from adapter_workbench.experiments.studies.stream.plan.examination import OF_ENC
 from adapter_workbench.tasks.loading import registry
 from bench import examine_rates, program
 from bench.examined_models import AGAINST, EXAMPLES, NOISE, RATE, SCALES, SEED, Circumstances, measured
-from bench.small_sample_rules import RULES
 
 EXAMINED = ",".join(OF_ENCODERS)
 
@@ -77,7 +76,7 @@ def settings(circumstances: Circumstances) -> dict[str, Any]:
         "bins": examine_rates.BINS,
         "bound": examine_rates.BOUND,
         "found": examine_rates.FOUND,
-        "rules": {name: asdict(rule) for name, rule in RULES.items()},
+        "rules": {name: asdict(rule) for name, rule in examine_rates.RULES.items()},
     }
 
 

@@ -1,6 +1,9 @@
 """How often verdicts are wrong, and find what is there: examinations drawn from the kept answers of models.
 
-The test, the adjustment and the reading are those of the report (`workbench/measures`).
+The test, the adjustment and the reading are those of the report (`workbench/measures`). Beside them stand rules of
+small packages that compare a model before and after training on a few prompts of each category, as read in pyrecall
+0.12.1 (`detector.py`: a category whose score fell by more than 0.10, of at most 20 prompts) and Soup 0.77.0
+(`ship_verdict.py`: a part that fell by more than 0.05, of 38 prompts in the mean). Both bounds are absolute.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ import numpy as np
 from adapter_workbench.workbench.measures.paired_scores import Reading, chance_of_none, reading
 from adapter_workbench.workbench.measures.statistics import holm, mean_of
 from bench.examined_models import BASE, Right
-from bench.small_sample_rules import RULES
 
 Answers = Mapping[str, Right]  # TASK/SIZE → which rows are answered right (n,)
 ROWS = (100, 200, 400, 800, 1600)
@@ -24,6 +26,29 @@ FEW_EXCHANGES = 20  # examinations of one pair: there are some two hundred pairs
 BINS = {2: (0.015, 0.025), 5: (0.04, 0.06), 10: (0.08, 0.12)}  # points → true losses that stand for it, in shares
 BOUND = 0.02  # of `--max-forgetting`
 FOUND = 0.8
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An alarm where any category falls by more than a bound."""
+
+    rows: int  # of each category
+    bound: float  # the most that a score in [0, 1] may fall
+    relative: bool = False  # whether the bound is a share of the score before
+
+    def alarms(self, scores: Iterable[tuple[float, float]]) -> bool:
+        """Return whether any category fell too far; its score before and after."""
+        return any(
+            before - after > self.bound * (before if self.relative else 1.0) + ROUNDING for before, after in scores
+        )
+
+
+RULES = {
+    "20 rows, 0.10": Rule(20, 0.10),
+    "20 rows, 10 %": Rule(20, 0.10, relative=True),
+    "38 rows, 0.05": Rule(38, 0.05),
+}
 
 
 @dataclass(frozen=True)

@@ -32,19 +32,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import psutil
 import requests
 import typer
+from scipy.stats import theilslopes
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.methods.stored_model import backbone_of
 from bench import program
-from bench.bounded_load import BoundedLoad, Served
-from bench.checked_answers import CheckedAnswers, alike, own_answers
+from bench.checked_load import BoundedLoad, CheckedAnswers, Served, alike, own_answers
 from bench.copied_adapters import copy_adapter, originals
-from bench.memory_trend import sample, slope
+from bench.growth import MB
 from bench.serve_load import percentiles
 from bench.served_adapters import START, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from adapter_workbench.workbench.adapters.store import AdapterStore
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
     from adapter_workbench.workbench.backbone.pretrained import Backbone
@@ -58,6 +60,8 @@ TEXTS = (
 FLAT = 0.01  # of the memory, an hour: the interval of the slope has to end below
 MOST_INTERVAL = 60.0  # seconds between two samples of memory
 SAMPLES = 30  # of memory, at least
+HOUR = 3600  # seconds
+FEW = 4  # samples, from which on there is a slope with an interval
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,31 @@ class Replacing:
         if as_meant:
             self.served.by_task[task] = frozenset([new])
         return new, {"seconds": taken, "as_meant": as_meant, **({} if as_meant else {"response": changes})}
+
+
+def sample(process: int, seconds: float) -> dict[str, float]:
+    """Return what a process holds and has taken: resident MB, of them its own (no mapped files), processor seconds."""
+    observed = psutil.Process(process)
+    memory, times = observed.memory_info(), observed.cpu_times()
+    return {
+        "seconds": round(seconds, 1),
+        "resident_mb": round(memory.rss / MB, 2),
+        "own_mb": round((memory.rss - memory.shared) / MB, 2),
+        "cpu_seconds": round(times.user + times.system, 2),
+    }
+
+
+def slope(samples: Sequence[dict[str, float]], key: str) -> dict[str, Any]:
+    """Return the MB an hour by which a key of the samples grows, as the median of the slopes of all pairs of them.
+
+    The 95 % interval is that of Sen (1968, doi:10.1080/01621459.1968.10480934), which takes samples for independent:
+    where one is like the one before it, it is too narrow.
+    """
+    if len(samples) < FEW:
+        return {"mean": None, "low": None, "high": None}
+    hours = [taken["seconds"] / HOUR for taken in samples]
+    middle, _, low, high = theilslopes([taken[key] for taken in samples], hours, 0.95)
+    return {"mean": round(float(middle), 2), "low": round(float(low), 2), "high": round(float(high), 2)}
 
 
 def _memory(samples: list[dict[str, Any]], reloads: list[dict[str, Any]], settling: float) -> dict[str, Any]:

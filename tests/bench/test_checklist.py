@@ -14,8 +14,8 @@ from adapter_workbench.experiments.engine.recipes import RECIPES
 from adapter_workbench.experiments.studies.core.checklist import CONTROL, ONE_THING, QUESTIONS
 from adapter_workbench.workbench.settings.base import Document
 from bench import checklist
+from bench.checklist import plan_answers, plans
 from bench.checklist_exceptions import KNOWN
-from bench.recipe_plans import answers, plans
 from tests.experiments.report.finished import FINISHED
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def test_the_pages_list_the_questions_and_what_does_not_pass() -> None:
 def test_a_recipe_with_two_changes_at_once_does_not_pass() -> None:
     """The LoRA is isolated, and the reference is trained in full: in the second recipe each has its control."""
     entries = {"lora": {"strategy": "isolated", "method": "lora"}, "full": {"strategy": "sequential", "method": "full"}}
-    found = {answer.question: answer.holds for answer in answers(planned(entries))}
+    found = {answer.question: answer.holds for answer in plan_answers(planned(entries))}
     assert (found[CONTROL], found[ONE_THING]) == (True, False)
     entries["lora"]["against"] = "shared"
     entries["shared"] = {"strategy": "sequential", "method": "lora"}
-    assert {answer.question: answer.holds for answer in answers(planned(entries))}[ONE_THING] is True
+    assert {answer.question: answer.holds for answer in plan_answers(planned(entries))}[ONE_THING] is True
 
 
 def test_undecided_is_a_share_of_what_was_tested() -> None:

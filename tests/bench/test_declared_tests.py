@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from adapter_workbench.workbench.measures.looks import LEVELS
 from adapter_workbench.workbench.measures.statistics import holm
-from bench import declared_tests, error_rates, looks_simulated, simulated_scores, variance_choices
+from bench import declared_tests, error_rates, simulated_scores, variance_choices
 
 MOST_ERRORS = 0.055
 
@@ -69,8 +69,8 @@ def test_moderated_variances_follow_smyth() -> None:
 
 
 def test_three_looks_hold_the_level_of_one() -> None:
-    rules = {name: looks_simulated.RULES[name] for name in ("rising", "equal")}
-    seen = [*looks_simulated.looks(np.random.default_rng(0), 4000, rules=rules)]
+    rules = {name: declared_tests.RULES[name] for name in ("rising", "equal")}
+    seen = [*declared_tests.looks(np.random.default_rng(0), 4000, rules=rules)]
     rising = {entry["test"]: entry for entry in seen if entry["rule"] == "rising"}
     assert rising["paired"]["levels"] == tuple(LEVELS.values())
     for entry in rising.values():
@@ -83,7 +83,7 @@ def test_three_looks_hold_the_level_of_one() -> None:
 def test_a_design_stops_what_is_decided() -> None:
     table = np.random.default_rng(0).normal(size=(5, 8)) * 0.3
     table[1] += 9
-    outcome = looks_simulated.design(table)
+    outcome = declared_tests.design(table)
     assert (outcome["1"].look, outcome["1"].reading) == (3, "higher")
     assert len(outcome["1"].seeds.values) == 3
     assert {of.reading for row, of in outcome.items() if row != "1"} == {"equal"}

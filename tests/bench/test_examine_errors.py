@@ -19,8 +19,7 @@ from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.cli.examine import examine
 from adapter_workbench.experiments.requests.examine import ROWS
 from bench import examine_errors, examine_rates, examined_models
-from bench.examine_rates import Population, chance, false_alarms, readings, rows_that_find
-from bench.small_sample_rules import RULES
+from bench.examine_rates import RULES, Population, chance, false_alarms, readings, rows_that_find
 from tests.streams import write_tasks
 
 TINY = ["--tasks", "animals,halves", "--trained-on", "fruits", "--sizes", "16,24", "--max-length", "16", "--draws", "5"]

@@ -15,10 +15,8 @@ import pytest
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
 from bench import served_soak
-from bench.bounded_load import BoundedLoad, Served
-from bench.checked_answers import CheckedAnswers, OwnAnswer, alike, own_answers
-from bench.memory_trend import sample, slope
-from bench.served_soak import Settings, soaked
+from bench.checked_load import BoundedLoad, CheckedAnswers, OwnAnswer, Served, alike, own_answers
+from bench.served_soak import Settings, sample, slope, soaked
 from tests.streams import write_tasks
 
 SECONDS = Settings(
