@@ -91,8 +91,8 @@ def methods() -> str:
     shared = set(MethodSettings.model_fields) - {"learning_rate"}
     page = [
         "# Methods",
-        "How a backbone is adapted: `--method NAME`, or `method: NAME` in a recipe. `a+b` joins methods that "
-        "work together (`lora+bitfit`).",
+        f"{len(METHODS.names())} ways to adapt a backbone: `--method NAME`, or `method: NAME` in a recipe. `a+b` joins "
+        "methods that work together (`lora+bitfit`).",
         "Every method has a `learning_rate`, and:",
         settings_table(MethodSettings, leave_out={"learning_rate"}),
     ]
@@ -107,8 +107,9 @@ def entries(title: str, introduction: str, *registries: Modules[Any]) -> Callabl
     """Return the writer of a page on other registries: title, paper and settings where an entry has such."""
 
     def page() -> str:
-        parts = [f"# {title}", introduction]
-        for registered, name in [(modules, name) for modules in registries for name in modules.names()]:
+        listed = [(modules, name) for modules in registries for name in modules.names()]
+        parts = [f"# {title}", f"{introduction} There are {len(listed)}."]
+        for registered, name in listed:
             entry = registered.get(name)
             facts = [fact for fact in (getattr(entry, "title", ""), getattr(entry, "paper", "")) if fact]
             parts += [*heading(registered, name), " · ".join(map(prose, facts))]

@@ -24,9 +24,6 @@ from measured_seven_ways import in_short
 
 from adapter_workbench.experiments.reporting.differences import MARKS
 from adapter_workbench.experiments.requests.examine import ROWS
-from adapter_workbench.experiments.strategies import STRATEGIES
-from adapter_workbench.fusion.methods import COMPOSITIONS
-from adapter_workbench.workbench.methods.methods import METHODS
 
 STATED = ["Most measurements are of one encoder with 22.7 M parameters"]
 METRICS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
@@ -36,17 +33,13 @@ PARTS = ("two-steps-written", "two-steps-unwritten", "form-and-skill")  # of eac
 
 
 def pieces() -> Iterator[str]:
-    """Yield the numbers of the first look, of the same tasks in seven ways, of newsgroups, and of the registries."""
+    """Yield the numbers of the first look, of the same tasks in seven ways, of newsgroups, and more."""
     yield from first_look(read("quickstart"))
     yield from in_short(read("seven-ways"))
     yield newsgroups(read("20news-10"))
     yield examined(read("examine-errors"))
     yield served(read("adapter-tax")["load"])
     yield from two_parts(*(read(name)["contestants"] for name in PARTS))
-    yield (
-        f"There are {len(METHODS.names())} methods, {len(STRATEGIES.names())} strategies and "
-        f"{len(COMPOSITIONS.names())} compositions"
-    )
 
 
 def two_parts(*designs: dict[str, Any]) -> Iterator[str]:
