@@ -24,11 +24,11 @@ INTERNAL = (  # transformers' reference has a chapter "Internal helpers"; of the
     "mlflow.system_metrics.metrics",
     "peft.import_utils",
     "peft.utils.other",
+    "ray.cluster_utils",
     "lm_eval.utils",
     "lm_eval.models.utils",
     "datasets.naming",
     "uvicorn.protocols",
-    "ray.cluster_utils",
 )
 BY_NAME = ("getattr", "setattr", "hasattr", "delattr")
 ALLOWED = {
@@ -41,7 +41,6 @@ ALLOWED = {
     "datasets.naming": "The folder in which a fetched data set lies, to tell without a network whether it is there.",
     "uvicorn.protocols": "Bounds on what a slow client holds: uvicorn has no settings for them, and takes a class.",
     "transformers.pytorch_utils": "GPT-2's linear layer is Conv1D, with a transposed matrix; nothing else exports it.",
-    "ray.cluster_utils": "A benchmark's cluster on one machine; Ray's own guide to tests names it.",
     "_no_split_modules": "Which layers a model is dealt out by. accelerate reads it too; transformers has no getter.",
     "_checkpoint_conversion_mapping": "Tells that transformers renames a checkpoint's tensors; it has no getter.",
     "_n_gpu": "A process would else give every GPU that it sees a batch a step. transformers' own examples set it.",
