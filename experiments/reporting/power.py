@@ -25,20 +25,19 @@ if TYPE_CHECKING:
 MOST = 200  # seeds that a run is planned with
 NAMED = 4  # undecided comparisons that a paragraph lists
 ADDED_LATER = (
-    "and then to test old and new ones together as if there had been no look before, takes chance for a difference in "
-    "6 to 12 % of cases instead of 5 %."
+    "and then test old and new ones together, chance passes for a difference in 6 to 12 % of cases instead of 5 %."
 )
 CONTINUED = (
     f"`workbench run RECIPE --until-decided` adds seeds only where they are needed, up to {LOOKS[-1]}, or up to N with "
-    f"`--most-seeds N`. To add seeds in another way, {ADDED_LATER}"
+    f"`--most-seeds N`. If you add seeds in another way {ADDED_LATER}"
 )
 ALL_LOOKS_TAKEN = (
     "All planned looks were taken, so `--until-decided` adds no seeds. With `--most-seeds N` it plans other looks, and "
     "reads all of them at other levels: that is one reading more, and the type I error can be above 0.05."
 )
 SEEDS_OF_STREAM = (
-    "Repairs have the seeds of their stream: seeds are added to its recipe, and the repairs run again. To add them "
-    f"after a look, {ADDED_LATER}"
+    "Repairs have the seeds of their stream: add seeds to its recipe, and repair again. If you add them after a look "
+    f"at the result {ADDED_LATER}"
 )
 
 
