@@ -213,10 +213,13 @@ def quantities() -> str:
 
 
 def heading(modules: Modules[Any], name: str) -> list[str]:
-    """Return an entry's heading, its one line, and whatever else the docstring of its file says."""
+    """Return an entry's heading, its one line, and what else the docstring of its file, or else of its class, says."""
     module = import_module(modules.module_name(name))
-    text = inspect.cleandoc(module.__doc__ or "").partition("\n")[2]
-    return [f"## `{name}`", f"**{prose(modules.describe(name))}**", prose(text.strip())]
+    text = inspect.cleandoc(module.__doc__ or "").partition("\n")[2].strip()
+    written = type(modules.get(name))
+    if not text and written.__module__ == module.__name__:
+        text = (inspect.getdoc(written) or "").partition("\nAttributes:")[0].strip()
+    return [f"## `{name}`", f"**{prose(modules.describe(name))}**", prose(text)]
 
 
 def settings_table(model: type[Any], leave_out: Iterable[str] = ()) -> str:
@@ -279,7 +282,9 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
 def prose(text: str) -> str:
     """Return docstring text as Markdown: roles gone, signs outside of code escaped."""
     pieces = re.split(r"(`+[^`]+`+)", ROLES.sub("", text).replace("::\n", ":\n"))
-    return "".join(piece if piece.startswith("`") else re.sub(r"([*_<|\[\]])", r"\\\1", piece) for piece in pieces)
+    plain = (re.sub(r"([*_|\[\]])", r"\\\1", piece).replace("<", "&lt;") for piece in pieces[::2])
+    code = (*pieces[1::2], "")
+    return "".join(part for pair in zip(plain, code, strict=True) for part in pair)
 
 
 def yaml(path: Path) -> str:

@@ -22,8 +22,7 @@ BINS = 15
 class Calibration:
     """Expected calibration error of the answers to the test split (Guo et al. 2017, arXiv:1706.04599, eq. 3).
 
-        ECE = Σ_m |B_m| ÷ n · |accuracy(B_m) − confidence(B_m)|,   B_m: confidence in ((m − 1) ÷ 15, m ÷ 15]
-
+    ``ece`` = Σ_m |B_m| ÷ n · |accuracy(B_m) − confidence(B_m)|, B_m: confidence in ((m − 1) ÷ 15, m ÷ 15].
     ``overconfidence`` = mean confidence − accuracy keeps the sign; its size is at most the ECE. An answer without a
     confidence (generated text of no token) is left out of both.
     """

@@ -21,13 +21,10 @@ ROUNDING = 1e-6  # states whose spread is less than this part of their length ar
 class CKA:
     """Linear centred kernel alignment (Kornblith et al. 2019, arXiv:1905.00414) over all held examples at once.
 
-    With X (n, h) the states then and Y now, each column centred:
-
-        CKA = ‖YᵀX‖²_F ÷ (‖XᵀX‖_F ‖YᵀY‖_F) = ⟨XXᵀ, YYᵀ⟩ ÷ (‖XXᵀ‖_F ‖YYᵀ‖_F),
-
-    1 for equal states up to rotation, scale and shift. The mean over mini-batches would be another number. Two
-    unrelated layers are not at 0: with few texts beside h dimensions they are well above, so compare with other layers
-    and strategies on the same texts, not with 0.
+    ``layer-k`` = ‖YᵀX‖²_F ÷ (‖XᵀX‖_F ‖YᵀY‖_F) = ⟨XXᵀ, YYᵀ⟩ ÷ (‖XXᵀ‖_F ‖YYᵀ‖_F), with X (n, h) the layer's states
+    right after learning and Y now, each column centred: 1 for equal states up to rotation, scale and shift. The
+    mean over mini-batches would be another number. Two unrelated layers are not at 0: with few texts beside h
+    dimensions they are well above, so compare with other layers and strategies on the same texts, not with 0.
     """
 
     scope: Literal["task", "model"] = "task"

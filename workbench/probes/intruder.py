@@ -26,11 +26,11 @@ NUMERICAL_ZERO = 1e-7  # beside the largest singular value
 class Intruder:
     """Intruder dimensions (Shuttleworth et al. 2024, arXiv:2410.21228, alg. 1).
 
-    Of the 10 strongest left singular vectors uⱼ of W + ΔW, those with max_i |cos(uⱼ, xᵢ)| < 0.6 over all left singular
-    vectors xᵢ of W. LoRA has them and full fine-tuning hardly; they go with forgetting. Matrices of the transformer
-    blocks that differ from the pretrained ones count; directions that W maps nothing onto are no vectors of it. The
-    vectors of the last backbone's W stay in memory, as many bytes as its matrices have; wholly fine-tuned MiniLM takes
-    about 1 s on one core.
+    Of the 10 strongest left singular vectors uⱼ of W + ΔW, those with max_i |cos(uⱼ, xᵢ)| < 0.6 over all left
+    singular vectors xᵢ of W: ``layer-k`` and ``total``, means over matrices. LoRA has them and full fine-tuning
+    hardly; they go with forgetting. Matrices of the transformer blocks that differ from the pretrained ones count;
+    directions that W maps nothing onto are no vectors of it. The vectors of the last backbone's W stay in memory,
+    as many bytes as its matrices have; wholly fine-tuned MiniLM takes about 1 s on one core.
     """
 
     scope: Literal["task", "model"] = "model"

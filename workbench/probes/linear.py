@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class Linear:
     """Accuracy of a logistic regression on each layer's pooled states, fitted on training and scored on held examples.
 
-    What falls between two stages is representation forgetting (Davari et al. 2022, arXiv:2203.13381):
-    LP[j, j] − LP[T, j]; deeper layers forget more (Ramasesh et al. 2020, arXiv:2007.07400). The model's own head is not
-    looked at.
+    ``layer-k`` is that accuracy; the fit minimises ½‖W‖² + C Σ cross-entropy. C = 100 is fixed, so that held
+    examples choose nothing; it is not the best C of each layer. What falls between two stages is representation
+    forgetting (Davari et al. 2022, arXiv:2203.13381): LP[j, j] − LP[T, j]; deeper layers forget more (Ramasesh et
+    al. 2020, arXiv:2007.07400). The model's own head is not looked at.
     """
 
     scope: Literal["task", "model"] = "task"

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 class WeightDrift:
     """‖ΔW‖_F ÷ ‖W‖_F, and the effective rank of ΔW, over the matrices that differ from the pretrained ones.
 
-    Matrices count together as one long vector: √Σ‖ΔW‖² ÷ √Σ‖W‖². The effective rank (Roy and Vetterli 2007, EUSIPCO) is
-    exp(−Σ pᵢ ln pᵢ) with pᵢ = σᵢ ÷ Σσ: between 1 and the rank, and k where k singular values are equal; a layer has the
-    mean of its matrices. ΔW is what is trained in place, what peft would merge or what diff-pruning adds; bottleneck
-    adapters stand beside the backbone and are none. Where nothing differs, nothing is returned. Wholly fine-tuned
-    MiniLM takes about 1 s on one core, a LoRA a fraction of it.
+    Matrices count together as one long vector: ``relative-norm`` = √Σ‖ΔW‖² ÷ √Σ‖W‖², of each layer too. The
+    effective rank (``layer-k/effective-rank``; Roy and Vetterli 2007, EUSIPCO) is exp(−Σ pᵢ ln pᵢ) with pᵢ = σᵢ ÷
+    Σσ: between 1 and the rank, and k where k singular values are equal; a layer has the mean of its matrices. ΔW is
+    what is trained in place, what peft would merge or what diff-pruning adds; bottleneck adapters stand beside the
+    backbone and are none. Where nothing differs, nothing is returned. Wholly fine-tuned MiniLM takes about 1 s on
+    one core, a LoRA a fraction of it.
     """
 
     scope: Literal["task", "model"] = "model"
