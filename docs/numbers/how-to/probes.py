@@ -1,10 +1,9 @@
-"""The numbers of docs/explanations/probes.md."""
+"""The numbers of docs/how-to/probes.md."""
 
 from __future__ import annotations
 
 STATED = [
     # definitions and settings
-    "how many have max_i \\|cos(uⱼ, xᵢ)\\| < 0.6",
     "the standard error is up to 4.4 points (√(¼ ÷ 128))",
     "a seeded 15 % of tokens",
     # measured on 2026-11-25 by the commands below the table, kept in no file
