@@ -1,0 +1,61 @@
+"""A remedy against forgetting, at the moments of a training loop: one object for streams and for anybody's Trainer.
+
+A task begins (:meth:`Remedy.before_task`); at each step something is added to the loss (:meth:`Remedy.penalty`), and the
+gradients, accumulated and clipped, are changed (:meth:`Remedy.on_gradients`); the task ends (:meth:`Remedy.after_task`).
+A remedy holds settings alone. What it keeps of a task is its state: tensors by name, which any loop can store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model in training as a remedy sees it, whichever loop trains it."""
+
+    body: nn.Module
+    # so many of the task's training examples → of each, the scalars whose squared gradients add up to its Fisher
+    # information; the model is in evaluation mode while they are read
+    evidence: Callable[[int], Iterable[Iterable[Tensor]]]
+    # the name of a trained parameter of ``body`` → whether it is part of what is kept; a task's own head is not
+    holds: Callable[[str], bool] = lambda name: True
+
+    @property
+    def weights(self) -> dict[str, nn.Parameter]:
+        """The parameters of ``body`` that are trained and held, by name."""
+        named = self.body.named_parameters()
+        return {name: weight for name, weight in named if weight.requires_grad and self.holds(name)}
+
+
+@dataclass(frozen=True)
+class RemedyState:
+    """What a remedy keeps of the tasks so far."""
+
+    tensors: Mapping[str, dict[str, Tensor]]  # what they are → parameter of the body → tensor
+
+
+class Remedy(Protocol):
+    """What keeps what a model knew. A moment at which a remedy does nothing is left as it is here."""
+
+    name: ClassVar[str]  # by which a state is known as this remedy's
+
+    def before_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
+        """Return what the task's steps need, from what the tasks before left; None before the first."""
+        return state
+
+    def penalty(self, learner: Learner, state: RemedyState | None) -> Tensor | None:
+        """Return what is added to the loss of a step, before gradients are clipped; a scalar, or None."""
+        return None
+
+    def on_gradients(self, learner: Learner, state: RemedyState | None, step: int) -> None:
+        """Change the gradients in place, once all of a step are accumulated and clipped; ``step`` counts from 0."""
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
+        """Return what the next task needs of this one and of those before."""
+        return state
