@@ -1,4 +1,4 @@
-"""What programs import of the Adapter Workbench: ``Workbench`` and ``ForgettingCallback``. All else may change.
+"""What programs import of the Adapter Workbench: ``Workbench``, and callbacks of a Trainer. All else may change.
 
 The four packages lie beside this folder in a checkout, as links, and in it once it is installed.
 """
@@ -12,17 +12,22 @@ from adapter_workbench._platform import refusal
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.remedies.callback import RemedyCallback
+    from adapter_workbench.experiments.remedies.for_trainers import EWC, L2ToStart
     from adapter_workbench.experiments.watching.callback import ForgettingCallback
 
-__all__ = ["ForgettingCallback", "Workbench"]
+__all__ = ["EWC", "ForgettingCallback", "L2ToStart", "RemedyCallback", "Workbench"]
 _MODULES = {  # torch and transformers come with some of them, and only then
+    "EWC": "adapter_workbench.experiments.remedies.for_trainers",
     "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
+    "L2ToStart": "adapter_workbench.experiments.remedies.for_trainers",
+    "RemedyCallback": "adapter_workbench.experiments.remedies.callback",
     "Workbench": "adapter_workbench.experiments.api",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Return one of the two.
+    """Return one of them.
 
     Raises:
         AttributeError: there is no such name.

@@ -1,4 +1,4 @@
-"""A remedy as a strategy of a stream: shared weights learn task after task, and the remedy has its moments in each fit."""
+"""A remedy as a strategy of a stream: shared weights learn task after task; each fit gives the remedy its moments."""
 
 from __future__ import annotations
 

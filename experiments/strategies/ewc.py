@@ -56,6 +56,8 @@ class Ewc(Remedy):
     decay: float
     examples: int
     name: ClassVar[str] = "ewc"
+    reads_rows: ClassVar[bool] = True
+    begins_at: ClassVar[str | None] = WEIGHTS
 
     def penalty(self, learner: Learner, state: RemedyState | None) -> Tensor | None:
         """Return λ/2 Σ F (θ − θ*)²; None before the second task."""

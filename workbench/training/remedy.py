@@ -1,7 +1,8 @@
 """A remedy against forgetting, at the moments of a training loop: one object for streams and for anybody's Trainer.
 
-A task begins (:meth:`Remedy.before_task`); at each step something is added to the loss (:meth:`Remedy.penalty`), and the
-gradients, accumulated and clipped, are changed (:meth:`Remedy.on_gradients`); the task ends (:meth:`Remedy.after_task`).
+A task begins (:meth:`Remedy.before_task`). At each step something is added to the loss (:meth:`Remedy.penalty`), and
+the gradients, accumulated and clipped, are changed (:meth:`Remedy.on_gradients`). The task ends
+(:meth:`Remedy.after_task`).
 A remedy holds settings alone. What it keeps of a task is its state: tensors by name, which any loop can store.
 """
 
@@ -44,6 +45,8 @@ class Remedy(Protocol):
     """What keeps what a model knew. A moment at which a remedy does nothing is left as it is here."""
 
     name: ClassVar[str]  # by which a state is known as this remedy's
+    reads_rows: ClassVar[bool] = False  # whether it asks for a learner's evidence
+    begins_at: ClassVar[str | None] = None  # of its state, the tensors that the weights equal as a task begins
 
     def before_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
         """Return what the task's steps need, from what the tasks before left; None before the first."""

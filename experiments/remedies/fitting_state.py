@@ -1,0 +1,72 @@
+"""What makes a remedy impossible in a training, found before the first step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from adapter_workbench.workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+    from adapter_workbench.workbench.training.remedy import Remedy, RemedyState
+
+NEAR = 0.01  # ‖θ − θ*‖ ÷ ‖θ*‖: what rounding to bfloat16 changes is a fifth of it
+
+
+def require_possible(args: Any, where: str) -> None:
+    """Make sure that a trainer's steps are those that a callback can join.
+
+    Raises:
+        InputError: they are not.
+    """
+    why = None
+    if args.deepspeed or args.fsdp:
+        why = "the weights are dealt out over processes"
+    elif args.fp16:
+        why = "fp16 scales the loss, and with it all gradients"
+    elif args.world_size > 1 or args.n_gpu > 1:
+        why = "several processes or GPUs share a step, which nobody has tested"
+    if why:
+        hint = "Train in one process on one device, in bf16 or fp32."
+        raise InputError(f"gradients cannot be joined here: {why}", where=where, hint=hint)
+
+
+def require_fitting(
+    remedy: Remedy, state: RemedyState, weights: Mapping[str, nn.Parameter], where: str, begins: bool
+) -> None:
+    """Make sure that a state is of the weights that are trained.
+
+    Args:
+        remedy: whose state it is.
+        state: what the training before kept.
+        weights: that are trained and held, by name.
+        where: what to call the callback.
+        begins: whether the training begins; one that goes on has left its first weights.
+
+    Raises:
+        InputError: it is of other weights.
+    """
+    for tensors in state.tensors.values():
+        shapes, expected = ({name: tuple(tensor.shape) for name, tensor in of.items()} for of in (tensors, weights))
+        if other := sorted(name for name in shapes.keys() | expected.keys() if shapes.get(name) != expected.get(name)):
+            name = other[0]
+            message = f"the state is of other weights: {len(other)} differ, {name!r} among them"
+            hint = (
+                f"There it has the shape {shapes.get(name)}, here {expected.get(name)}; None where it is not trained."
+            )
+            raise InputError(message, where=where, hint=hint)
+    if begins and remedy.begins_at and not _are_near(weights, state.tensors[remedy.begins_at]):
+        hint = "Load the weights or the adapter that the training before has left, and go on with them."
+        raise InputError("the model does not begin where the training before ended", where=where, hint=hint)
+
+
+@torch.no_grad()
+def _are_near(weights: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> bool:
+    pairs = [(weights[name].float().cpu(), tensor.float()) for name, tensor in start.items()]
+    gap, size = (sum(float(part.square().sum()) for part in parts) for parts in zip(*((a - b, b) for a, b in pairs)))
+    return gap <= NEAR**2 * size

@@ -1,0 +1,69 @@
+"""The remedies that programs import, each with its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from adapter_workbench.experiments.remedies.callback import RemedyCallback
+from adapter_workbench.experiments.strategies._shared import RemedySettings
+from adapter_workbench.experiments.strategies.ewc import Ewc, EwcSettings
+from adapter_workbench.experiments.strategies.l2_to_start import L2Settings
+from adapter_workbench.experiments.strategies.l2_to_start import L2ToStart as L2Remedy
+from adapter_workbench.workbench.errors import Problem, SettingsError
+from adapter_workbench.workbench.settings.document import Document
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+SettingsT = TypeVar("SettingsT", bound=RemedySettings)
+
+
+class EWC(RemedyCallback):
+    """Elastic weight consolidation: holds the weights on which earlier tasks depend.
+
+    ::
+
+        Trainer(..., callbacks=[EWC()])                                     # the first task
+        Trainer(..., callbacks=[EWC("out/forgetting-state", strength=1e3)])  # the next one, from its weights
+    """
+
+    def __init__(
+        self,
+        state: str | PathLike[str] | None = None,
+        *,
+        strength: float = 1000.0,
+        decay: float = 1.0,
+        examples: int = 100,
+    ) -> None:
+        """Read what the training before kept.
+
+        Args:
+            state: its ``forgetting-state``; None before the first task, in which nothing is held.
+            strength: λ of λ/2 Σ F (θ − θ*)².
+            decay: factor on the earlier tasks' Fisher information at the end.
+            examples: training rows over which this task's is a mean.
+
+        Raises:
+            SettingsError: all that is wrong with the settings, in one message.
+            InputError: there is no such state.
+            IntegrityError: it is damaged.
+        """
+        settings = _settings(EwcSettings, "EWC", strength=strength, decay=decay, examples=examples)
+        super().__init__(Ewc(settings.strengths[0], settings.decay, settings.examples), state)
+
+
+class L2ToStart(RemedyCallback):
+    """L2-SP: holds all trained weights alike to where they were before the first task."""
+
+    def __init__(self, state: str | PathLike[str] | None = None, *, strength: float = 0.01) -> None:
+        """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ ‖θ − θ₀‖²."""
+        settings = _settings(L2Settings, "L2ToStart", strength=strength)
+        super().__init__(L2Remedy(settings.strengths[0]), state)
+
+
+def _settings(model: type[SettingsT], name: str, **given: Any) -> SettingsT:
+    """Return settings that a program gives; a trainer tries one strength only."""
+    settings = Document(given, f"{name}(…)").parse(model)
+    if len(settings.strengths) > 1 or isinstance(settings.strength, tuple):
+        raise SettingsError([Problem(f"'strength': give one number, not {settings.strength!r}", f"{name}(…)")])
+    return settings
