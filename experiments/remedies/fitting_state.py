@@ -67,6 +67,5 @@ def require_fitting(
 
 @torch.no_grad()
 def _are_near(weights: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> bool:
-    pairs = [(weights[name].float().cpu(), tensor.float()) for name, tensor in start.items()]
-    gap, size = (sum(float(part.square().sum()) for part in parts) for parts in zip(*((a - b, b) for a, b in pairs)))
-    return gap <= NEAR**2 * size
+    gap = sum(float((weights[name].cpu().float() - tensor.float()).square().sum()) for name, tensor in start.items())
+    return gap <= NEAR**2 * sum(float(tensor.float().square().sum()) for tensor in start.values())
