@@ -10,10 +10,10 @@ from transformers import TrainerCallback
 
 from adapter_workbench.experiments.remedies.fitting_state import require_fitting, require_possible
 from adapter_workbench.experiments.remedies.last_pass import LastPass
-from adapter_workbench.experiments.remedies.state_folder import DOCUMENT, FOLDER, read_state, write_state
 from adapter_workbench.experiments.remedies.trainer_learner import learner_of, require_rows
 from adapter_workbench.workbench.answering.live_model import undisturbed
 from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.training.remedy_state import DOCUMENT, FOLDER, read_state, write_state
 
 if TYPE_CHECKING:
     from os import PathLike

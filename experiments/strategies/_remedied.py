@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from adapter_workbench.experiments.strategies._fisher import evidence
 from adapter_workbench.experiments.strategies._shared import SharedWeights
 from adapter_workbench.workbench.training.remedy import Learner, Remedy
+from adapter_workbench.workbench.training.remedy_state import FOLDER, read_state, write_state
 
 if TYPE_CHECKING:
-    from torch import nn
+    from pathlib import Path
+
+    from torch import Tensor, nn
 
     from adapter_workbench.experiments.strategies._stage import Stage
     from adapter_workbench.workbench.methods.model import Batch, Correction, Penalty
@@ -18,22 +21,32 @@ if TYPE_CHECKING:
 
 
 class Remedied(SharedWeights):
-    """Its state is that of sequential, and what the remedy keeps: see :meth:`state_before` and ``remember``."""
+    """Its state is that of sequential, and what the remedy keeps (``forgetting-state``)."""
+
+    disposable: tuple[str, ...] = ("body", FOLDER)
 
     def remedy(self, settings: Any, strength: float | None) -> Remedy:
-        """Return the remedy; ``strength`` is the one of its penalty that is tried, None where it has none."""
+        """Return the remedy; ``strength`` is the one of its penalty that is tried, None at its other moments."""
         raise NotImplementedError
 
     def state_before(self, stage: Stage) -> RemedyState | None:
         """Return what the remedy kept of the tasks before."""
-        return None
+        folder, name = stage.state.folder, self.remedy(stage.context.settings, None).name
+        return read_state(folder / FOLDER, name) if folder and (folder / FOLDER).exists() else None
+
+    def store(self, state: RemedyState, remedy: Remedy, folder: Path) -> None:
+        """Write what the remedy keeps into the new state's ``folder``."""
+        write_state(state, remedy.name, folder / FOLDER)
+
+    def prepare(self, stage: Stage) -> None:
+        """Begin the task."""
+        self._begun(stage)
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:
         """Return what the remedy adds to the loss."""
-        remedy = self.remedy(stage.context.settings, strength)
-        state = remedy.before_task(learner_of(stage), self.state_before(stage))
+        remedy, state = self.remedy(stage.context.settings, strength), self._begun(stage)
 
-        def of(batch: Batch) -> Any:
+        def of(batch: Batch) -> Tensor:
             added = remedy.penalty(learner_of(stage, batch.model.body), state)
             return batch.loss.new_zeros(()) if added is None else added
 
@@ -44,8 +57,21 @@ class Remedied(SharedWeights):
         remedy = self.remedy(stage.context.settings, None)
         if type(remedy).on_gradients is Remedy.on_gradients:
             return None
-        learner = learner_of(stage)
-        return partial(remedy.on_gradients, learner, remedy.before_task(learner, self.state_before(stage)))
+        return partial(remedy.on_gradients, learner_of(stage), self._begun(stage))
+
+    def remember(self, stage: Stage, folder: Path) -> None:
+        """End the task."""
+        remedy = self.remedy(stage.context.settings, None)
+        if state := remedy.after_task(learner_of(stage), self._begun(stage)):
+            self.store(state, remedy, folder)
+
+    def _begun(self, stage: Stage) -> RemedyState | None:
+        """Return what the task's steps need; it is taken once, before the first of them."""
+        if not stage.begun:
+            remedy = self.remedy(stage.context.settings, None)
+            stage.begun["state"] = remedy.before_task(learner_of(stage), self.state_before(stage))
+        state: RemedyState | None = stage.begun["state"]
+        return state
 
 
 def learner_of(stage: Stage, body: nn.Module | None = None) -> Learner:

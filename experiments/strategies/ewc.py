@@ -21,7 +21,7 @@ from pydantic import Field
 from safetensors.torch import load_file, save_file
 
 from adapter_workbench.experiments.strategies._fisher import diagonal
-from adapter_workbench.experiments.strategies._remedied import Remedied, learner_of
+from adapter_workbench.experiments.strategies._remedied import Remedied
 from adapter_workbench.experiments.strategies._shared import RemedySettings, Strength
 from adapter_workbench.experiments.strategies._weights import body_weights, distance
 from adapter_workbench.workbench.settings.bounds import Count
@@ -93,10 +93,8 @@ class EwcStrategy(Remedied):
         importance = load_file(stage.state.folder / FILE)
         return RemedyState({IMPORTANCE: importance, WEIGHTS: body_weights(stage.model.body)})
 
-    def remember(self, stage: Stage, folder: Path) -> None:
-        """Add the Fisher information of the task that was just learned; its weights are in ``body``."""
-        remedy = self.remedy(stage.context.settings, None)
-        state = remedy.after_task(learner_of(stage), self.state_before(stage))
+    def store(self, state: RemedyState, remedy: Remedy, folder: Path) -> None:
+        """Write the information; the weights are in ``body``."""
         save_file(state.tensors[IMPORTANCE], folder / FILE)
 
 

@@ -17,6 +17,7 @@ from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -53,6 +54,7 @@ class L2ToStartStrategy(Remedied):
 
     settings = L2Settings
     holds = True
+    disposable = ("body",)
 
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """The weights have to be those that the seed drew, in number and shape, at every stage."""
@@ -73,6 +75,9 @@ class L2ToStartStrategy(Remedied):
         context, task = stage.context, stage.task
         fresh = context.adaptation.fresh(task.kind, len(task.labels), context.seed)
         return RemedyState({WEIGHTS: body_weights(fresh.body)})
+
+    def store(self, state: RemedyState, remedy: Remedy, folder: Path) -> None:
+        """Nothing: the seed has the weights."""
 
 
 STRATEGY = L2ToStartStrategy()
