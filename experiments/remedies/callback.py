@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from adapter_workbench.experiments.remedies.fitting_state import require_fitting
 from adapter_workbench.experiments.remedies.last_pass import LastPass
 from adapter_workbench.experiments.remedies.trainer_learner import learner_of, require_rows
 from adapter_workbench.workbench.answering.live_model import undisturbed
-from adapter_workbench.workbench.errors import InputError
+from adapter_workbench.workbench.errors import InputError, UnwritableError
 from adapter_workbench.workbench.training.remedy_state import DOCUMENT, FOLDER, read_state, write_state
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState
 
+logger = logging.getLogger(__name__)
 BEGUN = "remedy-begun"  # in a checkpoint: what the remedy took from the model before the first step
 
 
@@ -101,9 +103,9 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
             return
         with undisturbed(kwargs["model"]), torch.enable_grad():
             kept = self.remedy.after_task(self._learner, self._state)
-        if kept:
-            write_state(kept, self.remedy.name, Path(args.output_dir) / FOLDER)
         del self._learner  # it holds the model
+        if kept:
+            _write_or_say(kept, self.remedy.name, Path(args.output_dir) / FOLDER)
 
     def _begun(self, args: Any, state: Any) -> RemedyState | None:
         """Return what a checkpoint from which the training goes on keeps of its beginning."""
@@ -115,6 +117,14 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
         if self._pass:
             self._pass.release()
         self._pass = None
+
+
+def _write_or_say(kept: RemedyState, remedy: str, folder: Path) -> None:
+    """Write a state; where that fails, say so and go on: a program is still to save what it has trained."""
+    try:
+        write_state(kept, remedy, folder)
+    except (UnwritableError, OSError) as error:
+        logger.error("%s: what the next training needs is lost: %s", folder, error)
 
 
 def _checkpoint(args: Any, state: Any) -> Path:

@@ -41,7 +41,8 @@ def require_rows(loader: Any, where: str) -> None:
     dataset = getattr(loader, "dataset", None)
     if not hasattr(dataset, "__len__"):
         hint = "Give the trainer a data set whose rows are numbered."
-        raise InputError("the importance of weights is read from drawn rows, and these come as a stream", None, hint)
+        message = "the importance of weights is read from drawn rows, and these come as a stream"
+        raise InputError(message, where=where, hint=hint)
     if "labels" not in loader.collate_fn([dataset[0]]):
         message = "the importance of weights is read from labels, and this trainer's batches have none"
         raise InputError(message, where=where, hint="Use a remedy that reads no rows: L2ToStart.")
