@@ -29,10 +29,10 @@ def require_possible(args: Any, where: str) -> None:
         why = "the weights are dealt out over processes"
     elif args.fp16:
         why = "fp16 scales the loss, and with it all gradients"
-    elif args.world_size > 1 or args.n_gpu > 1:
-        why = "several processes or GPUs share a step, which nobody has tested"
+    elif args.n_gpu > 1:
+        why = "one process shares a step out over several GPUs"
     if why:
-        hint = "Train in one process on one device, in bf16 or fp32."
+        hint = "Train in bf16 or fp32, with a process for each GPU that holds all weights."
         raise InputError(f"gradients cannot be joined here: {why}", where=where, hint=hint)
 
 
