@@ -7,7 +7,7 @@ clipped is the sum, as where the loss itself has the penalty in it.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accelerate.state import GradientState
 
@@ -24,7 +24,8 @@ class LastPass:
         """Listen to ``weights``, by name."""
         self.weights = weights
         self._due: dict[str, Tensor] = {}
-        self._hooks = [weight.register_hook(partial(self._with_due, name)) for name, weight in weights.items()]
+        tensors: Mapping[str, Any] = weights  # torch does not type its hooks
+        self._hooks = [weight.register_hook(partial(self._with_due, name)) for name, weight in tensors.items()]
 
     def expect(self, gradients: Mapping[str, Tensor]) -> None:
         """Have ``gradients`` added in the step that begins, by the name of their weight."""

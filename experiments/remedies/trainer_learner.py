@@ -38,7 +38,7 @@ def require_rows(loader: Any, where: str) -> None:
     Raises:
         InputError: it cannot, or has none.
     """
-    dataset = getattr(loader, "dataset", None)
+    dataset: Any = getattr(loader, "dataset", None)
     if not hasattr(dataset, "__len__"):
         hint = "Give the trainer a data set whose rows are numbered."
         message = "the importance of weights is read from drawn rows, and these come as a stream"

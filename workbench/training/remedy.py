@@ -58,6 +58,7 @@ class Remedy(Protocol):
 
     def on_gradients(self, learner: Learner, state: RemedyState | None, step: int) -> None:
         """Change the gradients in place, once all of a step are accumulated and clipped; ``step`` counts from 0."""
+        return
 
     def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
         """Return what the next task needs of this one and of those before."""
