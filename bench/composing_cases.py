@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adapter_workbench.experiments.studies.compositions.entry import alone_label
-from adapter_workbench.experiments.studies.core.unit import Unit
 from adapter_workbench.workbench.errors import InputError
 from bench.composing_inputs import OF_PAIR, KnownBefore, Validated, known_before
 
@@ -25,6 +24,14 @@ PLAIN = ("frozen", "fresh", "source")  # roles of rows that need no composing
 ONE_SOURCE = ["single"]  # the starts of a `warm-start` that begins at one source
 
 Document = dict[str, Any]
+
+
+class Unit(NamedTuple):
+    """Where a result of a row belongs."""
+
+    task: str
+    shots: int
+    seed: int
 
 
 @dataclass(frozen=True)

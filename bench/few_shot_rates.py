@@ -26,9 +26,8 @@ from adapter_workbench.experiments.engine.workers import workers
 from adapter_workbench.experiments.studies import STUDIES
 from adapter_workbench.experiments.studies.compositions.entry import FULL, Entry
 from adapter_workbench.experiments.studies.compositions.plan import make_plan
-from adapter_workbench.experiments.studies.compositions.record import FusionRecord
+from adapter_workbench.experiments.studies.compositions.record import FusionRecord, results_in
 from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
-from adapter_workbench.experiments.studies.compositions.result import results_in
 from adapter_workbench.experiments.terminal.progress import progress
 from adapter_workbench.experiments.workspace import Workspace, find_workspace
 from adapter_workbench.workbench.errors import InputError, UnknownNameError

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
-from adapter_workbench.experiments.studies.compositions.record import FusionRecord
-from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.record import FusionRecord, results_in
 from adapter_workbench.experiments.studies.compositions.sources import own_tasks, trained_rows
+from adapter_workbench.experiments.studies.compositions.trial import FewShot
 from adapter_workbench.experiments.workspace import find_workspace
 from adapter_workbench.fusion.ranking import RANKINGS, RankingRequest
 from adapter_workbench.tasks.loading import registry

@@ -344,7 +344,7 @@ class Workbench(Experiments):
             TrainingError: a fit failed; what was finished before is kept.
         """
         from adapter_workbench.experiments.answers.tracked import log
-        from adapter_workbench.experiments.studies.compositions.keeping import (
+        from adapter_workbench.experiments.studies.compositions.single import (
             choose,
             keepable,
             kept_adapter,

@@ -10,7 +10,7 @@ import torch
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.engine.piece import Site
-from adapter_workbench.experiments.studies.compositions.tables import trained_elsewhere
+from adapter_workbench.experiments.studies.compositions.page import trained_elsewhere
 from adapter_workbench.fusion.composing.fuse import fuse, keep_composition
 from adapter_workbench.fusion.methods import COMPOSITIONS
 from adapter_workbench.tasks.loading import registry

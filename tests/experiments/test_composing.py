@@ -19,22 +19,20 @@ from adapter_workbench.experiments.gating.takeover import Takeover
 from adapter_workbench.experiments.reporting.differences import Difference
 from adapter_workbench.experiments.reporting.mlflow_run import run_record
 from adapter_workbench.experiments.reporting.page import page as drawn_page
-from adapter_workbench.experiments.studies.compositions import tables
+from adapter_workbench.experiments.studies.compositions import page
 from adapter_workbench.experiments.studies.compositions.entry import Source, alternatives
-from adapter_workbench.experiments.studies.compositions.few_shot import few_shot_budget
 from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
-from adapter_workbench.experiments.studies.compositions.keeping import keepable
-from adapter_workbench.experiments.studies.compositions.pieces import trial_piece
-from adapter_workbench.experiments.studies.compositions.present import present
-from adapter_workbench.experiments.studies.compositions.record import CONTROLS, PICKS
-from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
+from adapter_workbench.experiments.studies.compositions.page import present, tracking
+from adapter_workbench.experiments.studies.compositions.recipe import few_shot_budget
+from adapter_workbench.experiments.studies.compositions.record import CONTROLS, PICKS, Result
+from adapter_workbench.experiments.studies.compositions.record import results_in as results_of
+from adapter_workbench.experiments.studies.compositions.report import FusionReport, FusionRow
 from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
-from adapter_workbench.experiments.studies.compositions.result import Result
-from adapter_workbench.experiments.studies.compositions.result import results_in as results_of
+from adapter_workbench.experiments.studies.compositions.single import keepable
 from adapter_workbench.experiments.studies.compositions.summary import summarise
-from adapter_workbench.experiments.studies.compositions.tracking import tracking
 from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
 from adapter_workbench.experiments.studies.compositions.verdict import headline, of_each
+from adapter_workbench.experiments.studies.compositions.work import trial_piece
 from adapter_workbench.fusion.methods import COMPOSITIONS
 from adapter_workbench.workbench.adapters.name_resolution import readable_adapters
 from adapter_workbench.workbench.adapters.store import AdapterStore
@@ -76,21 +74,21 @@ def test_every_contestant_has_a_result_on_every_problem(report) -> None:
     assert {"fresh lora", "fresh pfeiffer", "full fine-tuning", "frozen features", "sum", "ties", "mixed"} <= labels
     assert {"animals alone, lora", "halves alone, pfeiffer", "average, lora", "average, pfeiffer"} <= labels
     assert report.complete
-    assert all(0 <= row.scores[shots].score <= 1 for row in report.rows for shots in ("8", "16", "all"))
+    assert all(0 <= row.score(shots) <= 1 for row in report.rows for shots in ("8", "16", "all"))
 
 
 def test_gains_are_differences_from_the_reference(report, bench: Workbench) -> None:
     results = results_of(bench.workspace)
     scores = {(cell.label, cell.shots): results.get(cell.key).score for cell in report.record.cells}
     by_hand = np.mean([scores["sum", shots] - scores["fresh lora", shots] for shots in (8, 16)])
-    assert report.row("sum").scores["all"].gain.seeds.mean == pytest.approx(by_hand)
-    assert report.row("sum").scores["all"].gain.examples.mean == pytest.approx(by_hand)
-    assert report.row("fresh lora").scores["all"].gain.seeds.mean == 0
+    assert report.row("sum").differences["all"].seeds.mean == pytest.approx(by_hand)
+    assert report.row("sum").differences["all"].examples.mean == pytest.approx(by_hand)
+    assert report.row("fresh lora").differences["all"].seeds.mean == 0
 
 
 def test_what_is_made_of_other_adapters_is_compared_with_a_fresh_one_of_their_method(report) -> None:
     """The reference is a fresh adapter of the first fine-tuning method; those of the second have a control too."""
-    against = {row.label: row.against for row in report.rows}
+    against = {row.label: row.control for row in report.rows}
     assert {label: against[label] for label in ("fresh lora", "fresh pfeiffer", "sum", "full fine-tuning")} == {
         "fresh lora": "",
         "fresh pfeiffer": "fresh lora",
@@ -98,7 +96,7 @@ def test_what_is_made_of_other_adapters_is_compared_with_a_fresh_one_of_their_me
         "full fine-tuning": "fresh lora",
     }
     of_others = ("mixed", "average, pfeiffer", "halves alone, pfeiffer")
-    own = {label: against[label] for label in of_others if report.row(label).family == "pfeiffer"}
+    own = {label: against[label] for label in of_others if report.row(label).entry.family == "pfeiffer"}
     assert len(own) >= 2
     assert {*own.values()} == {"fresh pfeiffer"}
     assert "fresh pfeiffer" in report.verdict
@@ -107,11 +105,11 @@ def test_what_is_made_of_other_adapters_is_compared_with_a_fresh_one_of_their_me
 def test_an_entry_may_be_compared_with_what_validation_picks(report) -> None:
     """Which source is best differs from problem to problem: no row of one source is what a composition has to beat."""
     ties, picked = report.row("ties"), report.row("best source")
-    assert ties.against == "best source"
+    assert ties.control == "best source"
     for shots in ("8", "16", "all"):
-        difference = ties.scores[shots].score - picked.scores[shots].score
-        assert ties.scores[shots].gain.seeds.mean == pytest.approx(difference)
-        assert ties.scores[shots].gain.examples.mean == pytest.approx(difference)
+        difference = ties.score(shots) - picked.score(shots)
+        assert ties.differences[shots].seeds.mean == pytest.approx(difference)
+        assert ties.differences[shots].examples.mean == pytest.approx(difference)
     assert report.record.controls["ties"] == "best source"
 
 
@@ -120,8 +118,8 @@ def test_held_against_each_other_contestants_differ_as_the_report_says(report, b
 
 
 def test_the_equally_weighted_sum_is_the_average(report) -> None:
-    ours, theirs = (report.row(label).scores["all"] for label in ("sum", "average, lora"))
-    assert ours.score == pytest.approx(theirs.score, abs=1 / 24)  # rounding may turn one test example of 24
+    ours, theirs = (report.row(label).score("all") for label in ("sum", "average, lora"))
+    assert ours == pytest.approx(theirs, abs=1 / 24)  # rounding may turn one test example of 24
 
 
 def test_in_full_each_row_has_the_scores_of_its_results(report) -> None:
@@ -144,16 +142,17 @@ def test_cases_of_a_prediction_are_read_from_the_full_report(report) -> None:
     made = [*cases(document)]
     assert [case.shots for case in made] == [8, 16]
     for case in made:
-        scores = {label: report.row(label).scores[str(case.shots)] for label in ("fresh lora", "frozen features")}
-        assert case.before.headroom == scores["fresh lora"].validation - scores["frozen features"].validation
-        assert report.row(case.composing).family == "lora"
-        composing, plain = (report.row(label).scores[str(case.shots)] for label in (case.composing, case.alternative))
-        assert case.gain == composing.score - plain.score
+        shots = str(case.shots)
+        validation = {label: report.row(label).validation(shots) for label in ("fresh lora", "frozen features")}
+        assert case.before.headroom == validation["fresh lora"] - validation["frozen features"]
+        assert report.row(case.composing).entry.family == "lora"
+        composing, plain = (report.row(label).score(shots) for label in (case.composing, case.alternative))
+        assert case.gain == composing - plain
 
 
 def test_what_validation_picks_is_the_best_on_validation(report) -> None:
-    picked = report.row("best composition").scores["8"].validation
-    assert picked == max(row.scores["8"].validation for row in report.rows if row.role in ("average", "composition"))
+    picked = report.row("best composition").validation("8")
+    assert picked == max(row.validation("8") for row in report.rows if row.role in ("average", "composition"))
 
 
 def test_between_equal_scores_the_likelihood_picks_also_of_a_model_as_it_began(report, bench: Workbench) -> None:
@@ -174,14 +173,14 @@ def test_between_equal_scores_the_likelihood_picks_also_of_a_model_as_it_began(r
 
 
 def test_the_verdict_is_about_the_best_that_lacks_the_sources(report) -> None:
-    control, composed = (report.row(label).scores["all"] for label in ("best control", "best composition"))
+    control, composed = (report.row(label).score("all") for label in ("best control", "best composition"))
     assert set(report.row("best control").chosen) <= {
         "fresh lora",
         "fresh pfeiffer",
         "full fine-tuning",
         "frozen features",
     }
-    assert report.contest.seeds.mean == pytest.approx(composed.score - control.score)
+    assert report.contest.seeds.mean == pytest.approx(composed - control)
     assert "omposition that validation picks" in report.verdict.partition(".")[0]
     assert "the model without sources that it picks (" in report.verdict
     assert report.as_json()["best_composition_minus_best_control"]["mean"] == report.contest.seeds.mean
@@ -223,7 +222,7 @@ def test_in_brief_nothing_is_compared(report, bench: Workbench) -> None:
     assert report.contest
     assert report.declared
     assert (brief.contest, brief.declared, brief.progress) == (None, {}, report.progress)
-    assert brief.row("sum").scores["all"].score == report.row("sum").scores["all"].score
+    assert brief.row("sum").score("all") == report.row("sum").score("all")
 
 
 def test_retention_is_measured_with_the_sources_own_heads(report) -> None:
@@ -234,16 +233,16 @@ def test_retention_is_measured_with_the_sources_own_heads(report) -> None:
 
 
 def test_compositions_stand_below_the_sources_of_their_own_family(report) -> None:
-    families = {row.label: row.family for row in report.rows}
+    families = {row.label: row.entry.family for row in report.rows}
     known = {"lora": 0.9, "pfeiffer": 0.6}
     retained = tuple(replace(kept, alone=known[families[kept.label]]) for kept in report.retained)
-    rows = {row[0].text: row[1:] for row in tables.retention(replace(report, retained=retained)).rows}
+    rows = {row[0].text: row[1:] for row in page.retention_table(replace(report, retained=retained)).rows}
     for family, score in known.items():
         assert [cell.value for cell in rows[f"the source alone, {family}"]] == [score, score]
     order = ["the source alone, lora", "ties", "the source alone, pfeiffer", "mixed"]
     assert [label for label in rows if label in order] == order
     alone = replace(report, retained=tuple(kept for kept in retained if families[kept.label] == "lora"))
-    assert tables.retention(alone).rows[0][0].text == "the source alone"
+    assert page.retention_table(alone).rows[0][0].text == "the source alone"
 
 
 def test_a_recipe_retrieves_loras_by_the_tasks_of_its_sources(report, bench: Workbench, study_folder: Path) -> None:
@@ -299,7 +298,7 @@ def test_the_revision_of_a_part_is_in_the_key_and_a_first_revision_is_in_none(
     started = "compositions={begun: {method: warm-start, start: sum}, one: {method: sum}}"
     get, digested = COMPOSITIONS.get, list[dict[str, Any]]()
     monkeypatch.setattr(
-        "adapter_workbench.experiments.studies.compositions.pieces.key", lambda of: str(digested.append(of))
+        "adapter_workbench.experiments.studies.compositions.work.key", lambda of: str(digested.append(of))
     )
 
     def revisions(of_sum: int) -> dict[str, Any]:
@@ -374,24 +373,24 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     assert all(f"- {escape(sentence)}" in record.tags[NOTE_TAG] for sentence in report.of_each)
     assert record.finished
     assert len(record.children) == len(report.rows)
-    assert ("score/ties", report.row("ties").scores["8"].score, 8) in record.metrics
+    assert ("score/ties", report.row("ties").score("8"), 8) in record.metrics
 
 
 def test_a_description_says_over_what_its_intervals_are(report) -> None:
     assert "the paired 95 % interval over test examples." in tracking(report).below[0]
     gain = Difference(interval([0.1, 0.2]), None, 0.2)
-    rows = [
-        replace(row, scores={shots: replace(scores, gain=gain) for shots, scores in row.scores.items()})
-        for row in report.rows
-    ]
+    rows = [replace(row, differences=dict.fromkeys(row.differences, gain)) for row in report.rows]
     assert "the paired 95 % interval over seeds." in tracking(replace(report, rows=tuple(rows))).below[0]
 
 
+def changed(row: FusionRow, **changes: Any) -> FusionRow:
+    """Return a row with other results."""
+    results = {at: replace(of, result=replace(of.result, **changes)) for at, of in row.results.items()}
+    return replace(row, results=results)
+
+
 def test_a_score_of_zero_is_drawn(report) -> None:
-    rows = [
-        replace(row, scores={shots: replace(scores, score=0.0) for shots, scores in row.scores.items()})
-        for row in report.rows
-    ]
+    rows = [changed(row, score=0.0) for row in report.rows]
     (axes,) = scores_by_shots(replace(report, rows=tuple(rows))).axes
     assert all([*line.get_ydata()] == [0.0, 0.0] for line in axes.get_lines())
 
@@ -526,9 +525,8 @@ def _verdict_where_all_tie_but(report: FusionReport, likeliest: str) -> str:
     rows = []
     for row in report.rows:
         likelihood = -0.1 if row.label == likeliest else -0.2
-        trials = tuple(replace(trial, validation=0.5, validation_log_likelihood=likelihood) for trial in row.trials)
-        scores = {shots: replace(own, validation=0.5) for shots, own in row.scores.items()}
-        rows.append(replace(row, trials=trials, scores=scores))
+        fit = replace(row.cells[0].fit, validation=0.5, best_epoch=0)
+        rows.append(changed(row, fit=fit, facts={"validation_log_likelihood": likelihood}))
     return " ".join(of_each(replace(report, rows=tuple(rows))))
 
 
@@ -548,7 +546,7 @@ class TestOneFuse:
 
     def test_it_answers_as_it_was_measured(self, fused, bench: Workbench) -> None:
         report = fused.report
-        own = report.row("ties").scores["8"].score
+        own = report.row("ties").score("8")
         task = report.record.targets[0]
         from adapter_workbench.experiments.workspace.evaluating import evaluate_model
         from adapter_workbench.tasks.loading import registry
@@ -571,12 +569,12 @@ class TestOneFuse:
         """Those of the fresh adapter, the best control and the best source that are not lower in a test."""
         report = fused.report
 
-        def best(*roles: str) -> Row:
+        def best(*roles: str) -> FusionRow:
             rows = [row for role in roles for row in report.rows if row.role == role]
-            return max(rows, key=lambda row: (row.trials[0].validation, row.trials[0].validation_log_likelihood))
+            return max(rows, key=lambda row: (row.validation("8"), row.cells[0].log_likelihood))
 
         rivals = {row.label: row for row in (report.row("fresh lora"), best(*CONTROLS), best("source"))}
-        lost = [label for label, row in rivals.items() if row.scores["8"].gain.reading != "lower"]
+        lost = [label for label, row in rivals.items() if row.differences["8"].reading != "lower"]
         _, said, named = report.verdict.partition("So this fusion does not beat the plain alternatives: ")
         assert bool(said) == bool(lost)
         assert named.partition(". ")[0] == " and ".join(lost)
@@ -804,9 +802,8 @@ class TestWhatAFuseKeeps:
         fused = bench.fuse(of_two, keep=label)
         assert fused.kept.label == label
         row, manifest = fused.report.row(label), fused.adapter.manifest
-        standing = row.scores["8"]
-        assert fused.score == standing.score
-        assert manifest.own_fit.validation == standing.validation
+        assert fused.score == row.score("8")
+        assert manifest.own_fit.validation == row.validation("8")
         assert (manifest.choice.label, manifest.choice.by) == (label, "a person")
         assert (manifest.composition is None) == (row.role in ("frozen", "full", "fresh"))
         assert manifest.task.name == "fruits"
@@ -816,7 +813,7 @@ class TestWhatAFuseKeeps:
 
     def test_validation_chooses_and_says_so(self, bench: Workbench, of_two: FusionPlan, call: Call) -> None:
         fused = bench.fuse(of_two)
-        scores = {label: fused.report.row(label).scores["8"].validation for label in self.LABELS}
+        scores = {label: fused.report.row(label).validation("8") for label in self.LABELS}
         assert dict(fused.kept.validation) == scores
         assert fused.kept.favoured == fused.kept.label
         assert scores[fused.kept.label] == max(scores.values())

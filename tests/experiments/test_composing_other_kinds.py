@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from adapter_workbench.experiments.api import Workbench
-from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.record import results_in
 from adapter_workbench.experiments.workspace.evaluating import evaluate_stored
 from tests.runs import SMALL_COMPARISON
 

@@ -9,7 +9,7 @@ import pytest
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.engine.recipes import RECIPES
-from adapter_workbench.experiments.studies.compositions.gallery import figures
+from adapter_workbench.experiments.studies.compositions.page import figures
 from adapter_workbench.experiments.studies.compositions.report import FusionReport
 from adapter_workbench.fusion.methods import COMPOSITIONS
 from adapter_workbench.fusion.target.composition import Purpose

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import adapter_workbench.experiments.running
-import adapter_workbench.experiments.studies.compositions.pieces
+import adapter_workbench.experiments.studies.compositions.work
 import adapter_workbench.experiments.studies.routing.work
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.engine.publish import Publisher
@@ -22,7 +22,7 @@ from adapter_workbench.experiments.reporting.families import alone, in_family
 from adapter_workbench.experiments.reporting.replications import paired
 from adapter_workbench.experiments.studies.compositions import record as composed
 from adapter_workbench.experiments.studies.compositions import summary as compositions
-from adapter_workbench.experiments.studies.compositions.result import Result, results_in
+from adapter_workbench.experiments.studies.compositions.record import Result, results_in
 from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
 from adapter_workbench.experiments.studies.core.planned import settled
 from adapter_workbench.experiments.studies.routing.record import EntryResult, RoutingOutcome
@@ -67,7 +67,7 @@ def without_training(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[Any] = []
     routing, composing = (
         adapter_workbench.experiments.studies.routing.work,
-        adapter_workbench.experiments.studies.compositions.pieces,
+        adapter_workbench.experiments.studies.compositions.work,
     )
     fit = routing.fit_and_evaluate
 
@@ -142,8 +142,8 @@ def test_validation_picks_where_all_are_that_it_picks_among() -> None:
     cells = tuple(cell for cell in record.cells if (cell.label, cell.seed) != ("uniform", last))
     row = partial(compositions.summarise, results=Results())  # type: ignore[arg-type]
     whole, part = (row(given).row("best composition") for given in (record, replace(record, cells=cells)))
-    assert len(whole.scores["all"].gain.seeds.values) == len(record.seeds)
-    assert len(part.scores["all"].gain.seeds.values) == len(first)
+    assert len(whole.differences["all"].seeds.values) == len(record.seeds)
+    assert len(part.differences["all"].seeds.values) == len(first)
     assert sum(part.chosen.values()) == sum(whole.chosen.values()) * len(first) / len(record.seeds)
 
 
@@ -199,9 +199,9 @@ def test_a_seed_counts_where_all_of_its_targets_are_there() -> None:
     last = ("ties", record.targets[-1], record.shots[-1], record.seeds[-1])
     cells = tuple(cell for cell in record.cells if (cell.label, cell.target, cell.shots, cell.seed) != last)
     whole, part = (
-        compositions.summarise(given, Results()).row("ties").scores  # type: ignore[arg-type]
+        compositions.summarise(given, Results()).row("ties").differences  # type: ignore[arg-type]
         for given in (record, replace(record, cells=cells))
     )
     for shots, fewer in (("all", 1), (str(record.shots[-1]), 1), (str(record.shots[0]), 0)):
-        assert part[shots].gain.tested_seeds == whole[shots].gain.tested_seeds - fewer == len(record.seeds) - fewer
-        assert part[shots].gain.seeds.values[0] == whole[shots].gain.seeds.values[0]
+        assert part[shots].tested_seeds == whole[shots].tested_seeds - fewer == len(record.seeds) - fewer
+        assert part[shots].seeds.values[0] == whole[shots].seeds.values[0]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapter_workbench.experiments.studies import STUDIES
-from adapter_workbench.experiments.studies.compositions.pieces import trial_piece
+from adapter_workbench.experiments.studies.compositions.work import trial_piece
 from adapter_workbench.workbench.methods.methods import METHODS
 from adapter_workbench.workbench.settings.base import Document
 from tests.experiments.test_damage import FUSION
@@ -33,7 +33,7 @@ def test_the_revision_of_a_method_is_in_the_keys_of_fits_from_nothing_by_it(
     )
     problem, card, digested = next(plan.problems(0)), METHODS.get("lora"), list[dict[str, Any]]()
     monkeypatch.setattr(
-        "adapter_workbench.experiments.studies.compositions.pieces.key", lambda of: str(digested.append(of))
+        "adapter_workbench.experiments.studies.compositions.work.key", lambda of: str(digested.append(of))
     )
 
     def revisions(of_lora: int) -> dict[str, Any]:

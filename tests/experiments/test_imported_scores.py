@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from adapter_workbench.experiments.api import Workbench
-from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
 from adapter_workbench.experiments.studies.compositions.sources import candidates
+from adapter_workbench.experiments.studies.compositions.trial import FewShot
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.machine.listener import Silent

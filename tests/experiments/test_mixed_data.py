@@ -9,7 +9,7 @@ import pytest
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.engine.recipes import find_recipe
-from adapter_workbench.experiments.studies.compositions.mixed_data import objection
+from adapter_workbench.experiments.studies.compositions.rivals import why_unmixable
 from adapter_workbench.workbench.adapters.name_resolution import readable
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.methods.sampling import draw
@@ -52,18 +52,22 @@ def test_it_is_trained_on_the_rows_that_the_sources_saw_for_as_many_steps(bench:
 
 def test_it_is_tried_as_a_source_is_and_as_what_a_training_begins_at(report, plan: Any) -> None:
     alone, source = report.row(ALONE), report.row("animals alone, lora")
-    assert (alone.method, alone.family, alone.against) == (source.method, source.family, source.against)
+    assert (alone.entry.method, alone.entry.family, alone.control) == (
+        source.entry.method,
+        source.entry.family,
+        source.control,
+    )
     entries = {entry.label: entry for entry in plan.all_entries(0)}
     begun, composed = entries[BEGUN], entries["started"]
     assert begun.settings.start == ("fresh", "single")
     assert begun.settings == composed.settings.model_copy(update={"start": begun.settings.start})
     assert [source.adapter for source in begun.sources] == [plan.mixed[0, "lora"].adapter_id]
-    assert (report.row(BEGUN).role, report.row(BEGUN).against) == ("mixed", "started")
+    assert (report.row(BEGUN).role, report.row(BEGUN).control) == ("mixed", "started")
     assert {label for label in entries if "mixed data" in label} == {ALONE, BEGUN}, "the first start with sources"
 
 
 def test_the_report_says_whether_composing_beats_it(report) -> None:
-    picked, composed = (report.row(label).scores["8"].score for label in (PICKED, "best composition"))
+    picked, composed = (report.row(label).score("8") for label in (PICKED, "best composition"))
     assert report.mixed_contest.seeds.mean == pytest.approx(composed - picked)
     document = report.as_json()["best_composition_minus_best_mixed_data"]
     assert document["mean"] == report.mixed_contest.seeds.mean
@@ -76,8 +80,8 @@ def test_the_report_says_whether_composing_beats_it(report) -> None:
 def test_without_a_start_the_report_is_about_it_alone(bench: Workbench, report, study_folder: Path) -> None:
     changes = ["name=alone", "compositions={sum: {method: sum}, ties: {method: ties}}"]
     told = bench.run(bench.plan(str(study_folder / "tiny.yaml"), changes), "test")
-    score = told.row(ALONE).scores["8"].score
-    assert told.mixed_contest.seeds.mean == pytest.approx(told.row("best composition").scores["8"].score - score)
+    score = told.row(ALONE).score("8")
+    assert told.mixed_contest.seeds.mean == pytest.approx(told.row("best composition").score("8") - score)
     assert "the adapter trained on the sources' data mixed" in told.verdict
     assert told.row(PICKED) is None
 
@@ -118,9 +122,9 @@ def test_what_is_made_of_some_sources_begins_at_the_mixed_data_of_all(bench: Wor
 
 
 def test_rows_of_some_kinds_are_not_mixed() -> None:
-    assert [objection([kind]) for kind in ("classification", "causal-lm", "seq2seq")] == [""] * 3
-    assert "several regression tasks" in objection(["regression", "regression"])
-    assert "several kinds (causal-lm, classification)" in objection(["classification", "causal-lm"])
+    assert [why_unmixable([kind]) for kind in ("classification", "causal-lm", "seq2seq")] == [""] * 3
+    assert "several regression tasks" in why_unmixable(["regression", "regression"])
+    assert "several kinds (causal-lm, classification)" in why_unmixable(["classification", "causal-lm"])
 
 
 def test_it_is_nobody_s_source_and_nobody_s_answer(report, bench: Workbench) -> None:

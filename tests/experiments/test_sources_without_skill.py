@@ -11,8 +11,7 @@ import pytest
 
 from adapter_workbench.experiments.api import Workbench
 from adapter_workbench.experiments.reporting.differences import Difference
-from adapter_workbench.experiments.studies.compositions.record import PICKS
-from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.record import PICKS, results_in
 from adapter_workbench.experiments.studies.compositions.verdict import of_each
 from adapter_workbench.workbench.adapters.name_resolution import readable
 from adapter_workbench.workbench.errors import InputError
@@ -41,19 +40,23 @@ LABELS = {"random": "mixed, random sources", "shuffled": "mixed, shuffled source
 def test_the_first_composition_that_trains_is_made_of_them_too(report) -> None:
     for kind, label in LABELS.items():
         row, composed = report.row(label), report.row("mixed")
-        assert (row.role, row.against, row.method, row.family) == (kind, "mixed", composed.method, composed.family)
-        skill = composed.scores["8"].score - row.scores["8"].score
-        assert row.scores["8"].gain.seeds.mean == pytest.approx(-skill)
+        assert (row.role, row.control) == (kind, "mixed")
+        assert (row.entry.method, row.entry.family) == (composed.entry.method, composed.entry.family)
+        skill = composed.score("8") - row.score("8")
+        assert row.differences["8"].seeds.mean == pytest.approx(-skill)
     assert not {"random", "shuffled"} & {role for roles in PICKS.values() for role in roles}
     assert {label for label in report.as_json()["contestants"] if label.startswith("started")} == {"started"}
 
 
 def test_a_report_says_what_the_skill_is_worth(report) -> None:
+    def scored(results: Any, score: float) -> dict[Any, Any]:
+        return {at: replace(of, result=replace(of.result, score=score)) for at, of in results.items()}
+
     def said(p: float, p_equal: float | None = None) -> list[str]:
         measured = Interval(-0.125, -0.25, 0.0, values=(-0.1, -0.15))
         gain = Difference(measured, p, p, p_equal=p_equal, margin=0.05)
         rows = [
-            replace(row, scores={"8": replace(row.scores["8"], score=0.5, gain=gain)}) if row.role in LABELS else row
+            replace(row, results=scored(row.results, 0.5), differences={"8": gain}) if row.role in LABELS else row
             for row in report.rows
         ]
         return of_each(replace(report, rows=tuple(rows)))
@@ -126,7 +129,7 @@ class TestOneFuse:
         report = bench.fuse(own).report
         for kind in ("random", "shuffled"):
             row = report.row(f"warm-start, {kind} sources")
-            assert (row.role, row.against) == (kind, "warm-start")
+            assert (row.role, row.control) == (kind, "warm-start")
             (cell,) = (cell for cell in report.record.cells if cell.label == row.label)
             assert results_in(bench.workspace).get(cell.key).fit.steps > 0
         assert "With random adapters of the same norms in place of its sources warm-start scores" in report.verdict

@@ -10,7 +10,7 @@ import pytest
 
 from adapter_workbench.experiments.answers.adapter_task import adapter_task, same_task
 from adapter_workbench.experiments.api import Workbench
-from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.record import results_in
 from adapter_workbench.experiments.workspace import Workspace
 from adapter_workbench.tasks.loading import registry
 from adapter_workbench.workbench.methods.sampling import draw

@@ -15,9 +15,8 @@ from adapter_workbench.experiments.gating.takeover import Takeover
 from adapter_workbench.experiments.reporting.mlflow_run import run_record
 from adapter_workbench.experiments.reporting.page import page as drawn_page
 from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
-from adapter_workbench.experiments.studies.compositions.present import present
-from adapter_workbench.experiments.studies.compositions.record import PICKS
-from adapter_workbench.experiments.studies.compositions.result import results_in
+from adapter_workbench.experiments.studies.compositions.page import present
+from adapter_workbench.experiments.studies.compositions.record import PICKS, results_in
 from adapter_workbench.workbench.errors import GateError, InputError
 from adapter_workbench.workbench.machine.listener import Silent
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
@@ -68,12 +67,12 @@ def study_folder(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_learns_from_examples_has_no_score(report) -> None:
     assert report.complete
     assert report.record.shots == (0, 4), "the fewest first"
-    scored = {row.label for row in report.rows if row.scores["0"].score is not None}
+    scored = {row.label for row in report.rows if row.score("0") is not None}
     assert {row.label for row in report.rows} - scored == LEARNING | {
         label for label in PICKS if report.row(label) is not None
     }
     assert scored >= {"fresh lora", "sum", "sum, random sources", "animals alone, lora", "mixed data alone, lora"}
-    assert all(row.scores["0"].validation is None for row in report.rows)
+    assert all(row.validation("0") is None for row in report.rows)
     assert set(report.record.needs_examples) == LEARNING
 
 
@@ -91,7 +90,7 @@ def test_a_fresh_adapter_is_the_bare_backbone(report, bench: Workbench) -> None:
 
 def test_the_one_score_of_a_row_is_over_what_all_take_part_in(report) -> None:
     assert report.overall == "4"
-    assert report.row("best composition").scores["4"].score is not None, "picked with examples alone"
+    assert report.row("best composition").score("4") is not None, "picked with examples alone"
     assert report.families["0"].keys() >= {"sum", "mixed data alone, lora"}
     without = [sentence for sentence in report.of_each if "sum" in sentence and "K = 0" in sentence]
     assert without, "each sentence says of which K it is"
@@ -102,7 +101,7 @@ def test_all_views_say_so(report) -> None:
     assert "so what learns from examples of a target has no score: full fine-tuning, started" in html
     assert scores_by_shots(report).axes
     metrics = run_record(present(report)).metrics
-    assert ("score/sum", report.row("sum").scores["0"].score, 0) in metrics
+    assert ("score/sum", report.row("sum").score("0"), 0) in metrics
     document = json.loads(json.dumps(report.as_json(), allow_nan=False))
     assert document["contestants"]["sum"]["standings"]["0"]["validation"] is None
     assert document["contestants"]["started"]["standings"]["0"]["score"] is None
@@ -114,7 +113,7 @@ def test_with_no_other_k_everything_is_over_it(report, bench: Workbench, study_f
     assert alone.overall == "0"
     assert not {*PICKS} & {row.label for row in alone.rows}
     assert alone.contest is alone.mixed_contest is None
-    assert alone.row("sum").scores["0"].score == report.row("sum").scores["0"].score
+    assert alone.row("sum").score("0") == report.row("sum").score("0")
     assert alone.verdict
 
 
@@ -145,7 +144,7 @@ class TestOneFuse:
         assert (manifest.metrics, manifest.own_fit.validation, manifest.task.max_new_tokens) == ({}, None, 4)
         assert bench.workspace.score(manifest) is None
         row, document = fused.report.row("sum"), fused.report.as_json()
-        assert row.scores["0"].score == report.row("sum").scores["0"].score
+        assert row.score("0") == report.row("sum").score("0")
         assert document["contestants"]["sum"]["standings"]["0"]["validation"] is None
         assert "− fresh lora (the bare backbone): 0.0 [0.0, 0.0], equal within 2 points." in fused.report.verdict
         assert bench.predict(fused.adapter.id, ["the otter often"])

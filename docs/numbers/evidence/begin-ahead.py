@@ -28,7 +28,9 @@ def pieces() -> Iterator[str]:
     yield f"Full fine-tuning on the 64 examples answers {scores['full fine-tuning']} %"
     picked = document["best_composition_minus_best_control"]
     require(picked["reading"] == "lower" and scores["best control"] == scores["full fine-tuning"], "below, decided")
-    yield f"is {gap(picked)} beside it"
+    mixed = document["best_composition_minus_best_mixed_data"]
+    require(mixed["reading"] == "lower" and not picked["p_holm"] and not mixed["p_holm"], "below, p not adjusted")
+    yield f"is {gap(picked)} beside it, and {gap(mixed)} beside the adapter of all data"
     shuffled = gains["nearest, shuffled sources"]
     require(reading(shuffled) == UNDECIDED, "undecided")
     yield f"The start at shuffled sources ({probability(shuffled['p_holm'])})"

@@ -24,8 +24,8 @@ def pieces() -> Iterator[str]:
     """Yield what memory measuring takes, and the smallest loss that stops a training at the first of its stages."""
     yield memory()
     yield (
-        f"with {ROWS} rows, and nothing gained elsewhere, the first look of three stops at a loss of about "
-        f"{smallest_loss():.1f} points and the bound 2"
+        f"with one task, {ROWS} rows, three planned stages and a bound of 2, a stage stops the training only at a loss "
+        f"of about {smallest_loss():.1f} points"
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapter_workbench.experiments.engine.study import Study
+from adapter_workbench.experiments.engine.study import GATHERED, Study
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.workspace import RecordDocument
@@ -18,4 +18,4 @@ def describe(record: RecordDocument) -> str:
     return f"compositions for {', '.join(record.about['targets'])} on {record.about['backbone']}"
 
 
-STUDY = Study(__name__, "targets", describe)
+STUDY = Study(__name__, "targets", describe, modules={**GATHERED, "summary": "summary", "scored": "summary"})

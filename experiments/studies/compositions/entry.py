@@ -1,4 +1,9 @@
-"""Who takes part in a comparison: compositions of sources, and the plain alternatives that they have to beat."""
+"""Who takes part in a comparison: compositions of sources, and the plain alternatives that they have to beat.
+
+A composition that trains what it begins at has of a fresh adapter the learning rate and the rank, if not its training.
+A warm start trains a plain LoRA. A fresh adapter of a method that begins or trains in a way of its own (LoRA+, LoRA-FA,
+EVA, …) differs from it in more than the sources: its control is a plain LoRA that begins fresh.
+"""
 
 from __future__ import annotations
 
@@ -214,3 +219,42 @@ def fresh_settings(source: MethodSettings, fresh: MethodSettings | None) -> Meth
 
 def _composed(label: str, role: Role, method: str, sources: Sequence[Source]) -> Entry:
     return Entry(label, role, sources[0].method, method, COMPOSITIONS.get(method).settings(), tuple(sources))
+
+
+LIKE_FRESH = ("learning_rate", "rank")
+
+
+def like_fresh(entry: Entry, source: MethodSettings, fresh: MethodSettings | None) -> Entry:
+    """Return an entry that begins a training at its sources with the learning rate and the rank of a fresh adapter.
+
+    So the two differ in the sources alone. What is named stays, and so does the rate of weights that are learned.
+
+    Args:
+        entry: a composition.
+        source: settings of its first source.
+        fresh: what is set for fits from nothing; None where nothing is.
+    """
+    settings, beside = entry.settings, fresh_settings(source, fresh)
+    if COMPOSITIONS.get(entry.method).from_one_source(settings) is None:
+        return entry
+    open_ones = (type(settings).model_fields.keys() & type(beside).model_fields.keys()) - settings.model_fields_set
+    changes = {
+        name: getattr(beside, name)
+        for name in LIKE_FRESH
+        if name in open_ones and getattr(beside, name) != getattr(settings, name)
+    }
+    return replace(entry, settings=settings.model_copy(update=changes)) if changes else entry
+
+
+def unlike_fresh(entry: Entry) -> bool:
+    """Return whether it trains what it begins at, and a fresh adapter of the sources' method is trained otherwise."""
+    card = COMPOSITIONS.get(entry.method)
+    if card.from_one_source(entry.settings) is None or card.sourceless(entry.settings):
+        return False
+    return not METHODS.get(entry.family).trains_plainly
+
+
+def begun_fresh(entry: Entry) -> Entry:
+    """Return the control of an entry that :func:`unlike_fresh` finds: the same without sources."""
+    settings = entry.settings.model_copy(update={"start": ("fresh",)})
+    return replace(entry, label=f"{entry.label}, no sources", role="control", settings=settings)

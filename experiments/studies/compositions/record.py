@@ -1,4 +1,4 @@
-"""What a comparison of compositions has come to: who takes part, and the key of every result."""
+"""What a comparison of compositions has come to: who takes part, and every result, with what is kept of it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,68 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from adapter_workbench.experiments.studies.compositions.result import results_in
 from adapter_workbench.experiments.studies.core.against import controls
 from adapter_workbench.experiments.studies.core.record import Record
+from adapter_workbench.experiments.workspace.outcome_folders import OutcomeFolders
 from adapter_workbench.experiments.workspace.piece_results import PieceResults
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.workspace import RecordDocument, Workspace
 
+
+@dataclass(frozen=True)
+class Retained:
+    """What a composition still knows of one source's own task: test scores under that source's own head.
+
+    Attributes:
+        alone: of the source as it is.
+        fused: of the composed body.
+    """
+
+    source: str
+    task: str
+    alone: float
+    fused: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one entry did on one problem.
+
+    Attributes:
+        score: the task's main metric on the test split, in [0, 1].
+        scores: all of them.
+        examples: size of the test split.
+        fit: what it took, and the validation score.
+        head: where the head comes from.
+        weights, facts, details: as in :class:`adapter_workbench.fusion.target.composition.Composed`.
+        retained: one entry for each source whose task is at hand; empty where that was not measured.
+        sources: the task of each source that it is made of, in order; empty in results of earlier versions.
+    """
+
+    score: float
+    scores: Mapping[str, float]
+    examples: int
+    fit: FitRecord
+    head: str
+    weights: tuple[float, ...] | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    retained: tuple[Retained, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+def results_in(workspace: Workspace) -> OutcomeFolders[Result]:
+    """Return the results of the trials in a workspace."""
+    about = "the result of this trial"
+    root = workspace.root / "trials"
+    return OutcomeFolders(root, "result.json", Result, about, workspace.access, workspace.known)
+
+
 CONTROLS = ("fresh", "full", "control", "frozen")  # roles of what lacks the sources; between equals, the first
+ALL_SHOTS = "all"  # beside each K, what is over all of them that have examples
 PICK, SOURCE, CONTROL = "best composition", "best source", "best control"
 MIXED = "best mixed-data adapter"
 PICKS: Mapping[str, tuple[str, ...]] = {  # what validation picks among: label → roles
@@ -128,6 +181,11 @@ class FusionRecord(Record):
     def overall(self) -> tuple[int, ...]:
         """The K over which an entry's one score is: those with examples, since without any not all take part."""
         return tuple(shots for shots in self.shots if shots) or self.shots
+
+    @property
+    def shot_groups(self) -> tuple[str, ...]:
+        """What the scores of an entry are of: each K, and all of :attr:`overall`. The last one decides."""
+        return (*map(str, self.shots), *([ALL_SHOTS] if len(self.overall) > 1 else []))
 
     @property
     def done(self) -> int:

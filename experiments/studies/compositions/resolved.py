@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adapter_workbench.experiments.engine.recipes import MARGIN
-from adapter_workbench.experiments.studies.compositions.controls import without_skill
 from adapter_workbench.experiments.studies.compositions.entry import (
     alternatives,
     common,
@@ -16,10 +15,9 @@ from adapter_workbench.experiments.studies.compositions.entry import (
     stored,
     with_head,
 )
-from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
-from adapter_workbench.experiments.studies.compositions.mixed_data import begun_at_mixed, mixed_alone
 from adapter_workbench.experiments.studies.compositions.record import EntryRecord
-from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
+from adapter_workbench.experiments.studies.compositions.rivals import begun_at_mixed, mixed_alone, without_skill
+from adapter_workbench.experiments.studies.compositions.trial import FewShot, FewShotTrial
 from adapter_workbench.experiments.studies.core.record import shared_facts
 from adapter_workbench.experiments.workspace.evaluating import majority_score
 from adapter_workbench.workbench.machine.device import resolve_precision

@@ -1,31 +1,36 @@
-"""One fuse as a comparison of one target, one K and one seed, in which the fusion itself is the reference."""
+"""One fuse as a comparison of one target, one K and one seed, in which the fusion is the reference; and what it keeps.
+
+Kept is what validation puts first among all that it tried, or what a person names. Nothing is chosen on test rows. What
+the report says of them is said beside what was kept, and a person may choose.
+"""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from adapter_workbench.experiments.answers.made_adapters import Kept
 from adapter_workbench.experiments.answers.naming import source_ids
 from adapter_workbench.experiments.engine.entries import collisions
 from adapter_workbench.experiments.requests.lesson import BACKBONE
-from adapter_workbench.experiments.studies.compositions.controls import (
+from adapter_workbench.experiments.studies.compositions.entry import (
+    Entry,
+    begun_fresh,
+    like_fresh,
+    stored,
+    unlike_fresh,
+)
+from adapter_workbench.experiments.studies.compositions.recipe import GIVEN_BY_SHOTS, Controls, few_shot_budget
+from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
+from adapter_workbench.experiments.studies.compositions.rivals import (
     WITHOUT_SKILL,
     controlled,
     lesson_of,
-    objection,
     require_without_skill,
     shuffled_lessons,
+    why_skilled,
 )
-from adapter_workbench.experiments.studies.compositions.entry import Entry, stored
-from adapter_workbench.experiments.studies.compositions.few_shot import (
-    GIVEN_BY_SHOTS,
-    FewShot,
-    few_shot_budget,
-    undrawable,
-)
-from adapter_workbench.experiments.studies.compositions.rates import begun_fresh, like_fresh, unlike_fresh
-from adapter_workbench.experiments.studies.compositions.recipe import Controls
-from adapter_workbench.experiments.studies.compositions.resolved import FusionPlan
 from adapter_workbench.experiments.studies.compositions.sources import (
     AUTO,
     candidates,
@@ -34,9 +39,14 @@ from adapter_workbench.experiments.studies.compositions.sources import (
     own_tasks,
     ranked,
 )
-from adapter_workbench.experiments.studies.compositions.trial import FewShotTrial
+from adapter_workbench.experiments.studies.compositions.trial import FewShot, FewShotTrial, undrawable
+from adapter_workbench.experiments.studies.compositions.verdict import SIMPLEST, by_validation
+from adapter_workbench.experiments.studies.compositions.work import model_of
+from adapter_workbench.experiments.workspace.damage import set_unusable_aside
 from adapter_workbench.fusion.composing.fuse import (
     composition_id,
+    keep_composition,
+    keep_uncomposed,
     require_composable,
     require_no_examples_needed,
     require_target_kind,
@@ -45,10 +55,12 @@ from adapter_workbench.fusion.methods import COMPOSITIONS
 from adapter_workbench.fusion.ranking import RANKINGS
 from adapter_workbench.fusion.target.source_tasks import by_data, tasks_of
 from adapter_workbench.tasks.loading import registry
+from adapter_workbench.workbench.adapters.manifest import ChoiceReference
 from adapter_workbench.workbench.backbone.names import open_backbone
-from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems
+from adapter_workbench.workbench.errors import InputError, Problem, SettingsError, collect_problems, suggest
 from adapter_workbench.workbench.machine.device import resolve_precision
 from adapter_workbench.workbench.machine.listener import Silent
+from adapter_workbench.workbench.methods.kind import GENERATED
 from adapter_workbench.workbench.methods.stored_model import backbone_of
 from adapter_workbench.workbench.settings.base import Budget, Document, Settings
 
@@ -56,8 +68,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from adapter_workbench.experiments.engine.piece import Site
     from adapter_workbench.experiments.requests.fuse import FuseRequest
     from adapter_workbench.experiments.studies.compositions.entry import WithoutSkill
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport
     from adapter_workbench.experiments.studies.compositions.sources import RankedSources
     from adapter_workbench.experiments.workspace import Workspace
     from adapter_workbench.workbench.adapters.stored_adapter import StoredAdapter
@@ -210,7 +224,7 @@ def _controls(own: Entry, wanted: FuseRequest) -> dict[str, tuple[WithoutSkill, 
     """
     if wanted.controls is None:
         return controlled(Controls(shuffled=()), [own])
-    if wanted.controls and (why := objection(own)):
+    if wanted.controls and (why := why_skilled(own)):
         raise InputError(f"{own.method} cannot be made of sources without skill: {why}", where="--controls")
     return {own.label: tuple(kind for kind in WITHOUT_SKILL if kind in wanted.controls)} if wanted.controls else {}
 
@@ -220,3 +234,82 @@ def _require_labels(plan: FusionPlan) -> None:
     labels = [(entry.label, "--from") for entry in plan.all_entries(plan.seeds[0])]
     if problems := [replace(problem, hint="Leave one of the two out.") for problem in collisions(labels)]:
         raise SettingsError(problems)
+
+
+VALIDATION, FUSION = "validation", "fusion"  # what --keep takes besides the names of the table
+UNCOMPOSED = ("frozen", "fresh", "full")
+
+
+def keepable(plan: FusionPlan) -> list[str]:
+    """Return the labels of what a fuse can keep: what was made of the sources, and the plain alternatives.
+
+    Not what is made of sources without skill. Nor, where answers are generated, a head on frozen features, which is the
+    bare backbone; without examples a fresh adapter is that too.
+    """
+    problem = next(plan.problems(plan.seeds[0]))
+    bare = {*(["frozen"] if problem.target.kind in GENERATED else []), *(["fresh", "full"] if problem.without else [])}
+    return [entry.label for entry in plan.all_entries(plan.seeds[0]) if entry.role in {*SIMPLEST} - bare]
+
+
+def require_keepable(plan: FusionPlan, keep: str) -> None:
+    """Make sure that ``keep`` is a choice of this fuse, before anything is trained.
+
+    Raises:
+        InputError: it is not.
+    """
+    choices = [VALIDATION, FUSION, *keepable(plan)]
+    if keep not in choices:
+        hint = suggest(keep, map(shlex.quote, choices))
+        raise InputError(f"{keep!r} is not among what this fuse can keep", where="--keep", hint=hint)
+
+
+def choose(report: FusionReport, labels: Sequence[str], keep: str) -> Kept:
+    """Return what is kept of a finished fuse, and why.
+
+    Args:
+        report: on it.
+        labels: of what can be kept, see :func:`keepable`.
+        keep: ``validation``, ``fusion`` or one of these labels.
+    """
+    fusion = report.record.reference
+    ranked = by_validation(report, labels)
+    favoured = ranked[0].label if ranked else None
+    asked = {VALIDATION: favoured or fusion, FUSION: fusion}.get(keep, keep)
+    scores = {row.label: row.validation(report.overall) or 0.0 for row in ranked}
+    choices = tuple(dict.fromkeys([*scores, *labels]))
+    return Kept(asked, fusion, favoured, scores, choices, named=keep != VALIDATION)
+
+
+def kept_adapter(plan: FusionPlan, chosen: Kept, site: Site) -> StoredAdapter:
+    """Return the adapter that a person who fuses asks for: of what was tried, the one that is kept; stored once.
+
+    It is made again with the same seed and the same examples, since trials leave results and no models.
+
+    Raises:
+        IntegrityError: it changed the backbone.
+        TrainingError: a fit failed.
+    """
+    trial = plan.single_trial(chosen.label)
+    entry, request, store = trial.entry, trial.request(site.listener), site.workspace.adapters
+    composed = entry.role not in UNCOMPOSED
+    if composed:
+        name = composition_id(entry.method, request, entry.settings)
+    else:
+        name = f"{trial.problem.target.name}-{entry.method}-{trial.key[:8]}"
+    ranking = plan.ranking
+    choice = ChoiceReference(
+        label=chosen.label,
+        by="a person" if chosen.named else "validation",
+        validation=dict(chosen.validation),
+        ranking=ranking and ranking.ranking,
+        ranked=ranking.values if ranking else {},
+    )
+    with site.workspace.claim(name):
+        set_unusable_aside(store, name, site.listener)
+        if name in store:
+            return store.verify(name)
+        tried = model_of(trial, site)
+        site.in_memory.clear()  # it is taken apart now
+        if composed:
+            return keep_composition(name, tried, entry.method, request, entry.settings, store, choice)
+        return keep_uncomposed(name, tried, request, store, choice)

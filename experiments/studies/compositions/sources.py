@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from adapter_workbench.experiments.studies.compositions.few_shot import FewShot
+    from adapter_workbench.experiments.studies.compositions.trial import FewShot
     from adapter_workbench.experiments.workspace import Workspace
     from adapter_workbench.fusion.ranking import Score
     from adapter_workbench.workbench.adapters.manifest import Manifest

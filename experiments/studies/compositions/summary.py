@@ -1,46 +1,51 @@
-"""A record and its results into a report: scores, gains over the reference with intervals, what was kept and taken."""
+"""From the results of a comparison of compositions to its report, or to scores for a comparison of experiments."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from statistics import fmean
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from adapter_workbench.experiments.reporting.examples import scores_by_example
 from adapter_workbench.experiments.reporting.families import alone
-from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores, TrialScores
-from adapter_workbench.experiments.studies.compositions.record import CONTROL, MIXED, PICK, PICKS, FusionRecord
+from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from adapter_workbench.experiments.studies.compositions.record import (
+    CONTROL,
+    MIXED,
+    PICK,
+    PICKS,
+    EntryRecord,
+    FusionRecord,
+    results_in,
+)
 from adapter_workbench.experiments.studies.compositions.report import (
     CONTEST,
     CONTESTS,
     MIXED_CONTEST,
     FusionReport,
+    FusionRow,
     Kept,
-    Row,
     Speed,
+    Tested,
 )
-from adapter_workbench.experiments.studies.compositions.result import results_in
 from adapter_workbench.experiments.studies.compositions.verdict import headline, of_each
-from adapter_workbench.experiments.studies.core.planned import planned_family
 from adapter_workbench.experiments.studies.core.report import reported
-from adapter_workbench.experiments.studies.core.rows import At, difference
-from adapter_workbench.experiments.studies.core.rows import Row as ResultRow
-from adapter_workbench.experiments.studies.core.unit import Unit
-from adapter_workbench.workbench.measures.statistics import finite, mean_of_known
+from adapter_workbench.experiments.studies.core.rows import compared, difference
+from adapter_workbench.workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from adapter_workbench.experiments.reporting.differences import Difference
-    from adapter_workbench.experiments.studies.compositions.result import Result
+    from adapter_workbench.experiments.reporting.scored import Replication, Scores
+    from adapter_workbench.experiments.studies.compositions.record import Result
+    from adapter_workbench.experiments.workspace import RecordDocument, Workspace
     from adapter_workbench.experiments.workspace.outcome_folders import OutcomeFolders
 
-Taken = Mapping[Unit, str]  # the key of the result of each unit
+Examples: TypeAlias = "Callable[[Tested, str], pd.Series | None]"
 
 
 def summarise(record: FusionRecord, results: OutcomeFolders[Result], brief: bool = False) -> FusionReport:
@@ -48,244 +53,165 @@ def summarise(record: FusionRecord, results: OutcomeFolders[Result], brief: bool
 
     ``brief``: without what compares two entries.
     """
-    return _Summary(record, results, brief).report()
+    entries = _entries(record, results)
+    picks = () if record.single else tuple(_picks(record, entries))
+    examples = _examples(results)
+    rows = (*entries, *picks) if brief else _compared(record, (*entries, *picks), examples)
+    composed, control, mixed = _contestants(rows)
+    contest, mixed_contest = (
+        _contest(record, _difference(composed, side, examples), name) if composed and side and not brief else None
+        for name, side in ((CONTEST, control), (MIXED_CONTEST, mixed))
+    )
+    by_label = {row.label: row for row in rows}
+    in_order = [by_label[label] for label in dict.fromkeys(cell.label for cell in record.cells)]  # as pieces were done
+    report = FusionReport(
+        record=record,
+        rows=rows,
+        retained=tuple(kept for row in in_order for kept in _retained(row)),
+        speeds=tuple(_speeds(in_order, by_label.get(record.reference))),
+        details={row.label: _details(row) for row in in_order},
+        contest=contest,
+        mixed_contest=mixed_contest,
+        made_of={row.label: made[0] for row in in_order if len(made := _made_of(row)) == 1},
+    )
+    return replace(report, headline=tuple(headline(report)), of_each=tuple(of_each(report)))
 
 
-@dataclass(frozen=True)
-class _Summary:
-    record: FusionRecord
-    results: OutcomeFolders[Result]
-    brief: bool
-
-    def report(self) -> FusionReport:
-        rows = [
-            Row(
-                entry.label,
-                entry.role,
-                entry.family,
-                entry.method,
-                self._scores_by_shots(self.taken[entry.label], self.record.controls.get(entry.label, entry.label)),
-                against=self.record.controls.get(entry.label, ""),
-                trials=tuple(self._trials(self.taken[entry.label])),
-            )
-            for entry in self.record.entries
-            if entry.label in self.taken
-        ]
-        for label, (picked, chosen) in self.picks.items():
-            scores = self._scores_by_shots(picked, self.record.reference)
-            trials = tuple(self._trials(picked))
-            rows.append(Row(label, "pick", "", "validation", scores, chosen, self.record.reference, trials))
-        composed, control = (self.sides.get(label, {}) for label in (PICK, CONTROL))
-        contest = self._difference(composed, control, composed)
-        on_mixed = self._difference(composed, self._only_or_picked(MIXED), composed)
-        report = FusionReport(
-            record=self.record,
-            rows=tuple(self._as_families(rows)),
-            retained=tuple(self._retained()),
-            speeds=tuple(self._speeds()),
-            details={label: self._details(taken) for label, taken in self.taken.items()},
-            contest=self._contest(contest, CONTEST),
-            mixed_contest=self._contest(on_mixed, MIXED_CONTEST),
-            made_of={label: made[0] for label, taken in self.taken.items() if len(made := self._made_of(taken)) == 1},
-        )
-        return replace(report, headline=tuple(headline(report)), of_each=tuple(of_each(report)))
-
-    def _contest(self, difference: Difference | None, name: str) -> Difference | None:
-        """Return what two picks come to: as it was read at a look, else at the level of the record."""
-        if difference is None:
-            return None
-        declared = self.record.declared_test
-        settled = self.record.settled.get(CONTESTS, {})
-        return settled.get(name) or alone(difference, declared.margin, declared.level)
-
-    def _as_families(self, rows: Sequence[Row]) -> Iterator[Row]:
-        """Yield the rows with their gains adjusted: with each K, and over all, they are one family."""
-        compared = [row for row in rows if row.against]
-        against = {row.label: row.against for row in compared}
-        families = {
-            shots: planned_family(
-                {row.label: gain for row in compared if (gain := row.scores[shots].gain)},
-                self.record.declared_test,
-                self.record.settled.get(shots, {}),
-                against,
-            )
-            for shots in (rows[0].scores if rows else ())
-        }
-        for row in rows:
-            gains = {
-                shots: replace(scores, gain=families[shots].get(row.label, scores.gain))
-                for shots, scores in row.scores.items()
-            }
-            yield replace(row, scores=gains)
-
-    @cached_property
-    def taken(self) -> dict[str, Taken]:
-        by_label: dict[str, dict[Unit, str]] = {}
-        for cell in self.record.cells:
-            by_label.setdefault(cell.label, {})[Unit(cell.target, cell.shots, cell.seed)] = cell.key
-        return by_label  # type: ignore[return-value]
-
-    @cached_property
-    def picks(self) -> dict[str, tuple[Taken, dict[str, int]]]:
-        """What validation picks: label → its results, and how often whose; only where there is a choice."""
-        picks = {} if self.record.single else {label: self._picked(roles) for label, roles in PICKS.items()}
-        return {label: (picked, chosen) for label, (picked, chosen) in picks.items() if chosen}
-
-    @cached_property
-    def sides(self) -> dict[str, Taken]:
-        """What a row may be compared with: the entries, and what validation picks among them."""
-        return {**self.taken, **{label: picked for label, (picked, _) in self.picks.items()}}
-
-    @cached_property
-    def known(self) -> dict[str, Result]:
-        keys = {key for taken in self.taken.values() for key in taken.values()}
-        return {key: self.results.require(key) for key in sorted(keys)}
-
-    @cached_property
-    def examples(self) -> dict[str, pd.Series | None]:
-        """The score of each test example, for the results whose score is the mean of them."""
-        return {key: scores_by_example(self.results.outcomes(key), result.score) for key, result in self.known.items()}
-
-    def _scores_by_shots(self, taken: Taken, against: str) -> dict[str, EntryScores]:
-        """Return the scores with each K and over all, and the gain over ``against``."""
-        every = {str(shots): self._entry_scores(taken, against, [shots]) for shots in self.record.shots}
-        overall = self.record.overall
-        return {**every, "all": self._entry_scores(taken, against, overall)} if len(overall) > 1 else every
-
-    def _entry_scores(self, taken: Taken, against: str, shots: Iterable[int]) -> EntryScores:
-        units = [unit for unit in taken if unit.shots in set(shots)]
-        results = [self.known[taken[unit]] for unit in units]
-        targets = {
-            name: mean_of_known(self.known[taken[unit]].score for unit in units if unit.task == name)
-            for name in self.record.targets
-        }
-        return EntryScores(
-            score=mean_of_known(result.score for result in results),
-            targets=targets,
-            validation=mean_of_known(result.fit.validation for result in results),
-            gain=self._difference(taken, self.sides.get(against, {}), units),
-            fits=tuple(result.fit for result in results),
-        )
-
-    def _difference(self, taken: Taken, reference: Taken, units: Iterable[Unit]) -> Difference | None:
-        """Return ours − the reference's over the units that both have; None where there are none, or in brief.
-
-        A seed counts where it has all targets and K that others have: the last ones of a run may not be there yet.
-        """
-        if self.brief:
-            return None
-        common = [unit for unit in units if unit in reference]
-        if not common:
-            return None
-        problems: dict[str, list[str]] = {}
-        for unit in common:
-            problems.setdefault(unit.task, []).append(_with_shots(unit))
-        return difference(
-            self._row(taken, common),
-            self._row(reference, common),
-            lambda key: self.known[key].score,
-            examples=lambda key, _: self.examples[key],
-            sizes=lambda key: [self.known[key].examples],
-            problems=problems,
-            seconds=lambda key: [self.known[key].fit.seconds],
-        )
-
-    def _row(self, taken: Taken, units: Iterable[Unit]) -> ResultRow[str]:
-        """Return the results of ``units`` as a row, whose tasks are the targets with each K."""
-        results = {At(unit.seed, task=_with_shots(unit)): taken[unit] for unit in units}
-        seeds = {at.seed for at in results}
-        replications = tuple((seed, 0) for seed in self.record.seeds if seed in seeds)
-        return ResultRow("", None, replications, tuple(dict.fromkeys(at.task for at in results)), results)
-
-    def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
-        """Return in each unit the result with the best validation (score, then likelihood), and how often whose.
-
-        Nothing where there is no choice, and without examples nothing validates. Entries that were decided early have
-        fewer seeds than others, and a choice among the rest would be another one: only units that all have count.
-        """
-        labels = [entry.label for entry in self.record.entries if entry.role in roles and entry.label in self.taken]
-        if len(labels) < 2:
-            return {}, {}
-        shared = set.intersection(*({*self.taken[label]} for label in labels))
-        units = sorted(unit for unit in shared if unit.shots != 0)
-        chosen = {
-            unit: max(labels, key=lambda label: self._validation(self.taken[label][unit]))  # max calls it at once
-            for unit in units
-        }
-        counts = Counter(chosen.values())
-        return {unit: self.taken[label][unit] for unit, label in chosen.items()}, dict(counts.most_common())
-
-    def _only_or_picked(self, label: str) -> Taken:
-        """Return the results of what validation picks; of the only entry where there is no choice, else none."""
-        own = [entry.label for entry in self.record.entries if entry.role in PICKS[label] and entry.label in self.taken]
-        return self.taken[own[0]] if len(own) == 1 else self.sides.get(label, {})
-
-    def _validation(self, key: str) -> tuple[float, float]:
-        """Return the validation score and likelihood of a model."""
-        result = self.known[key]
-        return result.fit.validated, _likelihood(result)
-
-    def _trials(self, taken: Taken) -> Iterator[TrialScores]:
-        for unit, key in taken.items():
-            result = self.known[key]
-            likelihood = finite(_likelihood(result))
-            yield TrialScores(unit.task, unit.shots, unit.seed, result.score, result.fit.validation, likelihood)
-
-    def _retained(self) -> Iterable[Kept]:
-        for label, taken in self.taken.items():
-            retained = [entry for key in taken.values() for entry in self.known[key].retained]
-            for task in dict.fromkeys(entry.task for entry in retained):
-                of_task = [entry for entry in retained if entry.task == task]
-                alone, fused = fmean(entry.alone for entry in of_task), fmean(entry.fused for entry in of_task)
-                yield Kept(label, task, alone, fused, len(of_task))
-
-    def _speeds(self) -> Iterable[Speed]:
-        """Yield for each entry that trains how soon it is as good on validation as the reference ends."""
-        reference = self.taken.get(self.record.reference, {})
-        for label, taken in self.taken.items():
-            shares = [
-                _share(self.known[taken[unit]], self.known[reference[unit]])
-                for unit in taken
-                if unit in reference and label != self.record.reference and self._both_trained(taken, reference, unit)
-            ]
-            if shares:
-                yield Speed(label, tuple(shares))
-
-    def _both_trained(self, ours: Taken, theirs: Taken, unit: Unit) -> bool:
-        return all(self.known[taken[unit]].fit.steps for taken in (ours, theirs))
-
-    def _made_of(self, taken: Taken) -> list[tuple[str, ...]]:
-        """Return the lists of sources that results were made of, each once."""
-        return [*dict.fromkeys(own for key in taken.values() if (own := self.known[key].sources))]
-
-    def _details(self, taken: Taken) -> dict[str, tuple[float, ...]]:
-        """Return the mean over units of what needs a picture: the weights, and details by layer.
-
-        Nothing where it is made of other sources for some targets: a mean would be over numbers of different sources.
-        """
-        results = [self.known[key] for key in taken.values()]
-        if len(self._made_of(taken)) > 1:
-            return {}
-        weights = [{"weights": result.weights} if result.weights else {} for result in results]
-        details = [{**own, **result.details} for own, result in zip(weights, results, strict=True)]
-        names = dict.fromkeys(name for detail in details for name in detail)
-        rows = {name: [detail[name] for detail in details if name in detail] for name in names}
-        return {name: _columns(own) for name, own in rows.items() if len({*map(len, own)}) == 1}
+# --- rows
 
 
-def _with_shots(unit: Unit) -> str:
-    return f"{unit.task}, K = {unit.shots}"
+def _entries(record: FusionRecord, results: OutcomeFolders[Result]) -> tuple[FusionRow, ...]:
+    """Return a row for each entry that has results, in the order of the recipe."""
+    known = {key: results.require(key) for key in sorted({cell.key for cell in record.cells})}
+    tested: dict[str, list[Tested]] = {}
+    for cell in record.cells:
+        tested.setdefault(cell.label, []).append(Tested(cell, known[cell.key]))
+    present = [entry for entry in record.entries if entry.label in tested]
+    return tuple(_row(record, entry, tested[entry.label], record.controls.get(entry.label, "")) for entry in present)
 
 
-def _likelihood(result: Result) -> float:
-    """Return the log-likelihood of the validation examples; −∞ where a result of an earlier version lacks it.
+def _row(record: FusionRecord, entry: EntryRecord, tested: Iterable[Tested], control: str) -> FusionRow:
+    results = {of.at: of for of in tested}
+    against = dict.fromkeys(reversed(record.shot_groups), control) if control else {}  # what decides comes first
+    replications = tuple((seed, 0) for seed in record.seeds)
+    return FusionRow(entry.label, entry, replications, (*dict.fromkeys(at.task for at in results),), results, against)
 
-    Without steps, and where the model as it began was kept, it belongs to no epoch, and is one of the facts.
+
+def _picks(record: FusionRecord, rows: Sequence[FusionRow]) -> Iterator[FusionRow]:
+    """Yield a row for what validation picks among the entries of some roles, only where there is a choice.
+
+    In each place it is the result with the best validation (score, then likelihood). Without examples nothing
+    validates. Entries that were decided early have fewer seeds than others, and a choice among the rest would be
+    another one: only places that all have count.
     """
-    fit, facts = result.fit, result.facts
-    best = [epoch.validation_log_likelihood for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
-    began = facts.get("validation_log_likelihood_before", -np.inf)
-    return best[0] if best else facts.get("validation_log_likelihood", began)
+    for label, roles in PICKS.items():
+        among = [row for row in rows if row.role in roles]
+        if len(among) < 2:
+            continue
+        shared = set.intersection(*({*row.results} for row in among))
+        judged = [of for at, of in among[0].results.items() if at in shared and of.cell.shots != 0]
+        judged.sort(key=lambda of: (of.cell.target, of.cell.shots, of.cell.seed))
+        picked = [max((row.results[of.at] for row in among), key=_validation) for of in judged]
+        if picked:
+            row = _row(record, EntryRecord(label, "pick", "", "validation", {}), picked, record.reference)
+            yield replace(row, chosen=dict(Counter(of.cell.label for of in picked).most_common()))
+
+
+def _validation(of: Tested) -> tuple[float, float]:
+    return of.fit.validated, of.log_likelihood
+
+
+# --- what compares two rows
+
+
+def _compared(record: FusionRecord, rows: Iterable[FusionRow], examples: Examples) -> tuple[FusionRow, ...]:
+    """Return the rows with their differences: with each K, and over all, they are one family."""
+
+    def differ(group: str, ours: FusionRow, theirs: FusionRow) -> Difference | None:
+        return _difference(ours.with_shots(group), theirs, examples)
+
+    def from_itself(row: FusionRow) -> dict[str, Difference]:
+        own = {group: differ(group, row, row) for group in record.shot_groups}
+        return {group: of for group, of in own.items() if of is not None}
+
+    rows = tuple(row if row.against else replace(row, differences=from_itself(row)) for row in rows)
+    for group in record.shot_groups:
+        rows = compared(rows, group, record, partial(differ, group))
+    return rows
+
+
+def _difference(ours: FusionRow, theirs: FusionRow, examples: Examples) -> Difference | None:
+    """Return ours − theirs over the places that both have; None where there are none.
+
+    A seed counts where it has all targets and K that others have: the last ones of a run may not be there yet.
+    """
+    common = [at for at in ours.results if at in theirs.results]
+    if not common:
+        return None
+    problems: dict[str, list[str]] = {}
+    for at in common:
+        problems.setdefault(ours.results[at].cell.target, []).append(at.task)
+    return difference(
+        ours.among(common),
+        theirs.among(common),
+        lambda of: of.score,
+        examples=examples,
+        sizes=lambda of: [of.result.examples],
+        problems=problems,
+        seconds=lambda of: [of.fit.seconds],
+    )
+
+
+def _examples(results: OutcomeFolders[Result]) -> Examples:
+    """Return what gives the score of each test example behind a result whose score is the mean of them."""
+    known: dict[str, pd.Series | None] = {}
+
+    def examples(of: Tested, _: str) -> pd.Series | None:
+        key = of.cell.key
+        if key not in known:
+            known[key] = scores_by_example(results.outcomes(key), of.score)
+        return known[key]
+
+    return examples
+
+
+def _contestants(rows: Iterable[FusionRow]) -> tuple[FusionRow | None, FusionRow | None, FusionRow | None]:
+    """Return what validation picks among compositions, controls and adapters on mixed data.
+
+    Of mixed data it is the only entry where there is no choice.
+    """
+    by_label = {row.label: row for row in rows}
+    mixed = [row for row in by_label.values() if row.role in PICKS[MIXED]]
+    return by_label.get(PICK), by_label.get(CONTROL), mixed[0] if len(mixed) == 1 else by_label.get(MIXED)
+
+
+def _contest(record: FusionRecord, of: Difference | None, name: str) -> Difference | None:
+    """Return what two picks come to: as it was read at a look, else at the level of the record."""
+    if of is None:
+        return None
+    declared = record.declared_test
+    return record.settled.get(CONTESTS, {}).get(name) or alone(of, declared.margin, declared.level)
+
+
+# --- what else the results of an entry tell
+
+
+def _retained(row: FusionRow) -> Iterator[Kept]:
+    retained = [kept for of in row.cells for kept in of.result.retained]
+    for task in dict.fromkeys(kept.task for kept in retained):
+        own = [kept for kept in retained if kept.task == task]
+        yield Kept(row.label, task, fmean(kept.alone for kept in own), fmean(kept.fused for kept in own), len(own))
+
+
+def _speeds(rows: Iterable[FusionRow], reference: FusionRow | None) -> Iterator[Speed]:
+    """Yield for each entry that trains how soon it is as good on validation as the reference ends."""
+    for row in rows:
+        if reference is None or row.label == reference.label:
+            continue
+        pairs = [(of, reference.results[at]) for at, of in row.results.items() if at in reference.results]
+        shares = [_share(ours.result, theirs.result) for ours, theirs in pairs if ours.fit.steps and theirs.fit.steps]
+        if shares:
+            yield Speed(row.label, tuple(shares))
 
 
 def _share(ours: Result, reference: Result) -> float | None:
@@ -300,8 +226,55 @@ def _share(ours: Result, reference: Result) -> float | None:
     return None
 
 
+def _made_of(row: FusionRow) -> list[tuple[str, ...]]:
+    """Return the lists of sources that results were made of, each once."""
+    return [*dict.fromkeys(own for of in row.cells if (own := of.result.sources))]
+
+
+def _details(row: FusionRow) -> Mapping[str, tuple[float, ...]]:
+    """Return the mean over results of what needs a picture: the weights, and details by layer.
+
+    Nothing where it is made of other sources for some targets: a mean would be over numbers of different sources.
+    """
+    if len(_made_of(row)) > 1:
+        return {}
+    results = [of.result for of in row.cells]
+    details = [{**({"weights": of.weights} if of.weights else {}), **of.details} for of in results]
+    names = dict.fromkeys(name for detail in details for name in detail)
+    known = {name: [detail[name] for detail in details if name in detail] for name in names}
+    return {name: _columns(own) for name, own in known.items() if len({*map(len, own)}) == 1}
+
+
 def _columns(rows: list[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(fmean(column) for column in zip(*rows, strict=True))
 
 
 report = reported(FusionRecord, lambda record, workspace, brief: summarise(record, results_in(workspace), brief))
+
+
+# --- beside another experiment
+
+
+def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
+    """Return the test score of each entry; each target with each number of examples is a problem."""
+    record, results = FusionRecord.read(experiment, document, workspace), results_in(workspace)
+    rows, examples = {row.label: row for row in _entries(record, results)}, _examples(results)
+
+    labels = [entry.label for entry in record.entries]
+
+    def problems(row: FusionRow | None) -> dict[str, ProblemScores]:
+        return {task: _problem(record, row, task, examples) for task in row.tasks} if row else {}
+
+    return {label: {"score": MetricScores("higher", problems(rows.get(label)))} for label in labels}
+
+
+def _problem(record: FusionRecord, row: FusionRow, task: str, examples: Examples) -> ProblemScores:
+    tested: dict[Replication, Tested] = {(at.seed, ()): of for at, of in row.results.items() if at.task == task}
+    first = next(iter(tested.values()))
+    target, size = first.cell.target, first.result.examples
+    return ProblemScores(
+        {replication: of.score for replication, of in tested.items()},
+        {target: split_key(record.data.get(target), size)},
+        lambda replication, name: examples(tested[replication], name),
+        score_step([size]),
+    )

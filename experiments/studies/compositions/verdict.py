@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from adapter_workbench.experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named, sentences
 from adapter_workbench.experiments.reporting.wording import bounds, number
-from adapter_workbench.experiments.studies.compositions.controls import WITHOUT_SKILL
 from adapter_workbench.experiments.studies.compositions.record import CONTROL, CONTROLS, MIXED, PICK, PICKS, SOURCE
+from adapter_workbench.experiments.studies.compositions.rivals import WITHOUT_SKILL
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from adapter_workbench.experiments.reporting.differences import Difference
-    from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
+    from adapter_workbench.experiments.studies.compositions.report import FusionReport, FusionRow
 
 PICKED = Named(PICK, "the composition that validation picks")
 SIMPLEST = ("frozen", "source", "fresh", "full", "average", "composition")  # roles
@@ -47,7 +47,7 @@ def of_each(report: FusionReport) -> list[str]:
     return [*sentences(others), *controls, *_without_examples(report, composed)]
 
 
-def _rivals(report: FusionReport) -> list[Row]:
+def _rivals(report: FusionReport) -> list[FusionRow]:
     """Return the plain alternatives that a single fusion has to beat."""
     plain = (_fresh(report), _best_control(report), _best_source(report), _average(report))
     own = report.row(report.record.reference)
@@ -58,7 +58,7 @@ def _beside_rivals(report: FusionReport) -> list[str]:
     """Return one line for each rival: ``ties − full fine-tuning: −5.9 [−14, 2], undecided``."""
     reference, lines = report.record.reference, []
     for row in _rivals(report):
-        gain = row.scores[report.overall].gain
+        gain = row.difference
         if gain is None or gain.shown.mean is None:
             continue
         named, label = _named(report, row), f"{reference} − {row.label}"
@@ -74,12 +74,12 @@ def _single(report: FusionReport) -> list[str]:
     own = report.row(record.reference)
     if own is None:
         return []
-    score = number(own.scores[report.overall].score)
+    score = number(own.score(report.overall))
     parts = [f"{own.label} scores {score} % on {record.targets[0]} with {record.shots[0]} examples."]
     lost = [
         row.label
         for row in _rivals(report)
-        if (gain := row.scores[report.overall].gain) and gain.reading != "lower" and row.role in (*CONTROLS, "source")
+        if (gain := row.difference) and gain.reading != "lower" and row.role in (*CONTROLS, "source")
     ]
     parts += [_in_place_of_sources(report, row) for row in report.rows if row.role in WITHOUT_SKILL]
     if lost:
@@ -88,15 +88,15 @@ def _single(report: FusionReport) -> list[str]:
     return parts
 
 
-def _picked_by_validation(report: FusionReport, own: Row) -> list[str]:
+def _picked_by_validation(report: FusionReport, own: FusionRow) -> list[str]:
     """Return what validation puts first, and whether the test rows contradict it; nothing where nothing validates."""
     ranked = by_validation(report, [row.label for row in report.rows if row.role in SIMPLEST])
     if not ranked:
         return []
     first, labels = ranked[0], {row.label for row in ranked}
 
-    def score(row: Row) -> str:
-        return f"{number(row.scores[report.overall].validation)} %"
+    def score(row: FusionRow) -> str:
+        return f"{number(row.validation(report.overall))} %"
 
     beside = "" if first is own else f" ({own.label}: {score(own)})"
     parts = [f"Validation puts {first.label} first: {score(first)}{beside}."]
@@ -105,22 +105,21 @@ def _picked_by_validation(report: FusionReport, own: Row) -> list[str]:
     return parts
 
 
-def by_validation(report: FusionReport, labels: Collection[str]) -> list[Row]:
+def by_validation(report: FusionReport, labels: Collection[str]) -> list[FusionRow]:
     """Return the rows with these labels, the best on validation rows first; none where nothing validates.
 
     Between equal scores the likelihood decides, and between equal likelihoods what comes first in :data:`SIMPLEST`.
     """
-    rows = [row for row in report.rows if row.label in labels and row.scores[report.overall].validation is not None]
+    rows = [row for row in report.rows if row.label in labels and row.validation(report.overall) is not None]
     rows.sort(key=lambda row: SIMPLEST.index(row.role))
     return sorted(rows, key=lambda row: on_validation(report, row), reverse=True)
 
 
-def on_validation(report: FusionReport, row: Row) -> tuple[float, float]:
+def on_validation(report: FusionReport, row: FusionRow) -> tuple[float, float]:
     """Return the validation score of a row and, to decide between equals, its likelihood; −∞ where one is not known."""
-    likelihoods = [trial.validation_log_likelihood for trial in row.trials]
-    known = [likelihood for likelihood in likelihoods if likelihood is not None]
-    complete = known and len(known) == len(likelihoods)
-    return row.scores[report.overall].validation or 0, fmean(known) if complete else -math.inf
+    likelihoods = [of.log_likelihood for of in row.cells]
+    complete = likelihoods and all(map(math.isfinite, likelihoods))
+    return row.validation(report.overall) or 0, fmean(likelihoods) if complete else -math.inf
 
 
 def _picked(report: FusionReport) -> list[str]:
@@ -145,17 +144,17 @@ def _without_examples(report: FusionReport, composed: Collection[str]) -> list[s
     return [f"Without any example (K = 0): {sentence}" for sentence in words]
 
 
-def _has_other_sources(report: FusionReport, row: Row) -> bool:
+def _has_other_sources(report: FusionReport, row: FusionRow) -> bool:
     """Return whether a row is one of the recipe's compositions, made of other sources."""
-    composed = report.row(row.against)
+    composed = report.row(row.control)
     return row.role in IN_PLACE and composed is not None and composed.role == "composition"
 
 
-def _in_place_of_sources(report: FusionReport, row: Row) -> str:
+def _in_place_of_sources(report: FusionReport, row: FusionRow) -> str:
     """Return what a composition is with other sources, and what those that it has are worth beside them."""
-    scores, (others, what) = row.scores[report.overall], IN_PLACE[row.role]
-    beginning = f"With {others} in place of its sources {row.against} scores {number(scores.score)} %"
-    gain = scores.gain
+    others, what = IN_PLACE[row.role]
+    beginning = f"With {others} in place of its sources {row.control} scores {number(row.score(report.overall))} %"
+    gain = row.difference
     if gain is None or gain.shown.mean is None:
         return f"{beginning}."
     worth = f"{number(-gain.shown.mean, signed=True)} points {bounds(gain.shown, sign=-1)}".rstrip()
@@ -182,31 +181,31 @@ def _mixed_contest(report: FusionReport, contest: Difference) -> ComparisonInWor
     )
 
 
-def _chosen(row: Row | None) -> str:
+def _chosen(row: FusionRow | None) -> str:
     return ", ".join(f"{label} {times}×" for label, times in row.chosen.items()) if row else ""
 
 
-def _fresh(report: FusionReport) -> Row | None:
+def _fresh(report: FusionReport) -> FusionRow | None:
     return next((row for row in report.rows if row.role == "fresh"), None)
 
 
-def _best_control(report: FusionReport) -> Row | None:
+def _best_control(report: FusionReport) -> FusionRow | None:
     """Return the row without sources that is best on validation; between equals the first of ``CONTROLS``."""
     controls = [row for role in CONTROLS for row in report.rows if row.role == role]
     return max(controls, key=lambda row: on_validation(report, row), default=None)
 
 
-def _average(report: FusionReport) -> Row | None:
+def _average(report: FusionReport) -> FusionRow | None:
     return next((row for row in report.rows if row.role == "average"), None)
 
 
-def _best_source(report: FusionReport) -> Row | None:
+def _best_source(report: FusionReport) -> FusionRow | None:
     """Return the source that is best on validation; None where there were no examples to validate on."""
-    sources = [row for row in report.rows if row.role == "source" and row.scores[report.overall].validation is not None]
+    sources = [row for row in report.rows if row.role == "source" and row.validation(report.overall) is not None]
     return max(sources, key=lambda row: on_validation(report, row), default=None)
 
 
-def _named(report: FusionReport, row: Row) -> str:
+def _named(report: FusionReport, row: FusionRow) -> str:
     fresh = "a fresh adapter" if report.record.overall != (0,) else "the bare backbone"
     own = {"fresh": fresh, "average": "the uniform average", "source": "the source that validation picks"}
     return own.get(row.role, "the model without sources that validation picks")

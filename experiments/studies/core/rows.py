@@ -169,13 +169,17 @@ def difference(
 
 
 def compared(
-    rows: Iterable[RowT], family: str, record: Record, differ: Callable[[RowT, RowT], Difference]
+    rows: Iterable[RowT], family: str, record: Record, differ: Callable[[RowT, RowT], Difference | None]
 ) -> tuple[RowT, ...]:
-    """Return the rows, those that say with whom they are compared in a ``family`` with their differences there."""
+    """Return the rows, those that say with whom they are compared in a ``family`` with their differences there.
+
+    ``differ`` returns None of two rows that have no result in common.
+    """
     rows = tuple(rows)
     by_label = {row.label: row for row in rows}
     against = {row.label: row.against[family] for row in rows if row.against.get(family) in by_label}
-    differences = {label: differ(by_label[label], by_label[other]) for label, other in against.items()}
+    both = ((label, differ(by_label[label], by_label[other])) for label, other in against.items())
+    differences = {label: of for label, of in both if of is not None}
     tested = planned_family(differences, record.declared_test, record.settled.get(family, {}), against)
     return tuple(
         replace(row, differences={**row.differences, family: tested[row.label]}) if row.label in tested else row

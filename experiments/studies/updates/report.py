@@ -261,6 +261,7 @@ def _difference(metric: Quantity[Chain], record: UpdatesRecord, ours: UpdatesRow
         metric.number,
         examples=examples if rows else None,
         sizes=lambda chain: [chain.tested.sizes[metric.name]] if chain.tested else [],
+        shared=[record.shared_texts.get(task, {}) for task in ours.tasks],
         apart=not across_tasks(record.shared_texts),  # else their results are not independent: no stratified test
         seconds=lambda chain: [of.fitted.seconds for of in chain.versions],
     )
@@ -372,7 +373,8 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
 
     rows = rows_of(replace(record, cells=tuple(last)), evaluations.require_outcomes, brief=True)
     data = {task: _data(record, task) for task in record.tasks}
-    return scores_of(rows, SCORE, lambda chain: chain.score(record.versions), record, sizes, examples, data=data)
+    read, texts = lambda chain: chain.score(record.versions), record.shared_texts
+    return scores_of(rows, SCORE, read, record, sizes, examples, data=data, shared_texts=texts)
 
 
 def _data(record: UpdatesRecord, task: str) -> str | None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from adapter_workbench.experiments.studies.compositions import record as composed
-from adapter_workbench.experiments.studies.compositions import result as trials
 from adapter_workbench.experiments.studies.compositions import summary as compositions
 from adapter_workbench.experiments.studies.core.tune import LearningRateTrial
 from adapter_workbench.experiments.studies.methods import record as compared
@@ -179,16 +178,16 @@ class Results:
 
     outcomes = Path
 
-    def require(self, key: str) -> trials.Result:
+    def require(self, key: str) -> composed.Result:
         """Return one: a higher K helps, ties helps, and a control learns slowly."""
         label, target, shots, seed = key.split("/")
         worth = {"fresh": 0.0, "uniform": 0.02, "ties": 0.04}[label] + 0.002 * int(seed)
         score = 0.6 + worth + (0.1 if shots == "16" else 0.0) - 0.05 * TASKS.index(target)
         epochs = tuple(Epoch(number, 0.5, score - 0.02 * (2 - number), -0.5) for number in (1, 2))
         fit = FitRecord(epochs, 2, score, 8, 2.5 + int(seed), 256.0, 1_500)
-        retained = () if label == "fresh" else (trials.Retained("source-1", "trees", 0.9, 0.7, 50),)
+        retained = () if label == "fresh" else (composed.Retained("source-1", "trees", 0.9, 0.7, 50),)
         weights = None if label == "fresh" else (1.0,)
-        return trials.Result(score, {"accuracy": score}, 100, fit, "random", weights=weights, retained=retained)
+        return composed.Result(score, {"accuracy": score}, 100, fit, "random", weights=weights, retained=retained)
 
 
 def of_repair() -> StudyReport:
@@ -245,8 +244,11 @@ def _controlled(stream: LearnedStream) -> mended.Repaired:
     return mended.Repaired({"rows": 80}, 1, 0.6, None, scores, 1.5, 40.0)
 
 
-def of_updates() -> StudyReport:
-    """Two versions of two tasks; going on from the champion forgets half of the old rows that training anew keeps."""
+def of_updates(**changed: Any) -> StudyReport:
+    """Two versions of two tasks; going on from the champion forgets half of the old rows that training anew keeps.
+
+    ``changed`` are fields of the record.
+    """
     entries = (
         updated.Entry("anew", "anew", "lora", {"rank": 8}),
         updated.Entry("goes-on", "continue", "lora", {"rank": 8, "rows": "new"}),
@@ -265,7 +267,7 @@ def of_updates() -> StudyReport:
         majority={"animals": 0.25, "fruits": 0.5},
         entries=entries,
         cells=tuple(_version(*place) for place in places),
-        **SHARED,
+        **{**SHARED, **changed},
     )
     with tempfile.TemporaryDirectory() as folder:
         for place in places:

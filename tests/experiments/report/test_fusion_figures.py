@@ -14,10 +14,10 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from adapter_workbench.experiments.reporting.figures import NO_WIDTH, image
-from adapter_workbench.experiments.studies.compositions.figures import scores_by_shots
-from adapter_workbench.experiments.studies.compositions.source_figures import (
+from adapter_workbench.experiments.studies.compositions.figures import (
     attention_map,
     diagnostics_map,
+    scores_by_shots,
     weight_bars,
 )
 from adapter_workbench.fusion.diagnosis.diagnostics import diagnose
@@ -97,7 +97,6 @@ def test_attention_shows_layers_and_sources() -> None:
 
 
 def test_a_label_that_begins_with_an_underscore_has_an_entry() -> None:
-    by_shots = {"4": SimpleNamespace(score=0.5)}
-    row = SimpleNamespace(label="_mine", role="composition", scores=by_shots)
+    row = SimpleNamespace(label="_mine", role="composition", score={"4": 0.5}.get)
     report: Any = SimpleNamespace(record=SimpleNamespace(shots=(4,)), rows=[row], overall="4")
     assert NO_WIDTH + "_mine" in texts(scores_by_shots(report))

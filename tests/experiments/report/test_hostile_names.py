@@ -17,9 +17,8 @@ from adapter_workbench.experiments.reporting.mlflow_run import exhibits, run_rec
 from adapter_workbench.experiments.reporting.page import page as drawn_page
 from adapter_workbench.experiments.reporting.presentation import Presentation
 from adapter_workbench.experiments.studies import present
-from adapter_workbench.experiments.studies.compositions.entry_scores import EntryScores
-from adapter_workbench.experiments.studies.compositions.record import EntryRecord, FusionRecord
-from adapter_workbench.experiments.studies.compositions.report import FusionReport, Row
+from adapter_workbench.experiments.studies.compositions.record import Cell, EntryRecord, FusionRecord, Result
+from adapter_workbench.experiments.studies.compositions.report import FusionReport, FusionRow, Tested
 from adapter_workbench.experiments.studies.methods.record import ComparisonRecord, Entry
 from adapter_workbench.experiments.studies.methods.report import ComparisonReport, Recommendation
 from adapter_workbench.experiments.studies.repair.record import Entry as RepairEntry
@@ -27,6 +26,7 @@ from adapter_workbench.experiments.studies.repair.record import LearnedStream, R
 from adapter_workbench.experiments.studies.repair.report import summarise as summarise_repairs
 from adapter_workbench.experiments.studies.stream.results.record import Record
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.workbench.adapters.fit_record import FitRecord
 from adapter_workbench.workbench.measures.markdown import code, escape
 from adapter_workbench.workbench.mlflow.mlflow_names import metric_name, plain_name
 from adapter_workbench.workbench.mlflow.run_record import NOTE_TAG
@@ -114,17 +114,27 @@ def comparison() -> Presentation:
 
 
 def compositions() -> Presentation:
-    scores = EntryScores(0.5, {NASTY: 0.5}, 0.5, None)
     labels = (NASTY, f"{NASTY} 2", "../../../outside")
-    rows = tuple(Row(label, NASTY, NASTY, NASTY, {"8": scores}) for label in labels)
+    result = Result(0.5, {NASTY: 0.5}, 8, FitRecord((), 0, 0.5, 0, 1.0, None, 8), NASTY)
+    tested = [Tested(Cell(label, NASTY, 8, 0, NASTY), result) for label in labels]
+    rows = tuple(
+        FusionRow(
+            of.cell.label,
+            EntryRecord(of.cell.label, NASTY, NASTY, NASTY, {NASTY: NASTY}),
+            ((0, 0),),
+            (of.at.task,),
+            {of.at: of},
+        )
+        for of in tested
+    )
     record = FusionRecord(
         experiment=NASTY, description=NASTY, backbone=NASTY, reference=NASTY, targets=(NASTY,), shots=(8,), seeds=(0,),
         budgets={"8": {NASTY: NASTY}}, majority={NASTY: 0.1}, provenance={"command": NASTY},
         sources=({"adapter": NASTY, "task": NASTY, "method": NASTY, "seed": 0, "validation": 0.5},),
-        entries=tuple(EntryRecord(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
+        entries=tuple(row.entry for row in rows),
     )  # fmt: skip
     weights: Mapping[str, Mapping[str, tuple[float, ...]]] = {label: {"weights": (1.0,)} for label in labels}
-    return present(FusionReport(record, rows, (), (), weights, (f"{NASTY} is the best.",)))
+    return present(FusionReport(record, rows, (), (), weights, headline=(f"{NASTY} is the best.",)))
 
 
 def repairs() -> Presentation:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from adapter_workbench.experiments.studies.core.shared_texts import shared_texts
 from adapter_workbench.experiments.studies.stream.results.comparison import FinalOutcomes
 from adapter_workbench.experiments.studies.stream.results.summary import summarise
+from adapter_workbench.experiments.studies.updates.report import UpdatesReport
+from tests.experiments.report import finished
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.studies.stream.results.record import Record
@@ -47,3 +49,16 @@ def test_the_interval_over_examples_takes_them_together(replicated: Record) -> N
     assert before.estimate
     assert after.estimate
     assert after.shares != before.shares, "what several tasks test counts once in the variance"
+
+
+def test_an_update_takes_the_rows_of_one_text_together() -> None:
+    texts = {task: {f"{task}-{number:02}": number // 2 for number in range(24)} for task in finished.TASKS}
+    plain, clustered = finished.of_updates(), finished.of_updates(shared_texts=texts)
+    assert isinstance(plain, UpdatesReport)
+    assert isinstance(clustered, UpdatesReport)
+    before, after = (report.rows[1].differences["score"] for report in (plain, clustered))
+    assert before.examples is not None
+    assert after.examples is not None
+    assert after.examples.mean == before.examples.mean
+    assert after.examples != before.examples
+    assert after.seeds.values == before.seeds.values

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
-from adapter_workbench.experiments.studies.compositions import result as trials
+from adapter_workbench.experiments.studies.compositions import record as composed
 from adapter_workbench.experiments.studies.compositions import summary as compositions
 from adapter_workbench.experiments.studies.methods import report as methods
 from adapter_workbench.experiments.studies.updates import report as updates
@@ -81,7 +81,7 @@ def of_compositions(folder: Path) -> Any:
     )
     row = compositions.summarise(replace(record, cells=cells), Answers(folder)).row("ties")  # type: ignore[arg-type]
     assert row
-    return row.scores["all"].gain
+    return row.difference
 
 
 class Answers(Results):
@@ -90,7 +90,7 @@ class Answers(Results):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def require(self, key: str) -> trials.Result:
+    def require(self, key: str) -> composed.Result:
         return replace(super().require(key), score=self._right(key) / ROWS)
 
     def outcomes(self, key: str) -> Path:  # type: ignore[override]
