@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from adapter_workbench.experiments.strategies import STRATEGIES, Context
+from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
 from adapter_workbench.workbench.backbone.transformers_api import training_options
 from adapter_workbench.workbench.methods.kinds import KINDS
 from adapter_workbench.workbench.methods.task import Task
@@ -37,16 +37,23 @@ def two_tasks() -> tuple[Task, Task]:
     return first, Task("turning", "causal-lm", (), splits, "turning", "made in tests", "CC0-1.0")
 
 
-def peft_model(llama: Path, context: Context) -> Any:
-    """Return peft's own model, with the LoRA that the engine's first stage begins with."""
+def peft_model(llama: Path, context: Context, strategy: str = "ewc", state: State = START) -> Any:
+    """Return peft's own model, with the LoRAs that the engine's stage after ``state`` begins with."""
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM
 
-    drawn: Any = opened(STRATEGIES.get("ewc"), at(context, 1), START).model.body
-    config = deepcopy(drawn.peft_config["default"])
-    config.task_type = "CAUSAL_LM"
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32), config)
-    put(model, {name: weight for name, weight in drawn.named_parameters() if weight.requires_grad})
+    stage = 1 if state.folder is None else 2
+    drawn: Any = opened(STRATEGIES.get(strategy), at(context, stage), state).model.body
+    configs = deepcopy(drawn.peft_config)
+    for config in configs.values():
+        config.task_type = "CAUSAL_LM"
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32), configs.pop("default"))
+    for name, config in configs.items():
+        model.add_adapter(name, config)
+    model.base_model.set_adapter(drawn.base_model.active_adapters)
+    put(model, {name: weight for name, weight in drawn.named_parameters() if ".lora_" in name})
+    for name, weight in drawn.named_parameters():
+        model.get_parameter(name.replace(INSIDE, OUTSIDE, 1)).requires_grad = weight.requires_grad
     return model
 
 

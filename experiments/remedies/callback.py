@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback
 
-from adapter_workbench.experiments.remedies.fitting_state import require_fitting, require_possible
+from adapter_workbench.experiments.remedies.fitting_state import require_fitting, require_possible, require_weights
 from adapter_workbench.experiments.remedies.last_pass import LastPass
 from adapter_workbench.experiments.remedies.trainer_learner import learner_of, require_rows
 from adapter_workbench.workbench.answering.live_model import undisturbed
@@ -63,9 +63,10 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
             with undisturbed(model):
                 require_rows(loader, self.where)
         self._learner = learner_of(model, loader, args)
+        require_weights(self.remedy, self._learner, self.where)
         kept = self._given or self._begun(args, state)
         if kept:
-            require_fitting(self.remedy, kept, self._learner.weights, self.where, begins=state.global_step == 0)
+            require_fitting(self.remedy, kept, self._learner, self.where, begins=state.global_step == 0)
         self._state = self.remedy.before_task(self._learner, kept)
         if state.global_step and self._state is not None and kept is None:
             where = str(_checkpoint(args, state) / BEGUN)

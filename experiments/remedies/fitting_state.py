@@ -11,9 +11,9 @@ from adapter_workbench.workbench.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from adapter_workbench.workbench.training.remedy import Remedy, RemedyState
+    from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState, Shape
 
 NEAR = 0.01  # ‖θ − θ*‖ ÷ ‖θ*‖: what rounding to bfloat16 changes is a fifth of it
 
@@ -36,33 +36,50 @@ def require_possible(args: Any, where: str) -> None:
         raise InputError(f"gradients cannot be joined here: {why}", where=where, hint=hint)
 
 
-def require_fitting(
-    remedy: Remedy, state: RemedyState, weights: Mapping[str, nn.Parameter], where: str, begins: bool
-) -> None:
+def require_weights(remedy: Remedy, learner: Learner, where: str) -> None:
+    """Make sure that there is something to hold.
+
+    Raises:
+        InputError: the model trains nothing that the remedy is for.
+    """
+    if not remedy.shapes(learner):
+        hint = "Train an adapter of the sort that this remedy is for: LoRA where it says so."
+        raise InputError("this model trains no weights that the remedy could hold", where=where, hint=hint)
+
+
+def require_fitting(remedy: Remedy, state: RemedyState, learner: Learner, where: str, begins: bool) -> None:
     """Make sure that a state is of the weights that are trained.
 
     Args:
         remedy: whose state it is.
         state: what the training before kept.
-        weights: that are trained and held, by name.
+        learner: the model that is trained.
         where: what to call the callback.
         begins: whether the training begins; one that goes on has left its first weights.
 
     Raises:
         InputError: it is of other weights.
     """
+    expected = remedy.shapes(learner)
     for tensors in state.tensors.values():
-        shapes, expected = ({name: tuple(tensor.shape) for name, tensor in of.items()} for of in (tensors, weights))
-        if other := sorted(name for name in shapes.keys() | expected.keys() if shapes.get(name) != expected.get(name)):
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        names = sorted(shapes.keys() | expected.keys())
+        if other := [name for name in names if not _agree(shapes.get(name), expected.get(name))]:
             name = other[0]
             message = f"the state is of other weights: {len(other)} differ, {name!r} among them"
             hint = (
                 f"There it has the shape {shapes.get(name)}, here {expected.get(name)}; None where it is not trained."
             )
             raise InputError(message, where=where, hint=hint)
-    if begins and remedy.begins_at and not _are_near(weights, state.tensors[remedy.begins_at]):
+    if begins and remedy.begins_at and not _are_near(learner.weights, state.tensors[remedy.begins_at]):
         hint = "Load the weights or the adapter that the training before has left, and go on with them."
         raise InputError("the model does not begin where the training before ended", where=where, hint=hint)
+
+
+def _agree(shape: Shape | None, expected: Shape | None) -> bool:
+    if shape is None or expected is None or len(shape) != len(expected):
+        return False
+    return all(open_size in (None, size) for size, open_size in zip(shape, expected, strict=True))
 
 
 @torch.no_grad()

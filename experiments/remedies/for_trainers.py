@@ -9,6 +9,8 @@ from adapter_workbench.experiments.strategies._shared import RemedySettings
 from adapter_workbench.experiments.strategies.ewc import Ewc, EwcSettings
 from adapter_workbench.experiments.strategies.l2_to_start import L2Settings
 from adapter_workbench.experiments.strategies.l2_to_start import L2ToStart as L2Remedy
+from adapter_workbench.experiments.strategies.n_lora import NLoraSettings, Sparse
+from adapter_workbench.experiments.strategies.o_lora import Orthogonal
 from adapter_workbench.workbench.errors import Problem, SettingsError
 from adapter_workbench.workbench.settings.document import Document
 
@@ -59,6 +61,28 @@ class L2ToStart(RemedyCallback):
         """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ ‖θ − θ₀‖²."""
         settings = _settings(L2Settings, "L2ToStart", strength=strength)
         super().__init__(L2Remedy(settings.strengths[0]), state)
+
+
+class OLoRA(RemedyCallback):
+    """O-LoRA: the rows of a new LoRA's A are held orthogonal to those of the LoRAs of earlier tasks.
+
+    Each task has a LoRA of its own on the same modules. Before the next one begins, merge it into the model
+    (``merge_and_unload``) or leave it beside the new one, frozen and active.
+    """
+
+    def __init__(self, state: str | PathLike[str] | None = None, *, strength: float = 1.0) -> None:
+        """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ Σ ‖A_past Aᵀ‖²."""
+        settings = _settings(RemedySettings, "OLoRA", strength=strength)
+        super().__init__(Orthogonal(settings.strengths[0]), state)
+
+
+class NLoRA(RemedyCallback):
+    """N-LoRA: a LoRA's update stays sparse, from the first task on; nothing is kept, so that there is no state."""
+
+    def __init__(self, *, strength: float = 1e-5) -> None:
+        """Take λ of λ Σ ‖s B A‖₁; errors as those of :class:`EWC`."""
+        settings = _settings(NLoraSettings, "NLoRA", strength=strength)
+        super().__init__(Sparse(settings.strengths[0]))
 
 
 def _settings(model: type[SettingsT], name: str, **given: Any) -> SettingsT:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+Shape = tuple[int | None, ...]  # None: of any size
+
+
 @dataclass(frozen=True)
 class Learner:
     """A model in training as a remedy sees it, whichever loop trains it."""
@@ -47,6 +50,10 @@ class Remedy(Protocol):
     name: ClassVar[str]  # by which a state is known as this remedy's
     reads_rows: ClassVar[bool] = False  # whether it asks for a learner's evidence
     begins_at: ClassVar[str | None] = None  # of its state, the tensors that the weights equal as a task begins
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return the names and shapes of a state's tensors; without any, the remedy has nothing to hold here."""
+        return {name: tuple(weight.shape) for name, weight in learner.weights.items()}
 
     def before_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
         """Return what the task's steps need, from what the tasks before left; None before the first."""
