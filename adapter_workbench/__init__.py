@@ -13,13 +13,14 @@ from adapter_workbench._platform import refusal
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.remedies.callback import RemedyCallback
-    from adapter_workbench.experiments.remedies.for_trainers import EWC, L2ToStart, NLoRA, OLoRA
+    from adapter_workbench.experiments.remedies.for_trainers import AGEM, EWC, L2ToStart, NLoRA, OLoRA
     from adapter_workbench.experiments.remedies.replay_rows import with_replay
     from adapter_workbench.experiments.watching.callback import ForgettingCallback
 
-__all__ = ["EWC", "ForgettingCallback", "L2ToStart", "NLoRA", "OLoRA", "RemedyCallback", "Workbench"]
+__all__ = ["AGEM", "EWC", "ForgettingCallback", "L2ToStart", "NLoRA", "OLoRA", "RemedyCallback", "Workbench"]
 __all__ += ["with_replay"]
 _MODULES = {  # torch and transformers come with some of them, and only then
+    "AGEM": "adapter_workbench.experiments.remedies.for_trainers",
     "EWC": "adapter_workbench.experiments.remedies.for_trainers",
     "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
     "L2ToStart": "adapter_workbench.experiments.remedies.for_trainers",

@@ -60,6 +60,10 @@ def require_fitting(remedy: Remedy, state: RemedyState, learner: Learner, where:
     Raises:
         InputError: it is of other weights.
     """
+    if state.rows and (first := learner.rows.own()[0]).keys() != state.rows[0].keys():
+        here, kept = (", ".join(sorted(row)) for row in (first, state.rows[0]))
+        hint = "Tokenize both tasks' rows in one way, and give the trainer the same columns."
+        raise InputError(f"rows here have {here}; those that were kept have {kept}", where=where, hint=hint)
     expected = remedy.shapes(learner)
     for tensors in state.tensors.values():
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter_workbench.experiments.remedies.callback import RemedyCallback
 from adapter_workbench.experiments.strategies._shared import RemedySettings
+from adapter_workbench.experiments.strategies.a_gem import Projected
 from adapter_workbench.experiments.strategies.ewc import Ewc, EwcSettings
 from adapter_workbench.experiments.strategies.l2_to_start import L2Settings
 from adapter_workbench.experiments.strategies.l2_to_start import L2ToStart as L2Remedy
 from adapter_workbench.experiments.strategies.n_lora import NLoraSettings, Sparse
 from adapter_workbench.experiments.strategies.o_lora import Orthogonal
+from adapter_workbench.experiments.strategies.replay import ReplaySettings
 from adapter_workbench.workbench.errors import Problem, SettingsError
 from adapter_workbench.workbench.settings.document import Document
 
@@ -61,6 +63,23 @@ class L2ToStart(RemedyCallback):
         """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ ‖θ − θ₀‖²."""
         settings = _settings(L2Settings, "L2ToStart", strength=strength)
         super().__init__(L2Remedy(settings.strengths[0]), state)
+
+
+class AGEM(RemedyCallback):
+    """A-GEM: a step never turns against the gradient on rows of earlier tasks, which are read, not learned.
+
+    Each step has a second backward pass, on as many remembered rows as the step has new ones.
+    """
+
+    def __init__(self, state: str | PathLike[str] | None = None, *, memory: int = 200) -> None:
+        """Read the rows that the training before kept; errors as those of :class:`EWC`.
+
+        Args:
+            state: its ``forgetting-state``; None before the first task, whose rows are kept at its end.
+            memory: training rows that are kept, of all tasks together, as they were tokenized.
+        """
+        settings = Document({"memory": memory}, "AGEM(…)").parse(ReplaySettings)
+        super().__init__(Projected(settings.memory), state)
 
 
 class OLoRA(RemedyCallback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,12 +10,14 @@ import torch
 from adapter_workbench.experiments.strategies._fisher import drawn, label_directions
 from adapter_workbench.workbench.backbone.batching import IGNORED, to_device_of
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.training.remedy import Learner
+from adapter_workbench.workbench.training.remedy import Learner, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
+
+    from adapter_workbench.workbench.training.remedy import Row
 
 
 def learner_of(model: nn.Module, loader: Any, args: Any) -> Learner:
@@ -29,7 +32,34 @@ def learner_of(model: nn.Module, loader: Any, args: Any) -> Learner:
                 directions = [*_directions(model, batch)]
             yield iter(directions)
 
-    return Learner(model, evidence, _held(model))
+    return Learner(model, evidence, _rows_of(model, loader, args), _held(model))
+
+
+def _rows_of(model: nn.Module, loader: Any, args: Any) -> Rows:
+    size = args.per_device_train_batch_size
+
+    def loss(rows: Sequence[Row]) -> Iterator[Tensor]:
+        device = next(model.parameters()).device.type
+        for start in range(0, len(rows), size):
+            part = [dict(row) for row in rows[start : start + size]]
+            with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
+                yield model(**to_device_of(model, loader.collate_fn(part)))["loss"] * (len(part) / len(rows))
+
+    return Rows(lambda: _PlainRows(loader.dataset), loss, size * args.gradient_accumulation_steps, args.seed)
+
+
+class _PlainRows(Sequence["Row"]):
+    """The rows of a data set as numbers, text and lists, which a file can hold; each is read when it is asked for."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: Any) -> Any:
+        row = self._dataset[index]
+        return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in row.items()}
 
 
 def require_rows(loader: Any, where: str) -> None:

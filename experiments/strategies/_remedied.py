@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.strategies._fisher import evidence
 from adapter_workbench.experiments.strategies._shared import SharedWeights
-from adapter_workbench.workbench.training.remedy import Learner, Remedy
+from adapter_workbench.workbench.backbone.batching import to_device_of
+from adapter_workbench.workbench.training.remedy import Learner, Remedy, Rows
 from adapter_workbench.workbench.training.remedy_state import FOLDER, read_state, write_state
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
 
     from adapter_workbench.experiments.strategies._stage import Stage
     from adapter_workbench.workbench.methods.model import Batch, Correction, Penalty
-    from adapter_workbench.workbench.training.remedy import RemedyState
+    from adapter_workbench.workbench.training.remedy import RemedyState, Row
 
 
 class Remedied(SharedWeights):
@@ -82,4 +84,25 @@ def learner_of(stage: Stage, body: nn.Module | None = None) -> Learner:
     def drawn(count: int) -> Any:
         return evidence(stage.model, stage.own_head, stage.task, backbone, length, count, context.seed)
 
-    return Learner(body or stage.model.body, drawn)
+    return Learner(body or stage.model.body, drawn, rows_of(stage), whole=stage.model)
+
+
+def rows_of(stage: Stage) -> Rows:
+    """Return what a stage trains on."""
+    model, budget, seed = stage.model, stage.context.budget, stage.context.seed
+    tokenizer, size = stage.context.adaptation.backbone.tokenizer, budget.batch_size
+    collate = model.kind.collate(tokenizer)
+
+    def own() -> list[dict[str, Any]]:
+        return model.kind.encode(stage.task.splits["train"], tokenizer, budget.max_length)
+
+    def loss(rows: Sequence[Row]) -> Iterator[Tensor]:
+        penalty, model.penalty = model.penalty, None
+        try:
+            for start in range(0, len(rows), size):
+                part: list[Any] = [*rows[start : start + size]]
+                yield model(**to_device_of(model, collate(part)))["loss"] * (len(part) / len(rows))
+        finally:
+            model.penalty = penalty
+
+    return Rows(own, loss, size * budget.gradient_accumulation, seed)

@@ -8,15 +8,27 @@ A remedy holds settings alone. What it keeps of a task is its state: tensors by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 Shape = tuple[int | None, ...]  # None: of any size
+Row = Mapping[str, Any]  # a row as a loop's collator takes it: numbers, text and lists of them by name
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a loop trains on, and what the model loses on rows like these."""
+
+    own: Callable[[], Sequence[Row]]  # the task's training rows
+    # rows → parts of the model's mean loss on them, without what a remedy adds; they add up to it
+    loss: Callable[[Sequence[Row]], Iterable[Tensor]]
+    step: int  # how many rows a full step has in this process
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -27,8 +39,15 @@ class Learner:
     # so many of the task's training examples → of each, the scalars whose squared gradients add up to its Fisher
     # information; the model is in evaluation mode while they are read
     evidence: Callable[[int], Iterable[Iterable[Tensor]]]
+    rows: Rows
     # the name of a trained parameter of ``body`` → whether it is part of what is kept; a task's own head is not
     holds: Callable[[str], bool] = lambda name: True
+    whole: nn.Module | None = None  # the body and its heads, where the body is not all
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """All parameters that the optimiser moves, heads too."""
+        return [weight for weight in (self.whole or self.body).parameters() if weight.requires_grad]
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
@@ -41,14 +60,17 @@ class Learner:
 class RemedyState:
     """What a remedy keeps of the tasks so far."""
 
-    tensors: Mapping[str, dict[str, Tensor]]  # what they are → parameter of the body → tensor
+    # what they are → parameter of the body → tensor
+    tensors: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
+    rows: Sequence[Row] = ()  # of the tasks so far
+    seen: int = 0  # how many rows have gone by, of which these are some
 
 
 class Remedy(Protocol):
     """What keeps what a model knew. A moment at which a remedy does nothing is left as it is here."""
 
     name: ClassVar[str]  # by which a state is known as this remedy's
-    reads_rows: ClassVar[bool] = False  # whether it asks for a learner's evidence
+    reads_rows: ClassVar[bool] = False  # whether it asks for a learner's evidence or rows
     begins_at: ClassVar[str | None] = None  # of its state, the tensors that the weights equal as a task begins
 
     def shapes(self, learner: Learner) -> dict[str, Shape]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from adapter_workbench import EWC, L2ToStart
+from adapter_workbench import AGEM, EWC, L2ToStart
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.training.remedy_state import read_state
@@ -71,6 +71,33 @@ def test_sft_holds_what_the_first_training_needs(more: dict[str, Any], llama: Pa
         model = trained("SFT", llama, model, tmp_path / name, " grape", callbacks(), **more)
         moved.append(weighed(model, state))
     assert 0 < moved[0] < 0.1 * moved[1]
+
+
+@torch.no_grad()
+def loss_of(model: Any, state: Path) -> float:
+    """Return the mean loss on the rows that were kept."""
+    model.eval()
+    rows, losses = read_state(state, "a-gem").rows, []
+    for row in rows:
+        ids = row["input_ids"]
+        masked = [one if held else -100 for one, held in zip(ids, row.get("completion_mask", ids), strict=True)]
+        labels = row.get("labels", masked)  # which of the two a row has depends on TRL's version
+        losses.append(model(input_ids=torch.tensor([ids]), labels=torch.tensor([labels])).loss)
+    return float(torch.stack(losses).mean())
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"bf16": True}, {"gradient_checkpointing": True, "gradient_accumulation_steps": 3}]
+)
+def test_sft_steps_do_not_turn_against_kept_rows(more: dict[str, Any], llama: Path, tmp_path: Path) -> None:
+    state = tmp_path / "first" / STATE
+    more = {**more, "learning_rate": 2e-2, "num_train_epochs": 12}  # the first task is learned
+    lost = []
+    for name, callbacks in (("held", lambda: [AGEM(state)]), ("free", list)):
+        model = trained("SFT", llama, None, tmp_path / "first", " apple", [AGEM()], **more)
+        model = trained("SFT", llama, model, tmp_path / name, " grape", callbacks(), **more)
+        lost.append(loss_of(model, state))
+    assert lost[0] < 0.9 * lost[1]
 
 
 def test_dpo_has_no_labels_to_read_importance_from(llama: Path, tmp_path: Path) -> None:
