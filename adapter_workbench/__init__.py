@@ -14,15 +14,27 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.remedies.callback import RemedyCallback
     from adapter_workbench.experiments.remedies.for_trainers import AGEM, EWC, L2ToStart, NLoRA, OLoRA
+    from adapter_workbench.experiments.remedies.keep_close import KeepCloseTo
     from adapter_workbench.experiments.remedies.replay_rows import with_replay
     from adapter_workbench.experiments.watching.callback import ForgettingCallback
 
-__all__ = ["AGEM", "EWC", "ForgettingCallback", "L2ToStart", "NLoRA", "OLoRA", "RemedyCallback", "Workbench"]
+__all__ = [
+    "AGEM",
+    "EWC",
+    "ForgettingCallback",
+    "KeepCloseTo",
+    "L2ToStart",
+    "NLoRA",
+    "OLoRA",
+    "RemedyCallback",
+    "Workbench",
+]
 __all__ += ["with_replay"]
 _MODULES = {  # torch and transformers come with some of them, and only then
     "AGEM": "adapter_workbench.experiments.remedies.for_trainers",
     "EWC": "adapter_workbench.experiments.remedies.for_trainers",
     "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
+    "KeepCloseTo": "adapter_workbench.experiments.remedies.keep_close",
     "L2ToStart": "adapter_workbench.experiments.remedies.for_trainers",
     "NLoRA": "adapter_workbench.experiments.remedies.for_trainers",
     "OLoRA": "adapter_workbench.experiments.remedies.for_trainers",

@@ -19,6 +19,8 @@ from adapter_workbench.workbench.training.remedy_state import DOCUMENT, FOLDER, 
 if TYPE_CHECKING:
     from os import PathLike
 
+    from torch import Tensor
+
     from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState
 
 logger = logging.getLogger(__name__)
@@ -74,17 +76,21 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
             raise InputError(
                 "this training goes on, and what the remedy began with is not here", where=where, hint=hint
             )
-        self._pass = LastPass(self._learner.weights)
+        self._pass = LastPass(self._learner.trained)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Compute what is added to the step's gradients."""
-        penalty = self.remedy.penalty(self._learner, self._state)
+        penalty = self.added(state.global_step)
         if penalty is None or self._pass is None:
             return
         weights = self._pass.weights
         gradients = torch.autograd.grad(penalty, list(weights.values()), allow_unused=True)
         pairs = zip(weights, gradients, strict=True)
         self._pass.expect({name: gradient for name, gradient in pairs if gradient is not None})
+
+    def added(self, step: int) -> Tensor | None:
+        """Return what is added to the loss of a step, counted from 0; a scalar, or None."""
+        return self.remedy.penalty(self._learner, self._state)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Have the gradients changed, which are accumulated and clipped by now."""

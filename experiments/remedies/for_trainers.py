@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.remedies.callback import RemedyCallback
+from adapter_workbench.experiments.remedies.settings import settings_of
 from adapter_workbench.experiments.strategies._shared import RemedySettings
 from adapter_workbench.experiments.strategies.a_gem import Projected
 from adapter_workbench.experiments.strategies.ewc import Ewc, EwcSettings
@@ -13,13 +14,10 @@ from adapter_workbench.experiments.strategies.l2_to_start import L2ToStart as L2
 from adapter_workbench.experiments.strategies.n_lora import NLoraSettings, Sparse
 from adapter_workbench.experiments.strategies.o_lora import Orthogonal
 from adapter_workbench.experiments.strategies.replay import ReplaySettings
-from adapter_workbench.workbench.errors import Problem, SettingsError
 from adapter_workbench.workbench.settings.document import Document
 
 if TYPE_CHECKING:
     from os import PathLike
-
-SettingsT = TypeVar("SettingsT", bound=RemedySettings)
 
 
 class EWC(RemedyCallback):
@@ -52,7 +50,7 @@ class EWC(RemedyCallback):
             InputError: there is no such state.
             IntegrityError: it is damaged.
         """
-        settings = _settings(EwcSettings, "EWC", strength=strength, decay=decay, examples=examples)
+        settings = settings_of(EwcSettings, "EWC", strength=strength, decay=decay, examples=examples)
         super().__init__(Ewc(settings.strengths[0], settings.decay, settings.examples), state)
 
 
@@ -61,7 +59,7 @@ class L2ToStart(RemedyCallback):
 
     def __init__(self, state: str | PathLike[str] | None = None, *, strength: float = 0.01) -> None:
         """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ ‖θ − θ₀‖²."""
-        settings = _settings(L2Settings, "L2ToStart", strength=strength)
+        settings = settings_of(L2Settings, "L2ToStart", strength=strength)
         super().__init__(L2Remedy(settings.strengths[0]), state)
 
 
@@ -91,7 +89,7 @@ class OLoRA(RemedyCallback):
 
     def __init__(self, state: str | PathLike[str] | None = None, *, strength: float = 1.0) -> None:
         """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ Σ ‖A_past Aᵀ‖²."""
-        settings = _settings(RemedySettings, "OLoRA", strength=strength)
+        settings = settings_of(RemedySettings, "OLoRA", strength=strength)
         super().__init__(Orthogonal(settings.strengths[0]), state)
 
 
@@ -100,13 +98,5 @@ class NLoRA(RemedyCallback):
 
     def __init__(self, *, strength: float = 1e-5) -> None:
         """Take λ of λ Σ ‖s B A‖₁; errors as those of :class:`EWC`."""
-        settings = _settings(NLoraSettings, "NLoRA", strength=strength)
+        settings = settings_of(NLoraSettings, "NLoRA", strength=strength)
         super().__init__(Sparse(settings.strengths[0]))
-
-
-def _settings(model: type[SettingsT], name: str, **given: Any) -> SettingsT:
-    """Return settings that a program gives; a trainer tries one strength only."""
-    settings = Document(given, f"{name}(…)").parse(model)
-    if len(settings.strengths) > 1 or isinstance(settings.strength, tuple):
-        raise SettingsError([Problem(f"'strength': give one number, not {settings.strength!r}", f"{name}(…)")])
-    return settings

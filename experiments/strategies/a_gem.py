@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.methods.model import Correction
     from adapter_workbench.workbench.training.remedy import Row
 
+AnyRow = TypeVar("AnyRow")
 Pairs = list[tuple["nn.Parameter", "Tensor"]]  # a trained weight and its part of the reference gradient
 
 
@@ -90,7 +91,7 @@ class AGem(Replay):
         return partial(remedy.on_gradients, learner_of(stage), RemedyState(rows=encoded))
 
 
-def drawn(rows: Sequence[Row], count: int, seed: int, step: int) -> list[Row]:
+def drawn(rows: Sequence[AnyRow], count: int, seed: int, step: int) -> list[AnyRow]:
     """Return the remembered rows of a step, as many as a full step has new ones: the same whenever it is taken."""
     generator = np.random.default_rng([seed, step, processes.rank()])
     return [rows[index] for index in generator.choice(len(rows), min(count, len(rows)), replace=False)]
@@ -98,7 +99,7 @@ def drawn(rows: Sequence[Row], count: int, seed: int, step: int) -> list[Row]:
 
 def reference(learner: Learner, rows: Sequence[Row]) -> Pairs:
     """Return r, the gradient of the mean loss on ``rows`` without any penalty; of weights that the loss depends on."""
-    weights = learner.trained
+    weights = [*learner.trained.values()]
     sums: list[Tensor | None] = [None] * len(weights)
     for loss in learner.rows.loss(rows):
         # not backward(): the gradients of the step stay where they are

@@ -45,9 +45,10 @@ class Learner:
     whole: nn.Module | None = None  # the body and its heads, where the body is not all
 
     @property
-    def trained(self) -> list[nn.Parameter]:
-        """All parameters that the optimiser moves, heads too."""
-        return [weight for weight in (self.whole or self.body).parameters() if weight.requires_grad]
+    def trained(self) -> dict[str, nn.Parameter]:
+        """All parameters that the optimiser moves, heads too, by name."""
+        named = (self.whole or self.body).named_parameters()
+        return {name: weight for name, weight in named if weight.requires_grad}
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
