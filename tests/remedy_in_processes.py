@@ -1,4 +1,4 @@
-"""Two trainings one after the other, the second held by EWC: in one process, or in two that share each step.
+"""Two trainings one after the other, the second held by EWC and A-GEM: in one process, or in two that share each step.
 
     python -m tests.remedy_in_processes LLAMA FOLDER
 
@@ -16,11 +16,12 @@ import torch
 
 torch.set_num_threads(1)
 
-from adapter_workbench import EWC
+from adapter_workbench import AGEM, EWC
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.methods.kinds import KINDS
 
 STATE, BATCH = "forgetting-state", 8  # rows in a step, of all processes together
+REMEMBERED = BATCH // 2  # so few that each process reads them all at each step
 
 
 def learned(llama: Path, folder: Path) -> Any:
@@ -34,12 +35,13 @@ def learned(llama: Path, folder: Path) -> Any:
     config = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32), config)
     first, second = two_tasks()
-    trained(model, llama, first, folder / "first", EWC())
-    trained(model, llama, second, folder / "second", EWC(folder / "first" / STATE, strength=300.0))
+    trained(model, llama, first, folder / "first", [EWC(), AGEM(memory=REMEMBERED)])
+    state = folder / "first" / STATE
+    trained(model, llama, second, folder / "second", [EWC(state, strength=300.0), AGEM(state, memory=REMEMBERED)])
     return model
 
 
-def trained(model: Any, llama: Path, task: Any, folder: Path, callback: Any) -> None:
+def trained(model: Any, llama: Path, task: Any, folder: Path, callbacks: list[Any]) -> None:
     from transformers import Trainer, TrainingArguments
 
     kind, tokenizer = KINDS.get("causal-lm"), open_backbone(str(llama)).tokenizer
@@ -54,7 +56,7 @@ def trained(model: Any, llama: Path, task: Any, folder: Path, callback: Any) -> 
     )
     rows = kind.encode(task.splits["train"], tokenizer, 16)
     collate = kind.collate(tokenizer)
-    Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collate, callbacks=[callback]).train()
+    Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collate, callbacks=callbacks).train()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # the first process writes the state
 

@@ -32,10 +32,10 @@ def anchors_of(rows: Iterable[Any], tokenizer: Any, where: str) -> list[Anchor]:
     Raises:
         InputError: there are none, or they are neither.
     """
-    found = [_anchor(row, tokenizer, where) for row in rows]
-    if not found:
+    anchors = [_anchor(row, tokenizer, where) for row in rows]
+    if not anchors:
         raise InputError("there are no rows to hold the model on", where=where)
-    return found
+    return anchors
 
 
 def batch_of(anchors: Sequence[Anchor], device: torch.device) -> tuple[dict[str, Tensor], Tensor]:

@@ -20,11 +20,11 @@ class Pair:
 
 def pairs(body: nn.Module) -> dict[str, Pair]:
     """Return the LoRAs whose B is trained, by the name of their module in ``body``; in its order."""
-    found: dict[str, Pair] = {}
+    by_module: dict[str, Pair] = {}
     for name, module in body.named_modules():
         layer: Any = module
         for adapter in [*getattr(layer, "lora_B", ())]:
             a, b = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
             if b.requires_grad:
-                found[name] = Pair(a, b, layer.scaling[adapter])
-    return found
+                by_module[name] = Pair(a, b, layer.scaling[adapter])
+    return by_module

@@ -64,7 +64,7 @@ class Projected(Remedy):
         old = len(before.rows)
         generator = np.random.default_rng([learner.rows.seed, before.seen])
         kept = _memory.reservoir(old, len(own), self.memory, before.seen, generator)
-        rows = [before.rows[place] if place < old else own[place - old] for place in kept.tolist()]
+        rows = [before.rows[index] if index < old else own[index - old] for index in kept.tolist()]
         return RemedyState(rows=rows, seen=before.seen + len(own))
 
 
