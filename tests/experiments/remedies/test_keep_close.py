@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
 
 from adapter_workbench import KeepCloseTo
 from adapter_workbench.experiments.remedies.anchors import anchors_of
@@ -82,6 +84,19 @@ def test_a_classifier_is_held_by_rows_as_the_trainer_has_them(bert: Path, tmp_pa
     free = trained(bert, tmp_path / "free", [], lora=True, num_train_epochs=6)
     far = [divergence(trainer.model, rows["input_ids"][:]) for trainer in (held, free)]
     assert 0 < far[0] < 0.5 * far[1]
+
+
+@pytest.mark.skipif(find_spec("trl") is None, reason="TRL is not installed")
+def test_an_adapter_that_was_frozen_stays_so(llama: Path, tmp_path: Path) -> None:
+    config = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32), config)
+    model.add_adapter("past", model.peft_config["default"])
+    model.base_model.set_adapter(["past", "default"])
+    for name, weight in model.named_parameters():
+        weight.requires_grad = weight.requires_grad and ".past." not in name
+    trained_before = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    test_trl.trained("SFT", llama, model, tmp_path / "out", " grape", [KeepCloseTo(TEXTS)])
+    assert {name for name, weight in model.named_parameters() if weight.requires_grad} == trained_before
 
 
 def test_what_cannot_be_held_is_refused_before_the_training(bert: Path, tmp_path: Path) -> None:
