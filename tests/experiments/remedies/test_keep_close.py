@@ -19,6 +19,7 @@ from adapter_workbench.workbench.errors import InputError, SettingsError
 from tests.conftest import SUBJECTS
 from tests.elsewhere.trainings import assert_equal_trainings, classifier, trained
 from tests.experiments.remedies import test_trl
+from tests.experiments.remedies.test_callbacks import SAVED, Kill
 
 TEXTS = [f"the {word} apple" for word in SUBJECTS]
 
@@ -97,6 +98,18 @@ def test_an_adapter_that_was_frozen_stays_so(llama: Path, tmp_path: Path) -> Non
     trained_before = {name for name, weight in model.named_parameters() if weight.requires_grad}
     test_trl.trained("SFT", llama, model, tmp_path / "out", " grape", [KeepCloseTo(TEXTS)])
     assert {name for name, weight in model.named_parameters() if weight.requires_grad} == trained_before
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(bert: Path, tmp_path: Path) -> None:
+    """A step draws the same rows whenever it is taken; after the first step the adapter has learned, and may."""
+
+    def held() -> KeepCloseTo:
+        return KeepCloseTo(TEXTS, strength=5.0, batch=3)
+
+    whole = trained(bert, tmp_path / "whole", [held()], **SAVED)
+    with pytest.raises(KeyboardInterrupt):
+        trained(bert, tmp_path / "out", [held(), Kill()], **SAVED)
+    assert_equal_trainings(whole, trained(bert, tmp_path / "out", [held()], resume=True, **SAVED))
 
 
 def test_what_cannot_be_held_is_refused_before_the_training(bert: Path, tmp_path: Path) -> None:
