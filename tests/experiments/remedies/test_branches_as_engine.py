@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peft import get_peft_model
 
 from adapter_workbench import NLoRA, OLoRA
 from adapter_workbench.experiments.strategies import STRATEGIES
@@ -64,7 +65,9 @@ def test_rows_of_all_tasks_are_kept_and_merged_loras_are_held_to(bert: Path, tmp
     """After a merge the next LoRA is named as the one before: what is kept goes by modules."""
     model = trained(bert, tmp_path / "1", [OLoRA()], lora=True).model
     first = {name: pair.a.detach().clone() for name, pair in pairs(model).items()}
-    model = trained(bert, tmp_path / "2", [OLoRA(tmp_path / "1" / STATE)], lora=True).model
+    config = model.peft_config["default"]
+    model = get_peft_model(model.merge_and_unload(), config)
+    trained(bert, tmp_path / "2", [OLoRA(tmp_path / "1" / STATE, strength=50.0)], model=model)
     rows = read_state(tmp_path / "2" / STATE, "o-lora").tensors["rows"]
     for name, pair in pairs(model).items():
         assert rows[name].tolist() == [*first[name].tolist(), *pair.a.tolist()]
