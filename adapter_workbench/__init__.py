@@ -1,4 +1,4 @@
-"""What programs import of the Adapter Workbench: ``Workbench`` and ``ForgettingCallback``. All else may change.
+"""What programs import of the Adapter Workbench: ``Workbench``, and callbacks of a Trainer. All else may change.
 
 The four packages lie beside this folder in a checkout, as links, and in it once it is installed.
 """
@@ -12,17 +12,40 @@ from adapter_workbench._platform import refusal
 
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
+    from adapter_workbench.experiments.remedies.callback import RemedyCallback
+    from adapter_workbench.experiments.remedies.for_trainers import AGEM, EWC, L2ToStart, NLoRA, OLoRA
+    from adapter_workbench.experiments.remedies.keep_close import KeepCloseTo
+    from adapter_workbench.experiments.remedies.replay_rows import with_replay
     from adapter_workbench.experiments.watching.callback import ForgettingCallback
 
-__all__ = ["ForgettingCallback", "Workbench"]
+__all__ = [
+    "AGEM",
+    "EWC",
+    "ForgettingCallback",
+    "KeepCloseTo",
+    "L2ToStart",
+    "NLoRA",
+    "OLoRA",
+    "RemedyCallback",
+    "Workbench",
+]
+__all__ += ["with_replay"]
 _MODULES = {  # torch and transformers come with some of them, and only then
+    "AGEM": "adapter_workbench.experiments.remedies.for_trainers",
+    "EWC": "adapter_workbench.experiments.remedies.for_trainers",
     "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
+    "KeepCloseTo": "adapter_workbench.experiments.remedies.keep_close",
+    "L2ToStart": "adapter_workbench.experiments.remedies.for_trainers",
+    "NLoRA": "adapter_workbench.experiments.remedies.for_trainers",
+    "OLoRA": "adapter_workbench.experiments.remedies.for_trainers",
+    "RemedyCallback": "adapter_workbench.experiments.remedies.callback",
     "Workbench": "adapter_workbench.experiments.api",
+    "with_replay": "adapter_workbench.experiments.remedies.replay_rows",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Return one of the two.
+    """Return one of them.
 
     Raises:
         AttributeError: there is no such name.

@@ -62,12 +62,13 @@ def remember(
     old = len(memory) if memory is not None else 0
     generator = np.random.default_rng([seed, before])
     if policy == "reservoir":
-        return everything.select(_reservoir(old, len(rows), size, before, generator))
+        return everything.select(reservoir(old, len(rows), size, before, generator))
     labels = everything["label"][:] if "label" in everything.column_names else [0] * len(everything)
     return everything.select(_balanced_sample(list(zip(everything[TASK][:], labels, strict=True)), size, generator))
 
 
-def _reservoir(old: int, new: int, size: int, before: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def reservoir(old: int, new: int, size: int, before: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return the positions of what stays of ``old`` remembered rows and of ``new`` ones behind them: see remember."""
     slots = list(range(old))
     for position in range(new):
         seen = before + position

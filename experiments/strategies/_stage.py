@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.strategies._heads import head_name
 from adapter_workbench.tasks.loading.union import pool_tasks, union
@@ -29,6 +29,7 @@ class Stage:
     state: State  # what was there before
     context: Context  # the stage's surroundings
     model: TaskModel  # the weights, first as they were, then as they become
+    begun: dict[str, Any] = field(default_factory=dict, compare=False)  # what a remedy took before the first step
 
     @cached_property
     def task(self) -> Task:

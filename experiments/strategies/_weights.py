@@ -25,8 +25,8 @@ def distance(body: nn.Module, start: dict[str, Tensor], importance: dict[str, Te
     parts = []
     for name, parameter in body.named_parameters():
         if parameter.requires_grad and name in start:
-            weights = None if importance is None else _on_device_of(parameter, importance, name)
-            parts.append(square(parameter, _on_device_of(parameter, start, name), weights))
+            weights = None if importance is None else on_device_of(parameter, importance, name)
+            parts.append(square(parameter, on_device_of(parameter, start, name), weights))
     return torch.stack(parts).sum()
 
 
@@ -49,6 +49,7 @@ class _WeightedSquare(torch.autograd.Function):
         return 2 * outgoing * pull, None, None
 
 
-def _on_device_of(parameter: Tensor, tensors: dict[str, Tensor], name: str) -> Tensor:
+def on_device_of(parameter: Tensor, tensors: dict[str, Tensor], name: str) -> Tensor:
+    """Return a tensor where ``parameter`` is, and leave it there in ``tensors``."""
     tensors[name] = tensors[name].to(parameter.device)
     return tensors[name]

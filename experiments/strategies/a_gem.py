@@ -17,14 +17,18 @@ as the budget says, not once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 import torch
 
+from adapter_workbench.experiments.strategies import _memory
+from adapter_workbench.experiments.strategies._remedied import learner_of
 from adapter_workbench.experiments.strategies.replay import Replay
-from adapter_workbench.workbench.backbone.batching import to_device_of
 from adapter_workbench.workbench.machine import processes
+from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +39,33 @@ if TYPE_CHECKING:
     from adapter_workbench.experiments.strategies._stage import Stage
     from adapter_workbench.experiments.strategies.replay import ReplaySettings
     from adapter_workbench.workbench.methods.model import Correction
+    from adapter_workbench.workbench.training.remedy import Row
 
+AnyRow = TypeVar("AnyRow")
 Pairs = list[tuple["nn.Parameter", "Tensor"]]  # a trained weight and its part of the reference gradient
+
+
+@dataclass(frozen=True)
+class Projected(Remedy):
+    """Its state is rows of the tasks so far: of all that went by, so many at random."""
+
+    memory: int
+    name: ClassVar[str] = "a-gem"
+    reads_rows: ClassVar[bool] = True
+
+    def on_gradients(self, learner: Learner, state: RemedyState | None, step: int) -> None:
+        """Project them, once there are remembered rows."""
+        if state is not None:
+            project(reference(learner, drawn(state.rows, learner.rows.step, learner.rows.seed, step)))
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
+        """Put the rows of the task that was just learned into the memory, as far as a uniform sample has them."""
+        own, before = learner.rows.own(), state or RemedyState()
+        old = len(before.rows)
+        generator = np.random.default_rng([learner.rows.seed, before.seen])
+        kept = _memory.reservoir(old, len(own), self.memory, before.seen, generator)
+        rows = [before.rows[index] if index < old else own[index - old] for index in kept.tolist()]
+        return RemedyState(rows=rows, seen=before.seen + len(own))
 
 
 class AGem(Replay):
@@ -58,37 +87,24 @@ class AGem(Replay):
         context, kind = stage.context, stage.model.kind
         rows = stage.mixed(memory, {}).splits["train"]
         encoded = kind.encode(rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
-
-        def correct(step: int) -> None:
-            project(reference(stage, drawn(encoded, stage, step)))
-
-        return correct
+        remedy = Projected(context.settings.memory)
+        return partial(remedy.on_gradients, learner_of(stage), RemedyState(rows=encoded))
 
 
-def drawn(encoded: list[dict[str, Any]], stage: Stage, step: int) -> list[dict[str, Any]]:
+def drawn(rows: Sequence[AnyRow], count: int, seed: int, step: int) -> list[AnyRow]:
     """Return the remembered rows of a step, as many as a full step has new ones: the same whenever it is taken."""
-    context, budget = stage.context, stage.context.budget
-    generator = np.random.default_rng([context.seed, step, processes.rank()])
-    size = min(budget.batch_size * budget.gradient_accumulation, len(encoded))
-    return [encoded[index] for index in generator.choice(len(encoded), size, replace=False)]
+    generator = np.random.default_rng([seed, step, processes.rank()])
+    return [rows[index] for index in generator.choice(len(rows), min(count, len(rows)), replace=False)]
 
 
-def reference(stage: Stage, rows: list[dict[str, Any]]) -> Pairs:
+def reference(learner: Learner, rows: Sequence[Row]) -> Pairs:
     """Return r, the gradient of the mean loss on ``rows`` without any penalty; of weights that the loss depends on."""
-    model, size = stage.model, stage.context.budget.batch_size
-    collate = model.kind.collate(stage.context.adaptation.backbone.tokenizer)
-    weights = list(model.trainable().values())
+    weights = [*learner.trained.values()]
     sums: list[Tensor | None] = [None] * len(weights)
-    penalty, model.penalty = model.penalty, None
-    try:
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            loss = model(**to_device_of(model, collate(part)))["loss"] * (len(part) / len(rows))
-            # not backward(): the gradients of the step stay where they are
-            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-            sums = [_sum(old, new) for old, new in zip(sums, gradients, strict=True)]
-    finally:
-        model.penalty = penalty
+    for loss in learner.rows.loss(rows):
+        # not backward(): the gradients of the step stay where they are
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        sums = [_sum(old, new) for old, new in zip(sums, gradients, strict=True)]
     pairs = [(weight, gradient) for weight, gradient in zip(weights, sums, strict=True) if gradient is not None]
     processes.average([gradient for _, gradient in pairs])
     return pairs

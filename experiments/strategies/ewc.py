@@ -14,15 +14,18 @@ middle matrix has rank C − 1, so C − 1 backward passes along its scaled eige
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
-from adapter_workbench.experiments.strategies._fisher import fisher_information
-from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.experiments.strategies._fisher import diagonal
+from adapter_workbench.experiments.strategies._remedied import Remedied
+from adapter_workbench.experiments.strategies._shared import RemedySettings, Strength
 from adapter_workbench.experiments.strategies._weights import body_weights, distance
 from adapter_workbench.workbench.settings.bounds import Count
+from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +33,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from adapter_workbench.experiments.strategies._stage import Stage
-    from adapter_workbench.workbench.methods.model import Penalty
 
 FILE = "fisher.safetensors"
+IMPORTANCE, WEIGHTS = "importance", "weights"  # F and θ* in a remedy's state
 
 
 class EwcSettings(RemedySettings):
@@ -45,32 +48,54 @@ class EwcSettings(RemedySettings):
     examples: Count = Field(100, description="training examples over which the Fisher information is a mean")
 
 
-class Ewc(SharedWeights):
+@dataclass(frozen=True)
+class Ewc(Remedy):
+    """Its state is the Fisher information, and the weights as the task before left them."""
+
+    strength: float
+    decay: float
+    examples: int
+    name: ClassVar[str] = "ewc"
+    reads_rows: ClassVar[bool] = True
+    begins_at: ClassVar[str | None] = WEIGHTS
+
+    def penalty(self, learner: Learner, state: RemedyState | None) -> Tensor | None:
+        """Return λ/2 Σ F (θ − θ*)²; None before the second task."""
+        if state is None:
+            return None
+        return self.strength / 2 * distance(learner.body, state.tensors[WEIGHTS], state.tensors[IMPORTANCE])
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
+        """Add the Fisher information of the task that was just learned."""
+        information = diagonal(learner.weights, learner.evidence(self.examples))
+        if state:
+            earlier = state.tensors[IMPORTANCE]
+            information = {name: self.decay * earlier[name].cpu() + own for name, own in information.items()}
+        weights = {name: weight.detach().cpu().clone() for name, weight in learner.weights.items()}
+        return RemedyState({IMPORTANCE: information, WEIGHTS: weights})
+
+
+class EwcStrategy(Remedied):
     """Its state is that of sequential, and the Fisher information (``fisher.safetensors``)."""
 
     settings = EwcSettings
     holds = True
     disposable = ("body", FILE)
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty:
-        """Return λ/2 Σ F (θ − θ*)²."""
-        importance, start = load_file(stage.state.existing / FILE), body_weights(stage.model.body)
-        return lambda batch: strength / 2 * distance(batch.model.body, start, importance)
+    def remedy(self, settings: EwcSettings, strength: float | None) -> Ewc:
+        """Return the remedy."""
+        return Ewc(0.0 if strength is None else strength, settings.decay, settings.examples)
 
-    def remember(self, stage: Stage, folder: Path) -> None:
-        """Add the Fisher information of the task that was just learned."""
-        information, settings = fisher(stage, stage.context.settings.examples), stage.context.settings
-        if stage.state.folder:
-            earlier = load_file(stage.state.folder / FILE)
-            information = {name: settings.decay * earlier[name] + tensor for name, tensor in information.items()}
-        save_file(information, folder / FILE)
+    def state_before(self, stage: Stage) -> RemedyState | None:
+        """Return the stored information, and the weights as they are before the first step."""
+        if stage.state.folder is None:
+            return None
+        importance = load_file(stage.state.folder / FILE)
+        return RemedyState({IMPORTANCE: importance, WEIGHTS: body_weights(stage.model.body)})
 
-
-def fisher(stage: Stage, examples: int) -> dict[str, Tensor]:
-    """Return the diagonal Fisher information of the body's trained weights on the stage's task, by parameter name."""
-    context = stage.context
-    backbone, length = context.adaptation.backbone, context.budget.max_length
-    return fisher_information(stage.model, stage.own_head, stage.task, backbone, length, examples, context.seed)
+    def store(self, state: RemedyState, remedy: Remedy, folder: Path) -> None:
+        """Write the information; the weights are in ``body``."""
+        save_file(state.tensors[IMPORTANCE], folder / FILE)
 
 
-STRATEGY = Ewc()
+STRATEGY = EwcStrategy()

@@ -17,21 +17,21 @@ Differences from the authors' program:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from adapter_workbench.experiments.strategies._branches import NOW, Branches
+from adapter_workbench.experiments.strategies._branches import Branches
+from adapter_workbench.experiments.strategies._pairs import pairs
+from adapter_workbench.experiments.strategies._remedied import Remedied
 from adapter_workbench.experiments.strategies._shared import RemedySettings, Strength
-from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
-
-    from adapter_workbench.experiments.strategies._stage import Stage
-    from adapter_workbench.workbench.methods.model import Batch, Penalty
+    from torch import Tensor, nn
 
 
 class NLoraSettings(RemedySettings):
@@ -40,26 +40,41 @@ class NLoraSettings(RemedySettings):
     strength: Strength = 1e-5
 
 
-class NLora(Branches):
+@dataclass(frozen=True)
+class Sparse(Remedy):
+    """It keeps nothing: what each task changes is to be little."""
+
+    strength: float
+    name: ClassVar[str] = "n-lora"
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return those of the updates."""
+        return {name: (len(pair.b), pair.a.shape[1]) for name, pair in pairs(learner.body).items()}
+
+    def penalty(self, learner: Learner, state: RemedyState | None) -> Tensor:
+        """Return λ Σ ‖s Bₜ Aₜ‖₁ over modules."""
+        return self.strength * absolute_sum(learner.body)
+
+
+class NLora(Remedied, Branches):
     """Its state is that of o-lora."""
 
     settings = NLoraSettings
+    disposable = ("body",)
 
     def strengths(self, settings: NLoraSettings, stage: int) -> Sequence[float | None]:
         """The first task's update has to be sparse, too."""
         return settings.strengths
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty:
-        """Return λ Σ ‖s Bₜ Aₜ‖₁ over modules."""
-        return lambda batch: strength * absolute_sum(batch)
+    def remedy(self, settings: NLoraSettings, strength: float | None) -> Sparse:
+        """Return the remedy."""
+        return Sparse(0.0 if strength is None else strength)
 
 
-def absolute_sum(batch: Batch) -> Tensor:
+def absolute_sum(body: nn.Module) -> Tensor:
     """Return Σ ‖s B_now A_now‖₁, the absolute entries of the new update in all adapted modules; a scalar."""
     of: Any = _AbsoluteProduct.apply
-    adapted = lora.layers(batch.model.body).values()
-    parts = [layer.scaling[NOW] * of(layer.lora_B[NOW].weight, layer.lora_A[NOW].weight) for layer in adapted]
-    return torch.stack(parts).sum()
+    return torch.stack([pair.scale * of(pair.b, pair.a) for pair in pairs(body).values()]).sum()
 
 
 class _AbsoluteProduct(torch.autograd.Function):

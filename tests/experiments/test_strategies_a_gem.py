@@ -143,8 +143,14 @@ def test_a_step_draws_the_same_rows_whenever_it_is_taken(
 ) -> None:
     stage = third_stage(backbone, tasks, budget, tmp_path, SCENARIOS[0], "lora")
     encoded = [{"place": index} for index in range(100)]
-    rows = {step: [row["place"] for row in drawn(encoded, stage, step)] for step in range(50)}
-    assert rows == {step: [row["place"] for row in drawn(encoded, stage, step)] for step in range(50)}
+    rows = {
+        step: [row["place"] for row in drawn(encoded, budget.batch_size, stage.context.seed, step)]
+        for step in range(50)
+    }
+    assert rows == {
+        step: [row["place"] for row in drawn(encoded, budget.batch_size, stage.context.seed, step)]
+        for step in range(50)
+    }
     assert all(len(set(indices)) == budget.batch_size for indices in rows.values()), "no row twice"
     assert len({tuple(indices) for indices in rows.values()}) == 50
     assert len({index for indices in rows.values() for index in indices}) > 90, "all of the memory takes part"

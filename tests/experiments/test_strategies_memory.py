@@ -12,7 +12,7 @@ from datasets import Dataset
 from torch import nn
 
 from adapter_workbench.experiments.strategies import STRATEGIES
-from adapter_workbench.experiments.strategies._memory import TASK, Policy, _reservoir, by_task, recall, remember, save
+from adapter_workbench.experiments.strategies._memory import TASK, Policy, by_task, recall, remember, reservoir, save
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.settings.base import Budget
@@ -68,7 +68,7 @@ def test_reservoir_is_a_uniform_sample_of_all_that_went_by(size: int, blocks: tu
     for seed in range(seeds):
         kept, before = np.zeros(0, dtype=np.int64), 0
         for rows in blocks:
-            places = _reservoir(len(kept), rows, size, before, np.random.default_rng([seed, before]))
+            places = reservoir(len(kept), rows, size, before, np.random.default_rng([seed, before]))
             kept = np.concatenate([kept, np.arange(before, before + rows)])[places]
             before += rows
             assert len(kept) == len(set(kept)) == min(size, before)

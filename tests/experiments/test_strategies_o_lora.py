@@ -12,7 +12,7 @@ import torch
 
 from adapter_workbench.experiments.strategies import STRATEGIES, Context, State
 from adapter_workbench.experiments.strategies._branches import NOW, PAST, summed
-from adapter_workbench.experiments.strategies.o_lora import OLora, overlap
+from adapter_workbench.experiments.strategies.o_lora import OLora
 from adapter_workbench.fusion.updates import lora
 from adapter_workbench.fusion.updates.lowrank import Update
 from adapter_workbench.workbench.answering.evaluation import predict
@@ -153,7 +153,7 @@ def test_new_pair_alone_is_trained_and_begins_elsewhere(learned: tuple[Context, 
 def test_overlap_is_the_squared_frobenius_norm(learned: tuple[Context, list[State]]) -> None:
     context, (state, _) = learned
     stage = opened(STRATEGIES.get("o-lora"), at(context, 2), state)
-    value = overlap(Batch(stage.model, torch.zeros(1), None)).item()
+    value = STRATEGIES.get("o-lora").penalty(stage, 1.0)(Batch(stage.model, torch.zeros(1), None)).item()
     expected = sum(
         float((pair.a[:RANK].double() @ pair.a[RANK:].double().T).square().sum())
         for pair in summed(stage.model.body).values()

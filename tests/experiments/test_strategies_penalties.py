@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from adapter_workbench.experiments.scenarios import SCENARIOS
 from adapter_workbench.experiments.strategies import STRATEGIES, State
+from adapter_workbench.experiments.strategies._fisher import diagonal
+from adapter_workbench.experiments.strategies._remedied import learner_of
 from adapter_workbench.experiments.strategies._stage import Stage
 from adapter_workbench.experiments.strategies._weights import body_weights, distance
-from adapter_workbench.experiments.strategies.ewc import FILE, fisher
+from adapter_workbench.experiments.strategies.ewc import FILE
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.methods.kinds import KINDS
 from adapter_workbench.workbench.methods.model import Batch, TaskModel
@@ -65,6 +67,11 @@ def closed_form(stage: Stage) -> Tensor:
                 pulled = head.get_parameter("weight").T @ towards  # (WIDTH,)
                 sums += p[label] * torch.outer(pulled, mean).square()
     return sums / len(rows)
+
+
+def fisher(stage: Stage, examples: int) -> dict[str, Tensor]:
+    learner = learner_of(stage)
+    return diagonal(learner.weights, learner.evidence(examples))
 
 
 def test_fisher_information_is_that_of_softmax_regression(softmax_regression: Stage) -> None:

@@ -1,0 +1,95 @@
+"""A remedy against forgetting, at the moments of a training loop: one object for streams and for anybody's Trainer.
+
+A task begins (:meth:`Remedy.before_task`). At each step something is added to the loss (:meth:`Remedy.penalty`), and
+the gradients, accumulated and clipped, are changed (:meth:`Remedy.on_gradients`). The task ends
+(:meth:`Remedy.after_task`).
+A remedy holds settings alone. What it keeps of a task is its state: tensors by name, which any loop can store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+Shape = tuple[int | None, ...]  # None: of any size
+Row = Mapping[str, Any]  # a row as a loop's collator takes it: numbers, text and lists of them by name
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a loop trains on, and what the model loses on rows like these."""
+
+    own: Callable[[], Sequence[Row]]  # the task's training rows
+    # rows → parts of the model's mean loss on them, without what a remedy adds; they add up to it
+    loss: Callable[[Sequence[Row]], Iterable[Tensor]]
+    step: int  # how many rows a full step has in this process
+    seed: int
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model in training as a remedy sees it, whichever loop trains it."""
+
+    body: nn.Module
+    # so many of the task's training examples → of each, the scalars whose squared gradients add up to its Fisher
+    # information; the model is in evaluation mode while they are read
+    evidence: Callable[[int], Iterable[Iterable[Tensor]]]
+    rows: Rows
+    # the name of a trained parameter of ``body`` → whether it is part of what is kept; a task's own head is not
+    holds: Callable[[str], bool] = lambda name: True
+    whole: nn.Module | None = None  # the body and its heads, where the body is not all
+
+    @property
+    def trained(self) -> dict[str, nn.Parameter]:
+        """All parameters that the optimiser moves, heads too, by name."""
+        named = (self.whole or self.body).named_parameters()
+        return {name: weight for name, weight in named if weight.requires_grad}
+
+    @property
+    def weights(self) -> dict[str, nn.Parameter]:
+        """The parameters of ``body`` that are trained and held, by name."""
+        named = self.body.named_parameters()
+        return {name: weight for name, weight in named if weight.requires_grad and self.holds(name)}
+
+
+@dataclass(frozen=True)
+class RemedyState:
+    """What a remedy keeps of the tasks so far."""
+
+    # what they are → parameter of the body → tensor
+    tensors: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
+    rows: Sequence[Row] = ()  # of the tasks so far
+    seen: int = 0  # how many rows have gone by, of which these are some
+
+
+class Remedy(Protocol):
+    """What keeps what a model knew. A moment at which a remedy does nothing is left as it is here."""
+
+    name: ClassVar[str]  # by which a state is known as this remedy's
+    reads_rows: ClassVar[bool] = False  # whether it asks for a learner's evidence or rows
+    begins_at: ClassVar[str | None] = None  # of its state, the tensors that the weights equal as a task begins
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return the names and shapes of a state's tensors; without any, the remedy has nothing to hold here."""
+        return {name: tuple(weight.shape) for name, weight in learner.weights.items()}
+
+    def before_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
+        """Return what the task's steps need, from what the tasks before left; None before the first."""
+        return state
+
+    def penalty(self, learner: Learner, state: RemedyState | None) -> Tensor | None:
+        """Return what is added to the loss of a step, before gradients are clipped; a scalar, or None."""
+        return None
+
+    def on_gradients(self, learner: Learner, state: RemedyState | None, step: int) -> None:
+        """Change the gradients in place, once all of a step are accumulated and clipped; ``step`` counts from 0."""
+        return
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
+        """Return what the next task needs of this one and of those before."""
+        return state
