@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
+
 pytest.importorskip("ray", reason="the package ray is not installed")
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 540  # seconds
 
 
 def handed_out(pieces: int, folder: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from adapter_workbench.experiments.answers.http_server.service import Service
 from adapter_workbench.experiments.workspace import Workspace
 from adapter_workbench.workbench.machine.batch_queue import Batching
 from adapter_workbench.workbench.machine.listener import Silent
+from tests.patience import PATIENCE
 
 Open = Callable[..., socket.socket]
 WhileServing = Callable[..., tuple[Any, float]]
@@ -36,7 +37,6 @@ ASKED = b'{"texts": ["the cat"], "task": "animals"}'
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 CHAT = b'{"model": "animals", "messages": [{"role": "user", "content": "the cat"}]}'
 GONE = b'workbench_requests_total{code="499",path="%s"} 1.0'
-PATIENCE = 20.0  # seconds after which a test gives up
 
 
 @pytest.fixture
