@@ -19,8 +19,7 @@ from adapter_workbench.workbench.answering.predictor import OpenedAdapter, answe
 from adapter_workbench.workbench.backbone.answer_options import AnswerOptions
 from adapter_workbench.workbench.methods.stored_model import backbone_of
 from tests.conftest import environment
-
-ENDING_SECONDS = 60
+from tests.patience import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def serving(command: str, workspace: Workspace, key: str = "") -> Iterator[Serve
         yield Server(match[1], process)
     finally:
         process.terminate()
-        process.communicate(timeout=ENDING_SECONDS)
+        process.communicate(timeout=PATIENCE)
 
 
 def write_chatting_llama(folder: Path, llama: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_workbench.experiments.engine.piece import Effort
 from adapter_workbench.workbench.errors import TrainingError
 from adapter_workbench.workbench.files import atomic
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,7 @@ class ToyPiece(Toy):
                 with atomic.written_whole(root / "steps" / "key") as folder:
                     (folder / "half").write_text("half")
                     site.listener.say(f"here {os.getpid()} {Path.cwd()}")
-                    time.sleep(600)
+                    time.sleep(10 * PATIENCE)  # a test that waits for its end gives up before
         atomic.write_whole(self.file(site.workspace), f"{os.getpid()} {site.in_memory.get('last', '-')}")
         site.in_memory["last"] = self.key
 

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import environment
+from tests.patience import PATIENCE
 
 ID = r"(?<![0-9a-f])[0-9a-f]{8}(?![0-9a-f])"
 NUMBER = r"\d[\d.,]*"
 LEFT_OUT = "…"
-READY, PATIENCE = "http://", 120  # what a server prints when it answers, and the seconds that it may take
+READY = "http://"  # what a server prints when it answers
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import environment
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 540  # seconds
 ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 
 BEGIN = """

@@ -20,6 +20,7 @@ from adapter_workbench.workbench.machine.extras import installed_version
 from tests.conftest import Call
 from tests.fuzzing.promises import CANARY, content, write_canaries
 from tests.fuzzing.senders import WRITERS, sent_folder
+from tests.patience import PATIENCE
 from tests.tokenizer_parts import FIRST, SPECIAL, change_tokenizer, doubling, normalizers, split, template
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -341,7 +342,9 @@ def test_one_message_in_little_memory_and_time(case: str, sent: Callable[[str, P
     change_tokenizer(sent("whole", tmp_path / "sent"), **HARMFUL[case])
     before = content(tmp_path)
     run, environment = [sys.executable, "-c", IN_BOUNDS], {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     message, peaks = done.stderr.strip().rsplit("\n", 1)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert message.startswith("Error: sent/tokenizer.json: the tokenizer fails when it is tried: "), message

@@ -26,6 +26,7 @@ from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks
+from tests.patience import PATIENCE
 from tests.read_only import with_modes
 from tests.scored_adapters import BUDGET, ScoredAdapters
 from tests.workbench.test_foreign_adapters import sealed
@@ -419,7 +420,7 @@ def test_two_commands_change_champions_one_after_the_other(tmp_path: Path) -> No
     def change() -> None:
         with first.changing(Silent()) as names:
             held.set()
-            done.wait(10)
+            done.wait(PATIENCE)
             first.save({**names, "a.lora": registered})
 
     def wait() -> None:
@@ -429,7 +430,7 @@ def test_two_commands_change_champions_one_after_the_other(tmp_path: Path) -> No
 
     threads = [threading.Thread(target=change), threading.Thread(target=wait)]
     threads[0].start()
-    assert held.wait(10)
+    assert held.wait(PATIENCE)
     threads[1].start()
     while not heard.said:
         threads[1].join(0.01)

@@ -145,7 +145,8 @@ def test_samples_stay_in_the_workspace_and_can_be_switched_off(tmp_path: Path, m
     monkeypatch.setenv(INTERVAL, "0.02")
     file = tmp_path / "system" / "x.jsonl"
     with record_system_metrics(file):
-        time.sleep(0.3)
+        while not (file.exists() and points(file)):
+            time.sleep(0.02)
     samples = points(file)
     assert {name for name, _, _ in samples} >= {"system/cpu_utilization_percentage"}
     file.write_text(file.read_text() + '{"cpu', encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapter_workbench.experiments.workspace import Workspace
+from tests.patience import PATIENCE
 from tests.streams import write_recipe
 
 
@@ -25,7 +26,7 @@ def test_two_processes_share_a_run(bert: Path, tmp_path: Path) -> None:
     settings = [*(f"--set={change}" for change in changes), "--workspace", str(tmp_path / "ws")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
-        [*command, *settings], capture_output=True, text=True, env=environment, timeout=120, check=False
+        [*command, *settings], capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["complete"], "the report is printed once"

@@ -29,6 +29,7 @@ from tests.conftest import Call, environment
 from tests.ear import Ear
 from tests.hostile_folder import hostile_folder
 from tests.messages import naming
+from tests.patience import PATIENCE
 from tests.toy_pieces import ToyPiece, log, nothing
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 pytest.importorskip("ray", reason="the package ray is not installed")
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300  # seconds
 ONE = ToyPiece("one", updates=20)
 TWO = ToyPiece("two", (ONE.key,), updates=20)
 THREE = ToyPiece("three", (TWO.key,), updates=20)
@@ -66,7 +66,7 @@ class Done:
     def hear(self, piece: Piece) -> None:
         """Take note of a piece; log the first one for as long as the second has not begun."""
         self.pieces.append(piece)
-        deadline = time.monotonic() + PATIENCE / 10
+        deadline = time.monotonic() + PATIENCE
         while piece.label == ONE.label and not self.begun_meanwhile and time.monotonic() < deadline:
             self.begun_meanwhile = TWO.label in log(self.workspace)
             time.sleep(0.05)
@@ -183,12 +183,10 @@ def test_a_run_that_ends_takes_its_processes_along(number: int, tmp_path: Path) 
         ]
     assert len(everybody) > 1
     run.send_signal(number)
-    began = time.monotonic()
     out, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 128 + number), err
     _, alive = psutil.wait_procs(everybody, PATIENCE)
     assert not alive
-    assert time.monotonic() - began < 60, "seconds, where the machine has nothing else to do"
     if number == signal.SIGKILL:
         workspace.sweep()  # as the next run does
     assert not list((folder / "ws" / "steps").iterdir())

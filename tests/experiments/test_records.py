@@ -18,6 +18,7 @@ from tests.conftest import Call
 from tests.ear import Ear
 from tests.experiments.conftest import FirstRun
 from tests.messages import lacks, naming
+from tests.patience import PATIENCE
 from tests.runs import done, pieces
 from tests.streams import write_recipe
 
@@ -165,5 +166,5 @@ def test_whoever_trains_the_same_adapter_is_waited_for(bench: Workbench, recipe:
         runner.join(1)
         assert not first.is_done(bench.workspace)
         assert lesson.adapter_id not in bench.workspace.adapters.ids()
-    runner.join(60)
+    runner.join(PATIENCE)
     assert first.is_done(bench.workspace)

@@ -29,6 +29,7 @@ from adapter_workbench.workbench.machine.listener import Silent
 from adapter_workbench.workbench.settings.base import read
 from tests.ear import Ear
 from tests.messages import naming
+from tests.patience import PATIENCE
 from tests.runs import done, pending, stream_in
 from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
@@ -192,7 +193,7 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(
     arguments = [str(tmp_path / name) for name in ("stream.yaml", "tasks", "killed")]
     changes = [f"--set={change}" for change in SHORT]
     command = [sys.executable, "-m", "tests.killing", *arguments, *changes, "--kills", "20"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["kills"] == 20

@@ -27,6 +27,7 @@ from adapter_workbench.workbench.mlflow.tracker import Newest, Tracker
 from adapter_workbench.workbench.mlflow.view import View
 from tests.conftest import Call
 from tests.hostile_folder import hostile_folder
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,10 +90,10 @@ def test_the_ui_shows_what_was_logged_and_goes_without_a_trace(tmp_path: Path) -
         names = _experiments(address[0])
         children = psutil.Process(program.pid).children(recursive=True)
         program.send_signal(signal.SIGTERM)
-        program.wait(timeout=20)
+        program.wait(timeout=PATIENCE)
     assert "stream" in names
     assert children
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
     assert not canary.exists(), "modules in the current folder were run"
 
@@ -152,7 +153,7 @@ def test_an_address_that_leads_nowhere_is_one_message(
 
 def _experiments(address: str) -> list[str]:
     url = f"{address}/api/2.0/mlflow/experiments/search?max_results=9"
-    for _ in range(120):
+    for _ in range(2 * int(PATIENCE)):
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return [experiment["name"] for experiment in json.load(answer)["experiments"]]

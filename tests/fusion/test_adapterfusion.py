@@ -33,6 +33,7 @@ from adapter_workbench.workbench.methods.methods.adapterfusion import penalty
 from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.training import Lesson, learn
 from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +257,7 @@ def test_the_readme_s_program_gives_the_same_logits_elsewhere(
     (tmp_path / "runner.py").write_text(RUNNER, encoding="utf-8")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
     command = [sys.executable, "runner.py", *PRECISIONS]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     rows = [{**backbone.tokenizer(text), "labels": 0} for text in texts]
     for precision in PRECISIONS:

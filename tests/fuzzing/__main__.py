@@ -20,9 +20,10 @@ from adapter_workbench.experiments.engine.provenance import provenance
 from adapter_workbench.workbench.files.atomic import write_whole
 from tests.fuzzing.watching import KINDS, cases_of
 from tests.fuzzing.worker import FINDING, LEFT, MOST
+from tests.patience import PATIENCE
 
-PATIENCE = 300.0  # seconds without a word after which a case counts as hanging
-STARTING = 600.0
+SILENT = 1.5 * PATIENCE  # seconds without a word after which a case hangs that does not even give up by itself
+STARTING = 2 * SILENT
 
 
 def main() -> None:
@@ -120,13 +121,13 @@ def _until_lost(waiting: list[str]) -> Iterator[dict[str, Any]]:
         while waiting:
             stream.write(f"{waiting[0]}\n")
             stream.flush()
-            reply = _reply(lines, STARTING if first else PATIENCE)
+            reply = _reply(lines, STARTING if first else SILENT)
             first = False
             name = waiting.pop(0)
             if reply is None:
                 hung = worker.poll() is None
                 worker.kill()
-                why = f"no word for {PATIENCE:g} seconds" if hung else f"ended with code {worker.wait()}"
+                why = f"no word for {SILENT:g} seconds" if hung else f"ended with code {worker.wait()}"
                 yield {"case": name, "state": FINDING, "why": f"the process {why}"}
                 return
             yield reply

@@ -14,11 +14,11 @@ from typing import Any
 
 from tests.fuzzing.answering import keep_drawn, service_of
 from tests.fuzzing.sites import Site
+from tests.patience import PATIENCE
 from tests.tiny_models import WORDS
 
 NAMES = ("copying", "other")
 SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-PATIENCE = 20.0
 WHOLE = b"[DONE]"
 
 

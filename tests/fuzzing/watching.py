@@ -12,6 +12,7 @@ from typing import Any
 from tests.fuzzing.promises import CANARY
 from tests.fuzzing.sites import Site
 from tests.fuzzing.surroundings import watching
+from tests.patience import PATIENCE, unrecorded
 
 SHARES = {  # of a thousand cases; those of the last four take seconds each
     "weights": 20, "configs": 30, "adapters": 30, "templates": 30, "tables": 40, "recipes": 20, "commands": 30,
@@ -19,8 +20,7 @@ SHARES = {  # of a thousand cases; those of the last four take seconds each
     "permissions": 75, "reloads": 20, "stopped_streams": 5, "kills": 10,
 }  # fmt: skip
 KINDS = tuple(SHARES)
-SECONDS = 10.0  # of processor time
-PATIENCE = 120.0  # seconds that a case may wait for something, on a busy machine too
+SECONDS = unrecorded(10.0)  # of processor time
 OWN = ("work", "cache", "whole", "home", "tmp")  # in a site's root
 
 

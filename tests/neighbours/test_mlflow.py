@@ -25,6 +25,7 @@ from tests.conftest import Call, environment
 from tests.mlflow_server import PASSWORD, USER, Server, stored
 from tests.neighbours import environments
 from tests.neighbours.compared import Compared, installed, keep
+from tests.patience import PATIENCE
 from tests.streams import write_recipe, write_tasks
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32"}
@@ -133,8 +134,8 @@ def served(uri: str, model: str) -> Iterator[str]:
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=30)
-        _, alive = psutil.wait_procs(started, timeout=10)
+        server.wait(timeout=PATIENCE)
+        _, alive = psutil.wait_procs(started, timeout=PATIENCE)
         for process in alive:
             process.kill()
     assert not alive

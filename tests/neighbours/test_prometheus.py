@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.neighbours.compared import Compared, installed, keep
+from tests.patience import PATIENCE
 from tests.served import chatting_workspace, serving
 
 pytestmark = pytest.mark.acceptance
@@ -17,7 +18,7 @@ ANSWERED = 3
 
 def test_prometheus_reads_what_was_counted(tmp_path_factory: pytest.TempPathFactory) -> None:
     workspace = chatting_workspace(tmp_path_factory.mktemp("counted"), [TASK])
-    with serving("workbench serve", workspace) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+    with serving("workbench serve", workspace) as server, httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         for _ in range(ANSWERED):
             asked = {"model": TASK, "prompt": ["the cat", "a plum"], "max_tokens": 1, "echo": True, "logprobs": 1}
             assert client.post("/v1/completions", json=asked).status_code == 200

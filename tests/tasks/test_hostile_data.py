@@ -6,7 +6,6 @@ import bz2
 import gzip
 import json
 import os
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,14 +180,13 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_one_message_and_nothing_written(case: str, call: Call, folder: Path) -> None:
     make, expected = HOSTILE[case]
-    path, begun = make(folder), time.monotonic()
+    path = make(folder)
     before = sorted(entry.name for entry in folder.iterdir())
     code, out, err = call("tasks", "new", "mine", "--from", str(path), "--tasks", str(folder))
     assert (code, out) == (2, "")
     assert expected in err
     assert len(err.splitlines()) < 10
     assert sorted(entry.name for entry in folder.iterdir()) == before
-    assert time.monotonic() - begun < 10, "a device or a pipe would never end"
     if path.parent == folder and path.name.isascii():
         (folder / "mine.yaml").write_text(
             f"description: d\nfiles: {{data: {path.name}}}\ncolumns: {{text: text, label: label}}\n"

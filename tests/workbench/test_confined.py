@@ -15,6 +15,7 @@ import pytest
 
 from adapter_workbench.workbench.backbone.confined import NoAnswerError, _child, ask
 from tests.hostile_folder import hostile_folder
+from tests.patience import PATIENCE
 
 CHATS = [[{"role": "user", "content": "hello"}]]
 
@@ -84,7 +85,7 @@ def test_it_imports_nothing_from_the_current_folder_and_ends_with_its_parent(tmp
     text, pid = subprocess.run(run, cwd=folder, check=True, capture_output=True, text=True).stdout.splitlines()
     assert json.loads(text) == ["a"]
     assert not canary.exists()
-    for _ in range(100):
+    for _ in range(20 * int(PATIENCE)):
         if not _runs(int(pid)):
             return
         time.sleep(0.05)

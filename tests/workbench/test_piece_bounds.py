@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -41,23 +40,24 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("case", HARMFUL)
-def test_harmful_vocabularies_are_refused_before_they_are_converted(case: str, bert: Path, tmp_path: Path) -> None:
+def test_harmful_vocabularies_are_refused_before_they_are_converted(
+    case: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content, message = HARMFUL[case]
     folder = shutil.copytree(bert, tmp_path / "copy")
     (folder / "tokenizer.json").unlink()
     (folder / "spiece.model").write_bytes(content)
-    began = time.process_time()
+    converted: list[object] = []
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", lambda *given, **_: converted.append(given))
     with pytest.raises(InputError, match=message):
         _ = open_backbone(str(folder)).tokenizer
-    assert time.process_time() - began < 2
+    assert not converted
 
 
-def test_usual_vocabularies_pass_in_no_time(tmp_path: Path) -> None:
+def test_usual_vocabularies_pass(tmp_path: Path) -> None:
     (tmp_path / "spiece.model").write_bytes(model(*(f"▁piece{number}" for number in range(50_000))))
     (tmp_path / "other.tiktoken").write_text("\n".join(f"YWJj{number} {number}" for number in range(50_000)))
-    began = time.process_time()
     require_bounded_pieces(tmp_path)
-    assert time.process_time() - began < 2
 
 
 TRAIN = """

@@ -34,6 +34,7 @@ from adapter_workbench.workbench.methods.stored_model import open_adapter
 from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.settings.base import Budget
 from adapter_workbench.workbench.training import Lesson, learn
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.acceptance
 
@@ -160,7 +161,7 @@ def processes(
         started[group] = (process, chosen, folder)
     results = {}
     for group, (process, chosen, folder) in started.items():
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, errors
         *printed, last = output.splitlines()
         results[group] = Elsewhere(chosen, printed, set(json.loads(last.removeprefix("MODULES "))), folder)

@@ -30,6 +30,7 @@ from adapter_workbench.workbench.settings.base import Budget, MethodSettings
 from adapter_workbench.workbench.training import Lesson, fit, teach
 from tests import two_processes
 from tests.conftest import Call
+from tests.patience import PATIENCE
 
 SHARDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
 AS_LAUNCHED = {"FSDP_CPU_RAM_EFFICIENT_LOADING": "true", "FSDP_FORWARD_PREFETCH": "false", **SHARDED}
@@ -72,7 +73,7 @@ def both(request: pytest.FixtureRequest, models: list[Path], tmp_path_factory: p
         )
         for rank in range(2)
     ]
-    outputs = [process.communicate(timeout=240) for process in started]
+    outputs = [process.communicate(timeout=PATIENCE) for process in started]
     assert not any(process.returncode for process in started), outputs[0][1]
     reports = [json.loads(out) for out, _ in outputs]
     for report in reports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -386,10 +387,12 @@ def test_the_test_split_is_never_read(backbone: Backbone, task: Task, budget: Bu
 
 
 def test_what_a_fit_took_is_recorded(backbone: Backbone, task: Task, budget: Budget) -> None:
+    began, processor = time.perf_counter(), time.process_time()
     model, record = fitted(adaptation_for(backbone), task, budget)
+    passed, worked = time.perf_counter() - began, time.process_time() - processor
     assert record.trainable_parameters == sum(parameter.numel() for parameter in model.trainable().values())
-    assert 0 < record.seconds < 60
-    assert 0 < record.spent["processor_seconds"] < 60
+    assert 0 < record.seconds <= passed
+    assert 0 < record.spent["processor_seconds"] <= worked
     assert record.peak_memory_mb is None or record.peak_memory_mb > 50
 
 

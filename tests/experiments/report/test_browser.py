@@ -23,6 +23,7 @@ from adapter_workbench.experiments.studies.stream.page.present import present
 from adapter_workbench.workbench.mlflow.tracker import Tracker
 from tests.chromium import CHROMIUM, opened
 from tests.mlflow_server import Server
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 SCREENSHOTS = Path(os.environ.get("WORKBENCH_SCREENSHOTS") or Path(__file__).parents[3] / "build" / "screenshots")
 TITLE = "forgot 24.1 full-sequential · 0.0 lora-isolated · 15.9 lora-sequential · 6.2 full-replay"
-PATIENCE = 60_000  # milliseconds: the first page of a fresh server takes a while
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -100,14 +100,14 @@ def shown(request: pytest.FixtureRequest, report: Report, tmp_path_factory: pyte
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-    tab.set_default_timeout(PATIENCE)
+    tab.set_default_timeout(1000 * PATIENCE)
     yield tab
     tab.close()
 
 
 @pytest.fixture(autouse=True)
 def patient() -> None:
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=1000 * PATIENCE)
 
 
 def keep(page: Page, shown: Shown, name: str) -> None:

@@ -35,6 +35,7 @@ from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.settings.base import Budget
 from adapter_workbench.workbench.training import Lesson, learn
 from tests.conftest import FRUITS, SUBJECTS, make_task, toy
+from tests.patience import PATIENCE
 
 BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")
 BATCHING, LIMITS = Batching(), Limits()
@@ -120,7 +121,7 @@ def serve(workspace: Workspace) -> Iterator[Serve]:
 
 def wait_for(client: httpx.Client, waiting: int) -> None:
     """Return when so many texts wait for their batch."""
-    for _ in range(3000):
+    for _ in range(100 * int(PATIENCE)):
         if f"workbench_waiting_texts {waiting}.0" in client.get("/metrics").text:
             return
         time.sleep(0.01)
@@ -134,7 +135,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
 
     def slow(jobs: Any) -> Any:
         begun.set()
-        assert go.wait(30)
+        assert go.wait(PATIENCE)
         return replies(jobs)
 
     monkeypatch.setattr(service, "replies", slow)

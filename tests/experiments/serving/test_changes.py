@@ -33,6 +33,7 @@ from adapter_workbench.workbench.methods.task import Task
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import GENERATING, TEXTS, Serve, train, wait_for
 from tests.messages import lacks
+from tests.patience import PATIENCE
 from tests.workbench.test_foreign_adapters import sealed
 
 
@@ -108,7 +109,7 @@ def test_a_late_answer_does_not_bring_back_counts_of_an_adapter_that_is_gone(
     begun, go = held
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "halves"})
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         copied.adapters.remove(halves)
         assert service.reload().removed == [halves]
         assert not service.reload().removed
@@ -213,13 +214,13 @@ def test_one_reload_at_a_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> 
 
     def slow(*given: Any) -> Current:
         begun.set()
-        assert go.wait(30)
+        assert go.wait(PATIENCE)
         return of(*given)
 
     monkeypatch.setattr(Current, "of", slow)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.post, "/reload")
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         second = client.post("/reload")
         assert client.post("/predict", json={"texts": TEXTS, "task": "animals"}).status_code == 200
         go.set()
@@ -347,7 +348,7 @@ def test_a_request_that_waits_is_answered_by_what_was_served_when_it_came(
     begun, go = held
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "animals"})
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         waiting = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "halves"})
         wait_for(client, len(TEXTS))
         copied.adapters.remove(halves)
@@ -364,7 +365,7 @@ def test_a_server_that_stops_finishes_what_it_took_and_refuses_the_rest(
     begun, go = held
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "animals"})
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         waiting = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "animals"})
         wait_for(client, len(TEXTS))
         service.stop()

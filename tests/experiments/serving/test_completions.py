@@ -25,6 +25,7 @@ from adapter_workbench.workbench.methods.task import Task
 from tests.experiments.serving.conftest import GENERATING as NAMES
 from tests.experiments.serving.conftest import Serve, train, wait_for
 from tests.messages import lacks
+from tests.patience import PATIENCE
 
 COMPLETIONS = "/v1/completions"
 PROMPTS = ["the cat often", "fig", "some very dog this one the horse quite"]
@@ -269,7 +270,7 @@ def test_it_waits_in_the_same_line_and_keeps_the_same_time(
     body = {"model": NAMES[0], "prompt": "the cat", "echo": True, "max_tokens": 1, "logprobs": 1}
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.post, COMPLETIONS, json=body)
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         second = pool.submit(client.post, COMPLETIONS, json=body)
         wait_for(client, 1)
         refused = client.post(COMPLETIONS, json=body)

@@ -22,6 +22,7 @@ from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.machine.batch_queue import Batching
 from adapter_workbench.workbench.methods.stored_model import backbone_of
 from tests.experiments.serving.conftest import GENERATING, TEXTS, Serve, wait_for
+from tests.patience import PATIENCE
 
 LONG = ("a plum", GENERATING[0])  # its answer takes all four tokens
 PAIRS = [(text, name) for text in TEXTS for name in GENERATING]
@@ -36,7 +37,7 @@ class Slow:
     def __call__(self, tokens: Sequence[int]) -> bool:
         if len(tokens) == self.tokens:
             self.reached.set()
-            assert self.go.wait(60)
+            assert self.go.wait(PATIENCE)
         return True
 
 
@@ -87,15 +88,15 @@ def test_requests_join_at_any_time_and_are_answered_as_by_themselves(
     rows, first, second = row_counts(service), slow(2), slow(2)
     waves = [PAIRS[:7], PAIRS[7:]]
     futures = {LONG: ask(service, *LONG, AnswerOptions(hear=first))}
-    assert first.reached.wait(60)
+    assert first.reached.wait(PATIENCE)
     joining = ask(service, *waves[0][0], AnswerOptions(hear=second))
     futures |= {pair: ask(service, *pair) for pair in waves[0][1:] if pair not in futures}
     first.go.set()
-    assert second.reached.wait(60)
+    assert second.reached.wait(PATIENCE)
     futures |= {pair: ask(service, *pair) for pair in waves[1] if pair not in futures}
     second.go.set()
     futures[waves[0][0]] = joining
-    answers = {pair: future.result(60).answers[0] for pair, future in futures.items()}
+    answers = {pair: future.result(PATIENCE).answers[0] for pair, future in futures.items()}
     assert answers.keys() == alone.keys()
     for pair, answer in answers.items():
         assert answer.words == alone[pair].words, pair
@@ -118,14 +119,14 @@ def test_a_short_answer_does_not_wait_for_a_long_one(
         return begun(tokens) and last(tokens)
 
     long = ask(service, *LONG, AnswerOptions(hear=hear))
-    assert begun.reached.wait(60)
+    assert begun.reached.wait(PATIENCE)
     short = ask(service, "the cat often", GENERATING[0])
     begun.go.set()
-    assert short.result(60).answers[0].words == alone["the cat often", GENERATING[0]].words
+    assert short.result(PATIENCE).answers[0].words == alone["the cat often", GENERATING[0]].words
     with pytest.raises(Late):
         long.result(0)
     last.go.set()
-    assert long.result(60).answers[0].words == alone[LONG].words
+    assert long.result(PATIENCE).answers[0].words == alone[LONG].words
 
 
 def test_a_stream_joins_and_hears_its_own_words(
@@ -134,7 +135,7 @@ def test_a_stream_joins_and_hears_its_own_words(
     client, service = serve(at=generating, batching=Batching(seconds=0))
     rows, begun, pairs = row_counts(service), slow(2), PAIRS[6:9]
     long = ask(service, *LONG, AnswerOptions(hear=begun))
-    assert begun.reached.wait(60)
+    assert begun.reached.wait(PATIENCE)
 
     def stream(text: str, name: str) -> str:
         question = {"texts": [text], "task": name, "stream": True}
@@ -145,11 +146,11 @@ def test_a_stream_joins_and_hears_its_own_words(
         streams = [pool.submit(stream, *pair) for pair in pairs]
         wait_for(client, 3)
         begun.go.set()
-        events = [future.result(60) for future in streams]
+        events = [future.result(PATIENCE) for future in streams]
     for pair, of_stream in zip(pairs, events, strict=True):
         assert of_stream.count("event: text") > 1
         assert f'"label":"{alone[pair].words}"' in of_stream.replace('": "', '":"')
-    assert long.result(60).answers[0].words == alone[LONG].words
+    assert long.result(PATIENCE).answers[0].words == alone[LONG].words
     assert rows[2:4] == [3, 4]
 
 
@@ -160,14 +161,14 @@ def test_a_request_stops_and_is_cut_where_it_asks_although_others_go_on(
     begun, whole = slow(2), alone[TEXTS[2], GENERATING[0]]
     assert (whole.words, whole.written.new) == ("the the the peach", 4)
     long = ask(service, *LONG, AnswerOptions(hear=begun))
-    assert begun.reached.wait(60)
+    assert begun.reached.wait(PATIENCE)
     stopped = ask(service, TEXTS[2], GENERATING[0], AnswerOptions(stop=(" peach",)))
     cut = ask(service, TEXTS[2], GENERATING[0], AnswerOptions(tokens=2))
     begun.go.set()
-    assert stopped.result(60).answers[0].words == "the the the"
-    answer = cut.result(60).answers[0]
+    assert stopped.result(PATIENCE).answers[0].words == "the the the"
+    answer = cut.result(PATIENCE).answers[0]
     assert (answer.words, answer.written[:3]) == ("the the", (whole.written.read, 2, False))
-    assert long.result(60).answers[0].words == alone[LONG].words
+    assert long.result(PATIENCE).answers[0].words == alone[LONG].words
 
 
 def test_what_cannot_be_read_fails_and_what_is_cancelled_is_left_out(
@@ -176,7 +177,7 @@ def test_what_cannot_be_read_fails_and_what_is_cancelled_is_left_out(
     _, service = serve(at=generating, batching=Batching(seconds=0))
     rows, begun = row_counts(service), slow(2)
     long = ask(service, *LONG, AnswerOptions(hear=begun))
-    assert begun.reached.wait(60)
+    assert begun.reached.wait(PATIENCE)
     turns = AnswerOptions(earlier=({"role": "user", "content": "the cat"},))
     wrong, cancelled, good = (
         ask(service, TEXTS[0], GENERATING[1], turns),
@@ -186,9 +187,9 @@ def test_what_cannot_be_read_fails_and_what_is_cancelled_is_left_out(
     assert cancelled.cancel()
     begun.go.set()
     with pytest.raises(InputError, match="chat template"):
-        wrong.result(60)
-    assert good.result(60).answers[0].words == alone[TEXTS[0], GENERATING[2]].words
-    assert long.result(60).answers[0].words == alone[LONG].words
+        wrong.result(PATIENCE)
+    assert good.result(PATIENCE).answers[0].words == alone[TEXTS[0], GENERATING[2]].words
+    assert long.result(PATIENCE).answers[0].words == alone[LONG].words
     assert rows[2:4] == [1, 2]
 
 
@@ -199,10 +200,10 @@ def test_a_batch_has_no_more_rows_than_it_may(
     _, service = serve(at=generating, batching=Batching(seconds=0, rows=most))
     rows, begun = row_counts(service), slow(2)
     futures = {LONG: ask(service, *LONG, AnswerOptions(hear=begun))}
-    assert begun.reached.wait(60)
+    assert begun.reached.wait(PATIENCE)
     futures |= {pair: ask(service, *pair) for pair in PAIRS if pair not in futures}
     begun.go.set()
-    answers = {pair: future.result(60).answers[0] for pair, future in futures.items()}
+    answers = {pair: future.result(PATIENCE).answers[0] for pair, future in futures.items()}
     assert [answer.words for answer in answers.values()] == [alone[pair].words for pair in answers]
     assert max(rows) == most
     if most == 1:
@@ -215,7 +216,7 @@ def test_a_request_of_several_texts_by_itself_is_answered_as_by_predict_bit_for_
     _, service = serve(at=generating)
     rows = row_counts(service)
     job = service.current.job_for(TEXTS, GENERATING[2], None)
-    answers = service.submit(job).result(60).answers
+    answers = service.submit(job).result(PATIENCE).answers
     adapter = service.current.opened.adapters[str(job.adapter)]
     assert answers == OpenedAdapter.open(adapter, backbone_of(adapter)).answers(TEXTS)
     assert rows == [len(TEXTS)] * 4, "it is written in one batch, whose rows stay"
@@ -232,11 +233,11 @@ def test_where_a_model_keeps_something_else_all_is_as_without_joining(
     _, service = serve(at=generating, batching=Batching(seconds=0))
     rows, begun = row_counts(service), slow(2)
     long = ask(service, *LONG, AnswerOptions(hear=begun))
-    assert begun.reached.wait(60)
+    assert begun.reached.wait(PATIENCE)
     later = {pair: ask(service, *pair) for pair in PAIRS[:5]}
     begun.go.set()
     for pair, future in later.items():
-        assert future.result(60).answers[0].words == alone[pair].words
-    assert long.result(60).answers[0].words == alone[LONG].words
+        assert future.result(PATIENCE).answers[0].words == alone[pair].words
+    assert long.result(PATIENCE).answers[0].words == alone[LONG].words
     assert rows[:5] == [1] * 5, "once to see that nothing can join, and then four tokens without newcomers"
     assert rows[5:] == [5] * 4, "the others are not tried again"

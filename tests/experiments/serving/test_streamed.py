@@ -23,6 +23,7 @@ from adapter_workbench.workbench.machine.batch_queue import Batching
 from adapter_workbench.workbench.methods.task import Task
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
 from tests.messages import lacks
+from tests.patience import PATIENCE
 
 ANIMALS = {"texts": ["the cat often"], "task": "animals"}
 
@@ -70,7 +71,7 @@ def test_a_full_queue_refuses_before_a_stream_begins(serve: Serve, held: tuple[E
     begun, go = held
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.post, "/predict", json=ANIMALS)
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         second = pool.submit(lambda: list(events(client, ANIMALS)))
         wait_for(client, 1)
         assert client.post("/predict", json={**ANIMALS, "stream": True}).status_code == 429
@@ -87,7 +88,7 @@ def test_a_stream_that_nobody_begins_to_read_is_given_up(serve: Serve, held: tup
     async def asked() -> list[object]:
         job = service.current.job_for(["a plum"], "animals", None)
         read = answer_parts(service, job, Limits())
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         unread = answer_parts(service, job, Limits())
         del unread
         gc.collect()
