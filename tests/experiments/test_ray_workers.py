@@ -141,7 +141,7 @@ def test_nothing_of_ray_is_left(done: Done) -> None:
 
 
 PROGRAM = """
-import pathlib
+import pathlib, signal
 from adapter_workbench.experiments.engine.workers.local_ray import local_ray
 from adapter_workbench.experiments.engine.workers.ray import RayWorkers
 from adapter_workbench.experiments.workspace import Workspace
@@ -152,6 +152,7 @@ from adapter_workbench.workbench.machine import processes
 quick = ToyPiece("quick")
 pieces = [quick, ToyPiece("stay", (quick.key,))]
 workspace = Workspace(pathlib.Path("ws").absolute())
+signal.signal(signal.SIGTERM, signal.SIG_DFL)  # while a run is recorded, coverage.py has a handler
 with processes.stoppable():
     RayWorkers(lambda root: local_ray(2), nothing).do(pieces, workspace, Printer(), lambda piece: None)
 """
