@@ -41,7 +41,6 @@ from adapter_workbench.experiments.studies.compositions.sources import (
 )
 from adapter_workbench.experiments.studies.compositions.trial import FewShot, FewShotTrial, undrawable
 from adapter_workbench.experiments.studies.compositions.verdict import SIMPLEST, by_validation
-from adapter_workbench.experiments.studies.compositions.work import model_of
 from adapter_workbench.experiments.workspace.damage import set_unusable_aside
 from adapter_workbench.fusion.composing.fuse import (
     composition_id,
@@ -289,6 +288,8 @@ def kept_adapter(plan: FusionPlan, chosen: Kept, site: Site) -> StoredAdapter:
         IntegrityError: it changed the backbone.
         TrainingError: a fit failed.
     """
+    from adapter_workbench.experiments.studies.compositions.work import model_of  # torch comes with it
+
     trial = plan.single_trial(chosen.label)
     entry, request, store = trial.entry, trial.request(site.listener), site.workspace.adapters
     composed = entry.role not in UNCOMPOSED
