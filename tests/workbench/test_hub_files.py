@@ -37,7 +37,8 @@ def test_a_hub_that_does_not_answer_is_asked_once_and_told_in_one_message(
         for fetch in (hub_files.hub_folder, lambda name: hub_files.hub_file(name, "config.json")):
             with counted_connections() as asked, pytest.raises(AssetError, match=f"{address} does not answer, .*cache"):
                 fetch("owner/name")
-            assert len(asked) == 1, "its client alone would try six times, and wait between"
+            # the hub's client would try six times; from its version 1 on it also asks, once a process, who calls it
+            assert 1 <= len(asked) <= 2, "its client alone would try six times, and wait between"
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address.replace("://", "://ann:hunter2@"))
         assert "hunter2" not in hub_files.hub_silence()
     assert capfd.readouterr().err == ""
