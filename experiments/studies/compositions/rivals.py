@@ -99,9 +99,7 @@ def _random(sources: Sequence[Source], seed: int) -> tuple[Source, ...]:
 
 def shuffled_lessons(lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
     """Return the same lessons on the same texts with shuffled answers."""
-    from adapter_workbench.workbench.methods.shuffled_answers import (
-        shuffled,  # imports datasets, so that mistakes are reported before
-    )
+    from adapter_workbench.workbench.methods.shuffled_answers import shuffled  # datasets come with it
 
     return tuple(replace(lesson, task=shuffled(lesson.task, lesson.budget, lesson.seed)) for lesson in lessons)
 
@@ -113,7 +111,6 @@ def lesson_of(source: StoredAdapter, task: Task | None, backbone: Backbone) -> L
         InputError: it came of something else than one fit on a task, or the task's data are not at hand.
     """
     from adapter_workbench.workbench.methods.stored_model import adaptation_of
-    from adapter_workbench.workbench.training import Lesson
 
     manifest = source.manifest
     why = "the data of its task are not at hand" if task is None else ""
