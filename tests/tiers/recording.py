@@ -23,6 +23,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ def shared(file: str, fixture: str) -> str:
     return f"{file}#{fixture}"
 
 
+@cache  # a part each process: the same programs are asked for some four hundred times
 def bodies(path: Path) -> bytes:
     """Return the lines of a program that stand inside functions, as coverage.py's bits; of a template all lines."""
     if path.suffix != ".py":
