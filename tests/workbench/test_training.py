@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from datasets import Dataset
 from torch import Tensor
 
@@ -31,6 +33,7 @@ from adapter_workbench.workbench.methods.model import TaskModel
 from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.settings.base import Budget
 from adapter_workbench.workbench.training import best_epoch, fit
+from adapter_workbench.workbench.training.trainer import PRECISION
 
 Script = Callable[[list[tuple[float, float]]], list[dict[str, Tensor]]]
 
@@ -378,6 +381,21 @@ def test_a_fit_in_bf16_learns_with_weights_in_fp32(backbone: Backbone, task: Tas
     assert record.epochs[-1].train_loss < record.epochs[0].train_loss
     exact, _ = fitted(adaptation_for(backbone), task, budget)
     assert not same(weights(model), weights(exact))
+
+
+@pytest.mark.parametrize("elsewhere", ["bf16", None])
+def test_what_other_trainings_of_the_process_compute_in_changes_nothing(
+    backbone: Backbone, task: Task, budget: Budget, elsewhere: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TrainingArguments with bf16 say so in the environment, as does ``accelerate launch --mixed_precision bf16``."""
+    monkeypatch.delenv(PRECISION, raising=False)
+    expected, _ = fitted(adaptation_for(backbone), task, budget)
+    if elsewhere:
+        monkeypatch.setenv(PRECISION, elsewhere)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    model, _ = fitted(adaptation_for(backbone), task, budget)
+    assert same(weights(model), weights(expected))
+    assert os.environ.get(PRECISION) == elsewhere, "which is left to those trainings"
 
 
 def test_the_test_split_is_never_read(backbone: Backbone, task: Task, budget: Budget) -> None:

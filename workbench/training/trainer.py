@@ -7,7 +7,9 @@ which its folder is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.methods.model import TaskModel
     from adapter_workbench.workbench.settings.base import Budget, Optimizer
 
+PRECISION = "ACCELERATE_MIXED_PRECISION"  # in the environment: the default of every training in the process
 WEIGHTS_FILE = "model.safetensors"
 OPTIMIZERS: dict[Optimizer, str] = {  # as transformers calls them
     "adamw": "adamw_torch_fused",
@@ -50,12 +53,13 @@ def trainer_of(
 
     ``collate`` makes a batch of some of the rows; by default as the kind does it.
     """
-    trainer = _Trainer(
-        model=model,
-        args=_arguments(str(folder), adaptation, budget, seed),
-        train_dataset=encoded,
-        data_collator=collate or model.kind.collate(adaptation.backbone.tokenizer),
-    )
+    with _own_precision():
+        trainer = _Trainer(
+            model=model,
+            args=_arguments(str(folder), adaptation, budget, seed),
+            train_dataset=encoded,
+            data_collator=collate or model.kind.collate(adaptation.backbone.tokenizer),
+        )
     trainer.balanced = budget.balanced
     if processes.shards():
         sharding.set_up(trainer)
@@ -89,6 +93,24 @@ def take_up_part(trainer: Trainer, folder: Path) -> None:
     for parameter, state in trainer.optimizer.state.items():
         state.update({name: _like(parameter, value) for name, value in state.items()})
     trainer.lr_scheduler.load_state_dict(part["scheduler"])
+
+
+@contextmanager
+def _own_precision() -> Iterator[None]:
+    """Have accelerate leave the arithmetic alone in the block: a model says itself what it computes in bfloat16.
+
+    A program's TrainingArguments with bf16, and ``accelerate launch --mixed_precision bf16``, say otherwise in the
+    environment, to all trainings in the process that come later.
+    """
+    before = os.environ.get(PRECISION)
+    os.environ[PRECISION] = "no"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PRECISION]
+        else:
+            os.environ[PRECISION] = before
 
 
 def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -> TrainingArguments:
