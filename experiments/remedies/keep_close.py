@@ -16,8 +16,8 @@ from pydantic import Field
 from adapter_workbench.experiments.remedies.anchors import anchors_of, batch_of
 from adapter_workbench.experiments.remedies.callback import RemedyCallback
 from adapter_workbench.experiments.remedies.settings import settings_of
+from adapter_workbench.experiments.strategies._memory import drawn
 from adapter_workbench.experiments.strategies._shared import RemedySettings
-from adapter_workbench.experiments.strategies.a_gem import drawn
 from adapter_workbench.workbench.answering.live_model import undisturbed
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.settings.bounds import Count

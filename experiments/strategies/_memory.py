@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
 from datasets import Dataset, concatenate_datasets
+
+from adapter_workbench.workbench.machine import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 FILE = "memory.parquet"
 TASK = "task"  # column with the name of the task that a remembered row is of
 Policy = Literal["balanced", "reservoir"]
+Row = TypeVar("Row")
 
 
 def recall(folder: Path | None) -> Dataset | None:
@@ -77,6 +80,12 @@ def reservoir(old: int, new: int, size: int, before: int, generator: np.random.G
         elif (slot := int(generator.integers(seen + 1))) < size:
             slots[slot] = old + position
     return np.array(slots, dtype=np.int64)
+
+
+def drawn(rows: Sequence[Row], count: int, seed: int, step: int) -> list[Row]:
+    """Return ``count`` of the remembered rows, or all where there are fewer: the same whenever a step is taken."""
+    generator = np.random.default_rng([seed, step, processes.rank()])
+    return [rows[index] for index in generator.choice(len(rows), min(count, len(rows)), replace=False)]
 
 
 def _balanced_sample(labels: Sequence[tuple[str, int]], size: int, generator: np.random.Generator) -> NDArray[np.int64]:

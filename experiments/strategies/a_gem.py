@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.methods.model import Correction
     from adapter_workbench.workbench.training.remedy import Row
 
-AnyRow = TypeVar("AnyRow")
 Pairs = list[tuple["nn.Parameter", "Tensor"]]  # a trained weight and its part of the reference gradient
 
 
@@ -56,7 +55,7 @@ class Projected(Remedy):
     def on_gradients(self, learner: Learner, state: RemedyState | None, step: int) -> None:
         """Project them, once there are remembered rows."""
         if state is not None:
-            project(reference(learner, drawn(state.rows, learner.rows.step, learner.rows.seed, step)))
+            project(reference(learner, _memory.drawn(state.rows, learner.rows.step, learner.rows.seed, step)))
 
     def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
         """Put the rows of the task that was just learned into the memory, as far as a uniform sample has them."""
@@ -89,12 +88,6 @@ class AGem(Replay):
         encoded = kind.encode(rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
         remedy = Projected(context.settings.memory)
         return partial(remedy.on_gradients, learner_of(stage), RemedyState(rows=encoded))
-
-
-def drawn(rows: Sequence[AnyRow], count: int, seed: int, step: int) -> list[AnyRow]:
-    """Return the remembered rows of a step, as many as a full step has new ones: the same whenever it is taken."""
-    generator = np.random.default_rng([seed, step, processes.rank()])
-    return [rows[index] for index in generator.choice(len(rows), min(count, len(rows)), replace=False)]
 
 
 def reference(learner: Learner, rows: Sequence[Row]) -> Pairs:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from adapter_workbench.experiments.strategies import STRATEGIES
-from adapter_workbench.experiments.strategies._memory import by_task, recall
+from adapter_workbench.experiments.strategies._memory import by_task, drawn, recall
 from adapter_workbench.experiments.strategies._stage import Stage
-from adapter_workbench.experiments.strategies.a_gem import drawn, project
+from adapter_workbench.experiments.strategies.a_gem import project
 from adapter_workbench.workbench.backbone.batching import to_device_of
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.methods.model import Batch
