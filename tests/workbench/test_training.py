@@ -33,7 +33,7 @@ from adapter_workbench.workbench.methods.model import TaskModel
 from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.settings.base import Budget
 from adapter_workbench.workbench.training import best_epoch, fit
-from adapter_workbench.workbench.training.trainer import PRECISION
+from adapter_workbench.workbench.training.trainer import COMPILER, PRECISION
 
 Script = Callable[[list[tuple[float, float]]], list[dict[str, Tensor]]]
 
@@ -396,6 +396,17 @@ def test_what_other_trainings_of_the_process_compute_in_changes_nothing(
     model, _ = fitted(adaptation_for(backbone), task, budget)
     assert same(weights(model), weights(expected))
     assert os.environ.get(PRECISION) == elsewhere, "which is left to those trainings"
+
+
+def test_what_other_trainings_of_the_process_compile_is_not_compiled_here(
+    backbone: Backbone, task: Task, budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TrainingArguments with torch_compile say so in the environment."""
+    monkeypatch.setenv(COMPILER, "inductor")
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("a model was compiled"))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    fitted(adaptation_for(backbone), task, budget.model_copy(update={"epochs": 1}))
+    assert os.environ[COMPILER] == "inductor", "which is left to those trainings"
 
 
 def test_the_test_split_is_never_read(backbone: Backbone, task: Task, budget: Budget) -> None:

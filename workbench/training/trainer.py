@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.methods.model import TaskModel
     from adapter_workbench.workbench.settings.base import Budget, Optimizer
 
-PRECISION = "ACCELERATE_MIXED_PRECISION"  # in the environment: the default of every training in the process
+# in the environment, the defaults of every training in the process
+PRECISION, COMPILER = "ACCELERATE_MIXED_PRECISION", "ACCELERATE_DYNAMO_BACKEND"
 WEIGHTS_FILE = "model.safetensors"
 OPTIMIZERS: dict[Optimizer, str] = {  # as transformers calls them
     "adamw": "adamw_torch_fused",
@@ -53,7 +54,7 @@ def trainer_of(
 
     ``collate`` makes a batch of some of the rows; by default as the kind does it.
     """
-    with _own_precision():
+    with _left_as_it_is():
         trainer = _Trainer(
             model=model,
             args=_arguments(str(folder), adaptation, budget, seed),
@@ -96,21 +97,21 @@ def take_up_part(trainer: Trainer, folder: Path) -> None:
 
 
 @contextmanager
-def _own_precision() -> Iterator[None]:
-    """Have accelerate leave the arithmetic alone in the block: a model says itself what it computes in bfloat16.
+def _left_as_it_is() -> Iterator[None]:
+    """Have accelerate neither cast nor compile in the block: a model says itself what it computes in bfloat16.
 
-    A program's TrainingArguments with bf16, and ``accelerate launch --mixed_precision bf16``, say otherwise in the
+    A program's TrainingArguments with bf16 or torch_compile, and options of ``accelerate launch``, say otherwise in the
     environment, to all trainings in the process that come later.
     """
-    before = os.environ.get(PRECISION)
-    os.environ[PRECISION] = "no"
+    before = {name: os.environ.get(name) for name in (PRECISION, COMPILER)}
+    os.environ.update(dict.fromkeys(before, "no"))
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[PRECISION]
-        else:
-            os.environ[PRECISION] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -> TrainingArguments:
