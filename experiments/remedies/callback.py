@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,12 @@ from transformers import TrainerCallback
 
 from adapter_workbench.experiments.remedies.fitting_state import require_fitting, require_possible, require_weights
 from adapter_workbench.experiments.remedies.last_pass import LastPass
+from adapter_workbench.experiments.remedies.passes import Passes
+from adapter_workbench.experiments.remedies.progress import store_progress, take_up_progress
 from adapter_workbench.experiments.remedies.trainer_learner import learner_of, require_rows
 from adapter_workbench.workbench.answering.live_model import undisturbed
 from adapter_workbench.workbench.errors import InputError, UnwritableError
+from adapter_workbench.workbench.training.remedy import Remedy
 from adapter_workbench.workbench.training.remedy_state import DOCUMENT, FOLDER, read_state, write_state
 
 if TYPE_CHECKING:
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState
+    from adapter_workbench.experiments.remedies.passes import Inputs
+    from adapter_workbench.workbench.training.remedy import ForwardPass, Learner, RemedyState
 
 logger = logging.getLogger(__name__)
 BEGUN = "remedy-begun"  # in a checkpoint: what the remedy took from the model before the first step
@@ -50,6 +55,7 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
         self._state: RemedyState | None = None
         self._learner: Learner
         self._pass: LastPass | None = None
+        self._passes: Passes | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin the task.
@@ -60,7 +66,8 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
         """
         model, loader = kwargs["model"], kwargs.get("train_dataloader")
         self._release()
-        require_possible(args, self.where)
+        adds = type(self.remedy).after_forward is not Remedy.after_forward
+        require_possible(args, self.where, passes=adds)
         if self.remedy.reads_rows:
             with undisturbed(model):
                 require_rows(loader, self.where)
@@ -76,10 +83,15 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
             raise InputError(
                 "this training goes on, and what the remedy began with is not here", where=where, hint=hint
             )
+        if state.global_step:
+            take_up_progress(self._state, self.remedy.name, _checkpoint(args, state))
         self._pass = LastPass(self._learner.trained)
+        self._passes = Passes(model, self._added_to, self.where) if adds else None
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Compute what is added to the step's gradients."""
+        if self._passes:
+            self._passes.expect(args.gradient_accumulation_steps)
         penalty = self.added(state.global_step)
         if penalty is None or self._pass is None:
             return
@@ -92,8 +104,20 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
         """Return what is added to the loss of a step, counted from 0; a scalar, or None."""
         return self.remedy.penalty(self._learner, self._state)
 
+    def remembered(self, inputs: Inputs) -> Tensor | None:
+        """Return the logits that the rows of a forward pass bring with them (…, labels); None where they bring none."""
+        return None
+
+    def _added_to(self, inputs: Inputs, forward: ForwardPass) -> Tensor | None:
+        """Return what is added to the loss of a forward pass; a scalar, or None."""
+        forward = replace(forward, remembered=self.remembered(inputs))
+        with torch.autocast(forward.loss.device.type, enabled=False):
+            return self.remedy.after_forward(self._learner, self._state, forward)
+
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Have the gradients changed, which are accumulated and clipped by now."""
+        if self._passes:
+            self._passes.finish()
         if self._pass:
             self._pass.add_rest()
         self.remedy.on_gradients(self._learner, self._state, state.global_step)
@@ -102,6 +126,8 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
         """Keep in the checkpoint what the remedy took from the model before the first step."""
         if self._state is not None and self._given is None and state.is_world_process_zero:
             write_state(self._state, self.remedy.name, _checkpoint(args, state) / BEGUN)
+        if state.is_world_process_zero:
+            store_progress(self._state, self.remedy.name, _checkpoint(args, state))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """End the task: write what the next one needs, of the weights that the training leaves."""
@@ -123,7 +149,9 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
     def _release(self) -> None:
         if self._pass:
             self._pass.release()
-        self._pass = None
+        if self._passes:
+            self._passes.release()
+        self._pass = self._passes = None
 
 
 def _write_or_say(kept: RemedyState, remedy: str, folder: Path) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 NEAR = 0.01  # ‖θ − θ*‖ ÷ ‖θ*‖: what rounding to bfloat16 changes is a fifth of it
 
 
-def require_possible(args: Any, where: str) -> None:
-    """Make sure that a trainer's steps are those that a callback can join.
+def require_possible(args: Any, where: str, passes: bool = False) -> None:
+    """Make sure that a trainer's steps are those that a callback can join, and its forward ``passes`` too if need be.
 
     Raises:
         InputError: they are not.
@@ -31,6 +31,8 @@ def require_possible(args: Any, where: str) -> None:
         why = "fp16 scales the loss, and with it all gradients"
     elif args.n_gpu > 1:
         why = "one process shares a step out over several GPUs"
+    elif passes and args.torch_compile:
+        why = "a compiled model's forward pass cannot be added to"
     if why:
         hint = "Train in bf16 or fp32, with a process for each GPU that holds all weights."
         raise InputError(f"gradients cannot be joined here: {why}", where=where, hint=hint)

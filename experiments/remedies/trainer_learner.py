@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from adapter_workbench.experiments.strategies._fisher import drawn, label_directions
-from adapter_workbench.workbench.backbone.batching import IGNORED, to_device_of
+from adapter_workbench.workbench.backbone.batching import IGNORED, in_batches, to_device_of
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.training.remedy import Learner, Rows
 
@@ -45,7 +45,20 @@ def _rows_of(model: nn.Module, loader: Any, args: Any) -> Rows:
             with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
                 yield model(**to_device_of(model, loader.collate_fn(part)))["loss"] * (len(part) / len(rows))
 
-    return Rows(lambda: _PlainRows(loader.dataset), loss, size * args.gradient_accumulation_steps, args.seed)
+    def logits(rows: Sequence[Row]) -> Tensor:
+        device = next(model.parameters()).device.type
+
+        def call(_: list[int], batch: dict[str, Tensor]) -> Tensor:
+            with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
+                said: Tensor = model(**batch)["logits"]
+            return said.float().cpu()
+
+        return torch.stack(in_batches(call, model, [dict(row) for row in rows], loader.collate_fn))
+
+    def own() -> Sequence[Row]:
+        return _PlainRows(loader.dataset)
+
+    return Rows(own, loss, size * args.gradient_accumulation_steps, args.seed, logits, lambda: len(loader))
 
 
 class _PlainRows(Sequence["Row"]):
@@ -71,11 +84,16 @@ def require_rows(loader: Any, where: str) -> None:
     dataset: Any = getattr(loader, "dataset", None)
     if not hasattr(dataset, "__len__"):
         hint = "Give the trainer a data set whose rows are numbered."
-        message = "the importance of weights is read from drawn rows, and these come as a stream"
+        message = "the remedy reads rows by their numbers, and these come as a stream"
         raise InputError(message, where=where, hint=hint)
     if "labels" not in loader.collate_fn([dataset[0]]):
-        message = "the importance of weights is read from labels, and this trainer's batches have none"
+        message = "the remedy reads labels, and this trainer's batches have none"
         raise InputError(message, where=where, hint="Use a remedy that reads no rows: L2ToStart.")
+
+
+def predicts_next(model: Any) -> bool:
+    """Return whether what a model says at a token is of the next one."""
+    return not model.config.is_encoder_decoder and model.get_output_embeddings() is not None
 
 
 def _held(model: Any) -> Callable[[str], bool]:
@@ -97,8 +115,7 @@ def _directions(model: Any, batch: dict[str, Tensor]) -> Iterator[Tensor]:
     if labels.ndim > 1 and labels.is_floating_point():  # of several labels, each a decision
         decisions = torch.tensor(labels.shape[-1])
     elif labels.ndim > 1:
-        causal = not model.config.is_encoder_decoder and model.get_output_embeddings() is not None
-        decisions = (labels[:, 1:] if causal else labels).ne(IGNORED).sum()
+        decisions = (labels[:, 1:] if predicts_next(model) else labels).ne(IGNORED).sum()
     else:
         decisions = torch.tensor(1)
     yield -output["loss"] * decisions.to(output["loss"].device)  # the loss is their mean

@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from adapter_workbench.experiments.strategies._fisher import evidence
 from adapter_workbench.experiments.strategies._shared import SharedWeights
-from adapter_workbench.workbench.backbone.batching import to_device_of
-from adapter_workbench.workbench.training.remedy import Learner, Remedy, Rows
+from adapter_workbench.workbench.backbone.batching import in_batches, to_device_of
+from adapter_workbench.workbench.methods.model import BESIDE
+from adapter_workbench.workbench.training.remedy import ForwardPass, Learner, Remedy, Rows
 from adapter_workbench.workbench.training.remedy_state import FOLDER, read_state, write_state
 
 if TYPE_CHECKING:
@@ -46,13 +49,7 @@ class Remedied(SharedWeights):
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:
         """Return what the remedy adds to the loss."""
-        remedy, state = self.remedy(stage.context.settings, strength), self._begun(stage)
-
-        def of(batch: Batch) -> Tensor:
-            added = remedy.penalty(learner_of(stage, batch.model.body), state)
-            return batch.loss.new_zeros(()) if added is None else added
-
-        return of
+        return penalty_of(self.remedy(stage.context.settings, strength), stage, self._begun(stage))
 
     def correction(self, stage: Stage) -> Correction | None:
         """Return what the remedy does with gradients; None where it leaves them alone."""
@@ -87,6 +84,18 @@ def learner_of(stage: Stage, body: nn.Module | None = None) -> Learner:
     return Learner(body or stage.model.body, drawn, rows_of(stage), whole=stage.model)
 
 
+def penalty_of(remedy: Remedy, stage: Stage, state: RemedyState | None) -> Penalty:
+    """Return what a remedy adds to the loss of each batch of a stage."""
+
+    def of(batch: Batch) -> Tensor:
+        learner = learner_of(stage, batch.model.body)
+        forward = ForwardPass(lambda: batch.model.head(batch.read), batch.loss, batch.remembered)
+        added = [remedy.penalty(learner, state), remedy.after_forward(learner, state, forward)]
+        return sum([part for part in added if part is not None], start=batch.loss.new_zeros(()))
+
+    return of
+
+
 def rows_of(stage: Stage) -> Rows:
     """Return what a stage trains on."""
     model, budget, seed = stage.model, stage.context.budget, stage.context.seed
@@ -105,4 +114,14 @@ def rows_of(stage: Stage) -> Rows:
         finally:
             model.penalty = penalty
 
-    return Rows(own, loss, size * budget.gradient_accumulation, seed)
+    def call(_: list[int], batch: dict[str, Tensor]) -> Tensor:
+        said: Tensor = model(**{name: tensor for name, tensor in batch.items() if name not in BESIDE})["logits"]
+        return said.float().cpu()
+
+    def logits(rows: Sequence[Row]) -> Tensor:
+        return torch.stack(in_batches(call, model, [dict(row) for row in rows], collate))
+
+    def batches() -> int:
+        return budget.batches(len(stage.task.splits["train"]))
+
+    return Rows(own, loss, size * budget.gradient_accumulation, seed, logits, batches)

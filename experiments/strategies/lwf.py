@@ -7,22 +7,57 @@ Loss + λ Σₜ −softmax(zᵗ/2) · log softmax(ẑᵗ/2), zᵗ the logits of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from adapter_workbench.experiments.strategies import _logits
 from adapter_workbench.experiments.strategies._heads import head_for
+from adapter_workbench.experiments.strategies._remedied import penalty_of
 from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights
+from adapter_workbench.workbench.training.remedy import ForwardPass, Learner, Remedy, RemedyState, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datasets import Dataset
     from torch import Tensor
 
     from adapter_workbench.experiments.strategies._stage import Stage
-    from adapter_workbench.workbench.methods.model import Batch, Penalty
+    from adapter_workbench.workbench.methods.model import Penalty
 
 TEMPERATURE = 2.0
+WEIGHTS = "weights"  # in a remedy's state, where rows bring no logits: under which they are answered once more
+
+
+@dataclass(frozen=True)
+class Distilled(Remedy):
+    """It keeps nothing for the next task: rows bring what the model said of them before this one."""
+
+    strength: float
+    groups: Sequence[slice] = (slice(None),)  # where the logits of each earlier head stand
+    name: ClassVar[str] = "lwf"
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return those of all that is trained, heads too."""
+        return {name: tuple(weight.shape) for name, weight in learner.trained.items()}
+
+    def before_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
+        """Keep the weights as they are, unless rows bring their logits."""
+        return state or RemedyState({WEIGHTS: {name: own.detach().clone() for name, own in learner.trained.items()}})
+
+    def after_forward(self, learner: Learner, state: RemedyState | None, forward: ForwardPass) -> Tensor | None:
+        """Return λ times the distillation loss, the sum over groups; None where rows bring no logits."""
+        teacher = forward.remembered
+        if teacher is None:
+            return None
+        logits = forward.logits()
+        return self.strength * torch.stack([distillation_loss(logits[:, g], teacher[:, g]) for g in self.groups]).sum()
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> None:
+        """Nothing: the model has learned it."""
+        return
 
 
 class Lwf(SharedWeights):
@@ -45,17 +80,8 @@ class Lwf(SharedWeights):
         return _logits.with_logits(rows, logits)
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:
-        """Return λ times the distillation loss."""
-        groups = _groups(stage)
-
-        def of(batch: Batch) -> Tensor:
-            assert batch.remembered is not None
-            logits = batch.model.head(batch.read)
-            return (
-                strength * torch.stack([distillation_loss(logits[:, g], batch.remembered[:, g]) for g in groups]).sum()
-            )
-
-        return of
+        """Return λ times the distillation loss of the earlier heads."""
+        return penalty_of(Distilled(strength, _groups(stage)), stage, None)
 
 
 def _groups(stage: Stage) -> list[slice]:

@@ -1,8 +1,8 @@
 """A remedy against forgetting, at the moments of a training loop: one object for streams and for anybody's Trainer.
 
-A task begins (:meth:`Remedy.before_task`). At each step something is added to the loss (:meth:`Remedy.penalty`), and
-the gradients, accumulated and clipped, are changed (:meth:`Remedy.on_gradients`). The task ends
-(:meth:`Remedy.after_task`).
+A task begins (:meth:`Remedy.before_task`). Something is added to the loss at each step (:meth:`Remedy.penalty`) or at
+each of its forward passes (:meth:`Remedy.after_forward`), and the gradients, accumulated and clipped, are changed
+(:meth:`Remedy.on_gradients`). The task ends (:meth:`Remedy.after_task`).
 A remedy holds settings alone. What it keeps of a task is its state: tensors by name, which any loop can store.
 """
 
@@ -29,6 +29,8 @@ class Rows:
     loss: Callable[[Sequence[Row]], Iterable[Tensor]]
     step: int  # how many rows a full step has in this process
     seed: int
+    logits: Callable[[Sequence[Row]], Tensor]  # rows → what the model says of them as it is (rows, labels)
+    batches: Callable[[], int]  # → how many forward passes an epoch has in this process
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,26 @@ class Learner:
 
 
 @dataclass(frozen=True)
+class ForwardPass:
+    """A forward pass on training rows that the loop has just made, with gradients."""
+
+    logits: Callable[[], Tensor]  # → what the model says: of each row, or of each token that is learned (…, labels)
+    loss: Tensor  # their mean loss, before anything is added and without a gradient; a scalar
+    # logits that the rows brought with them (…, labels), NaN where there is nothing to be held to; None without any
+    remembered: Tensor | None = None
+
+
+class Progress(Protocol):
+    """What a task's steps change beside the weights; a training that goes on takes it up again."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all of it by name, to be stored."""
+
+    def take_up(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`tensors` returned."""
+
+
+@dataclass(frozen=True)
 class RemedyState:
     """What a remedy keeps of the tasks so far."""
 
@@ -65,6 +87,7 @@ class RemedyState:
     tensors: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
     rows: Sequence[Row] = ()  # of the tasks so far
     seen: int = 0  # how many rows have gone by, of which these are some
+    progress: Progress | None = None  # of the task that is trained; no part of what the next one is given
 
 
 class Remedy(Protocol):
@@ -84,6 +107,10 @@ class Remedy(Protocol):
 
     def penalty(self, learner: Learner, state: RemedyState | None) -> Tensor | None:
         """Return what is added to the loss of a step, before gradients are clipped; a scalar, or None."""
+        return None
+
+    def after_forward(self, learner: Learner, state: RemedyState | None, forward: ForwardPass) -> Tensor | None:
+        """Return what is added to the loss of one forward pass of a step, a mean over its rows; a scalar, or None."""
         return None
 
     def on_gradients(self, learner: Learner, state: RemedyState | None, step: int) -> None:
