@@ -64,15 +64,19 @@ def put(model: Any, weights: Mapping[str, Tensor]) -> None:
         parameters[name.replace(INSIDE, OUTSIDE, 1)].copy_(weight)
 
 
-def train(model: Any, task: Task, context: Context, folder: Path, callbacks: list[Any]) -> Any:
+def encoded(task: Task, context: Context) -> list[dict[str, Any]]:
+    """Return the training rows of ``task`` as the engine encodes them."""
+    tokenizer = context.adaptation.backbone.tokenizer
+    return KINDS.get(task.kind).encode(task.splits["train"], tokenizer, BUDGET.max_length)
+
+
+def train(
+    model: Any, task: Task, context: Context, folder: Path, callbacks: list[Any], rows: Any = None, **more: Any
+) -> Any:
     """Train with Trainer as anybody would, on the rows of ``task`` as the engine encodes them; return the trainer."""
     from transformers import Trainer, TrainingArguments
 
-    kind, tokenizer, settings = (
-        KINDS.get("causal-lm"),
-        context.adaptation.backbone.tokenizer,
-        context.adaptation.settings,
-    )
+    settings = context.adaptation.settings
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=BUDGET.epochs,
@@ -88,12 +92,13 @@ def train(model: Any, task: Task, context: Context, folder: Path, callbacks: lis
         logging_steps=1,
         report_to=[],
         disable_tqdm=True,
+        **more,
     )
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=kind.encode(task.splits["train"], tokenizer, BUDGET.max_length),
-        data_collator=kind.collate(tokenizer),
+        train_dataset=encoded(task, context) if rows is None else rows,
+        data_collator=KINDS.get(task.kind).collate(context.adaptation.backbone.tokenizer),
         callbacks=callbacks,
     )
     trainer.train()

@@ -28,16 +28,36 @@ def with_replay(dataset: Dataset, kept: Dataset, share: float, seed: int = 0) ->
     """
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
         raise SettingsError([Problem(f"'share': give a number between 0 and 1, not {share!r}", WHERE)])
-    if not isinstance(dataset, Dataset) or not isinstance(kept, Dataset):
-        hint = "Give two datasets.Dataset; of a stream, its first rows: Dataset.from_list([*stream.take(1000)])."
-        raise InputError("rows are drawn by their numbers, and these have none", where=WHERE, hint=hint)
+    _require_alike(dataset, kept, WHERE)
     if not len(kept):
         raise InputError("'kept' has no rows", where=WHERE)
-    if other := {*dataset.column_names} ^ {*kept.column_names}:
-        raise InputError(f"the two have different columns: {', '.join(sorted(other))}", where=WHERE)
     count = max(1, round(len(dataset) * share / (1 - share)))
     whole, rest = divmod(count, len(kept))
     drawn = np.sort(np.random.default_rng(seed).choice(len(kept), rest, replace=False))
     rows = kept.select([*range(len(kept))] * whole + drawn.tolist())
-    with blaming("the two cannot be put together", WHERE):
-        return concatenate_datasets([rows, dataset])
+    return _joined(rows, dataset, WHERE)
+
+
+def put_before(dataset: Dataset, kept: Dataset, where: str) -> Dataset:
+    """Return all rows of ``kept`` and, behind them, those of ``dataset``, of which other columns are left out.
+
+    Raises:
+        InputError: the rows of one are not like those of the other.
+    """
+    here = [name for name in kept.column_names if name in getattr(dataset, "column_names", None) or ()]
+    dataset = dataset.select_columns(here) if isinstance(dataset, Dataset) else dataset
+    _require_alike(dataset, kept, where)
+    return _joined(kept, dataset, where)
+
+
+def _require_alike(dataset: Dataset, kept: Dataset, where: str) -> None:
+    if not isinstance(dataset, Dataset) or not isinstance(kept, Dataset):
+        hint = "Give two datasets.Dataset; of a stream, its first rows: Dataset.from_list([*stream.take(1000)])."
+        raise InputError("rows are drawn by their numbers, and these have none", where=where, hint=hint)
+    if other := {*dataset.column_names} ^ {*kept.column_names}:
+        raise InputError(f"the two have different columns: {', '.join(sorted(other))}", where=where)
+
+
+def _joined(kept: Dataset, dataset: Dataset, where: str) -> Dataset:
+    with blaming("the two cannot be put together", where):
+        return concatenate_datasets([kept, dataset])

@@ -7,14 +7,17 @@ logits during training and draws two batches from the memory; here one batch ser
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 
-from adapter_workbench.experiments.strategies import _logits
+from adapter_workbench.experiments.strategies import _logits, _memory
+from adapter_workbench.experiments.strategies._remedied import penalty_of
 from adapter_workbench.experiments.strategies._shared import RemedySettings, Strength
 from adapter_workbench.experiments.strategies.replay import Replay, ReplaySettings
+from adapter_workbench.workbench.training.remedy import ForwardPass, Learner, Remedy, RemedyState, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,13 +26,53 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from adapter_workbench.experiments.strategies._stage import Stage
-    from adapter_workbench.workbench.methods.model import Batch, Penalty
+    from adapter_workbench.workbench.methods.model import Penalty
+    from adapter_workbench.workbench.training.remedy import Row
+
+Key = tuple[tuple[int, ...], int | None]
+LABEL = ("labels", "label", "label_ids")  # what data sets call it, from which collators make labels
+LOGITS, EACH = "logits", "rows"  # in a remedy's state: those of each kept row (rows, labels)
 
 
 class DerSettings(RemedySettings, ReplaySettings):
     """``strength`` is α."""
 
     strength: Strength = 0.5
+
+
+@dataclass(frozen=True)
+class DarkReplay(Remedy):
+    """Its state is rows of the tasks so far, as many at random of all that went by, and their logits."""
+
+    strength: float
+    memory: int
+    name: ClassVar[str] = "der-plus-plus"
+    reads_rows: ClassVar[bool] = True
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return that of the logits."""
+        return {EACH: (None, None)}
+
+    def after_forward(self, learner: Learner, state: RemedyState | None, forward: ForwardPass) -> Tensor | None:
+        """Return α times the mean squared distance of logits; None where no row brings any."""
+        return None if forward.remembered is None else self.strength * distance(forward.logits(), forward.remembered)
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
+        """Put the task's rows with the logits that they have now into the memory, as far as a uniform sample has them.
+
+        Remembered rows that were mixed in have gone by before, and keep their logits.
+        """
+        rows, before = learner.rows.own(), state or RemedyState()
+        again = {key_of(row) for row in before.rows}
+        new = [index for index in range(len(rows)) if key_of(rows[index]) not in again]
+        generator = np.random.default_rng([learner.rows.seed, before.seen])
+        kept = _memory.reservoir(len(before.rows), len(new), self.memory, before.seen, generator).tolist()
+        own = [rows[new[index - len(before.rows)]] for index in kept if index >= len(before.rows)]
+        fresh = zip(own, learner.rows.logits(own) if own else (), strict=True)
+        older = [*zip(before.rows, before.tensors[LOGITS][EACH].cpu() if before.rows else (), strict=True)]
+        pairs = [older[index] if index < len(older) else next(fresh) for index in kept]
+        logits = torch.stack([logits for _, logits in pairs])
+        return RemedyState({LOGITS: {EACH: logits}}, [row for row, _ in pairs], before.seen + len(new))
 
 
 class DerPlusPlus(Replay):
@@ -60,7 +103,7 @@ class DerPlusPlus(Replay):
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:
         """Return α times the mean squared distance of logits."""
-        return lambda batch: strength * _distance(batch)
+        return penalty_of(DarkReplay(strength, stage.context.settings.memory), stage, None)
 
     def _at_its_columns(self, rows: Dataset, stage: Stage, task: int) -> Dataset:
         logits, shared = _logits.no_logits(len(rows), stage), stage.context.scenario.shares_head
@@ -70,12 +113,16 @@ class DerPlusPlus(Replay):
         return _logits.with_logits(rows, logits)
 
 
-def _distance(batch: Batch) -> Tensor:
-    assert batch.remembered is not None
-    held = ~torch.isnan(batch.remembered)
-    gaps = (batch.model.head(batch.read)[held] - batch.remembered[held]).square()
-    distance: Tensor = gaps.sum() / max(int(held.sum()), 1)
-    return distance
+def key_of(row: Row) -> Key:
+    """Return a row's tokens and its label, by which it is known again."""
+    return tuple(row["input_ids"]), next((int(row[name]) for name in LABEL if name in row), None)
+
+
+def distance(logits: Tensor, remembered: Tensor) -> Tensor:
+    """Return the mean of (ẑ − z)² over what is remembered, both (rows, labels); 0 where nothing is; a scalar."""
+    held = ~torch.isnan(remembered)
+    total: Tensor = (logits[held] - remembered[held]).square().sum() / max(int(held.sum()), 1)
+    return total
 
 
 STRATEGY = DerPlusPlus()
