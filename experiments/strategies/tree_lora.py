@@ -27,26 +27,28 @@ Differences from the program:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from adapter_workbench.experiments.strategies._branches import NOW
-from adapter_workbench.experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from adapter_workbench.experiments.strategies._pairs import pairs
+from adapter_workbench.experiments.strategies._remedied import Remedied
+from adapter_workbench.experiments.strategies._shared import RemedySettings, Strength
 from adapter_workbench.fusion.updates import lora
+from adapter_workbench.workbench.training.remedy import ForwardPass, Learner, Remedy, RemedyState, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
 
     from adapter_workbench.experiments.strategies._stage import Stage
-    from adapter_workbench.workbench.methods.model import Batch, Penalty
 
 FILE = "tree.safetensors"  # adapted module → the A of each task, a row each: (tasks, rank · in)
+ROWS = "rows"  # the same in a remedy's state
 CEILING = 1.5  # of what a half's scores are multiplied by
 TINY = 1e-5
 
@@ -57,40 +59,77 @@ class TreeLoraSettings(RemedySettings):
     strength: Strength = 0.5
 
 
-class TreeLora(SharedWeights):
+@dataclass(frozen=True)
+class NearEarlier(Remedy):
+    """Its state is the A of all tasks so far, and while a task is trained how near they are to its own."""
+
+    strength: float
+    name: ClassVar[str] = "tree-lora"
+    reads_rows: ClassVar[bool] = True
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return those of A as rows of numbers, of which each task adds one."""
+        return {name: (None, row.numel()) for name, row in _rows(learner.body).items()}
+
+    def before_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
+        """Plant the tree; nothing before the second task."""
+        if state is None:
+            return None
+        earlier = [state.tensors[ROWS][name] for name in _rows(learner.body)]
+        seed = learner.rows.seed + 1000 * len(earlier[0])  # each task's own
+        return replace(state, progress=Bandit(earlier, learner.rows.batches(), seed))
+
+    def after_forward(self, learner: Learner, state: RemedyState | None, forward: ForwardPass) -> Tensor | None:
+        """Return λ times what draws each A towards that of an earlier task; None before the second task."""
+        if state is None:
+            return None
+        bandit: Any = state.progress
+        return self.strength * pull(learner.body, forward.loss, bandit)
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
+        """Add the A of the task that was just learned."""
+        rows = {name: row.detach().cpu().unsqueeze(0) for name, row in _rows(learner.body).items()}
+        if state:
+            rows = {name: torch.cat([state.tensors[ROWS][name].cpu(), own]) for name, own in rows.items()}
+        return RemedyState({ROWS: rows})
+
+
+class TreeLora(Remedied):
     """Its state is that of sequential, and the A of all tasks (``tree.safetensors``)."""
 
     settings = TreeLoraSettings
     method = "lora"
     disposable = ("body", FILE)
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty:
-        """Return what draws each A towards that of an earlier task."""
-        kept, context = load_file(stage.state.existing / FILE), stage.context
-        rounds = context.budget.batches(len(stage.task.splits["train"]))
-        bandit = Bandit([kept[name] for name in _rows(stage.model.body)], rounds, context.stage_seed)
-        return lambda batch: strength * pull(batch, bandit)
+    def remedy(self, settings: TreeLoraSettings, strength: float | None) -> NearEarlier:
+        """Return the remedy."""
+        return NearEarlier(0.0 if strength is None else strength)
 
-    def remember(self, stage: Stage, folder: Path) -> None:
-        """Add the A of the task that was just learned."""
-        before = stage.state.folder
-        kept: dict[str, Any] = load_file(before / FILE) if before else {}
-        own = {name: row.detach().cpu().unsqueeze(0) for name, row in _rows(stage.model.body).items()}
-        save_file({name: torch.cat([kept[name], row]) if before else row for name, row in own.items()}, folder / FILE)
+    def state_before(self, stage: Stage) -> RemedyState | None:
+        """Return the stored A, which go by the names of modules in the backbone."""
+        if stage.state.folder is None:
+            return None
+        kept = load_file(stage.state.folder / FILE)
+        return RemedyState({ROWS: {name: kept[name.removeprefix(lora.PREFIX)] for name in _rows(stage.model.body)}})
+
+    def store(self, state: RemedyState, remedy: Remedy, folder: Path) -> None:
+        """Write the A."""
+        rows = {name.removeprefix(lora.PREFIX): row for name, row in state.tensors[ROWS].items()}
+        save_file(rows, folder / FILE)
 
 
-def pull(batch: Batch, bandit: Bandit) -> Tensor:
+def pull(body: nn.Module, loss: Tensor, bandit: Bandit) -> Tensor:
     """Return −(n ÷ N) L c ÷ c', c = Σ_d ⟨A_d, A_{k,d}⟩ and c' the same number without a gradient; a scalar."""
-    share, now = bandit.done % bandit.rounds / bandit.rounds, [*_rows(batch.model.body).values()]
+    share, now = bandit.done % bandit.rounds / bandit.rounds, [*_rows(body).values()]
     chosen = bandit.choose([row.detach() for row in now])
     along = torch.stack([(row * earlier).sum() for row, earlier in zip(now, chosen, strict=True)]).sum()
     fixed = along.detach()
-    return batch.loss * along / (fixed + torch.copysign(torch.full_like(fixed, TINY), fixed)) * -share
+    return loss * along / (fixed + torch.copysign(torch.full_like(fixed, TINY), fixed)) * -share
 
 
 def _rows(body: nn.Module) -> dict[str, Tensor]:
-    """Return A of each adapted module as one row of numbers (rank · in,)."""
-    return {name: layer.lora_A[NOW].weight.flatten() for name, layer in lora.layers(body).items()}
+    """Return A of each module's LoRA as one row of numbers (rank · in,)."""
+    return {name: pair.a.flatten() for name, pair in pairs(body).items()}
 
 
 # Which earlier task each matrix is most like: tasks are arms of a bandit, and halves of a tree guide its choice.
@@ -184,6 +223,19 @@ class Bandit:
         self.distances[cells] += gaps.cpu()
         self.done += 1
         return chosen_versions
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return where the bandit is in its epoch."""
+        sums = {f"sum {index}": total for index, total in enumerate(self.sums) if self.done}
+        counted = {"counts": self.counts, "distances": self.distances}
+        return {"done": torch.tensor([self.done]), "draws": self.draws.get_state(), **counted, **sums}
+
+    def take_up(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from there."""
+        self.done = int(tensors["done"])
+        self.draws.set_state(tensors["draws"])
+        self.counts, self.distances = tensors["counts"].clone(), tensors["distances"].clone()
+        self.sums = [tensors.get(f"sum {index}", 0.0) for index in range(len(self.sums))]
 
     def _draw_tasks(self) -> Tensor:
         """Return the index of a task for each matrix (matrices,)."""
