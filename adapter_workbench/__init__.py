@@ -13,32 +13,41 @@ from adapter_workbench._platform import refusal
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.remedies.callback import RemedyCallback
+    from adapter_workbench.experiments.remedies.der_plus_plus import DERPlusPlus
     from adapter_workbench.experiments.remedies.for_trainers import AGEM, EWC, L2ToStart, NLoRA, OLoRA
     from adapter_workbench.experiments.remedies.keep_close import KeepCloseTo
+    from adapter_workbench.experiments.remedies.lwf import LwF
     from adapter_workbench.experiments.remedies.replay_rows import with_replay
+    from adapter_workbench.experiments.remedies.tree_lora import TreeLoRA
     from adapter_workbench.experiments.watching.callback import ForgettingCallback
 
 __all__ = [
     "AGEM",
     "EWC",
+    "DERPlusPlus",
     "ForgettingCallback",
     "KeepCloseTo",
     "L2ToStart",
+    "LwF",
     "NLoRA",
     "OLoRA",
     "RemedyCallback",
+    "TreeLoRA",
     "Workbench",
 ]
 __all__ += ["with_replay"]
 _MODULES = {  # torch and transformers come with some of them, and only then
     "AGEM": "adapter_workbench.experiments.remedies.for_trainers",
+    "DERPlusPlus": "adapter_workbench.experiments.remedies.der_plus_plus",
     "EWC": "adapter_workbench.experiments.remedies.for_trainers",
     "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
     "KeepCloseTo": "adapter_workbench.experiments.remedies.keep_close",
     "L2ToStart": "adapter_workbench.experiments.remedies.for_trainers",
+    "LwF": "adapter_workbench.experiments.remedies.lwf",
     "NLoRA": "adapter_workbench.experiments.remedies.for_trainers",
     "OLoRA": "adapter_workbench.experiments.remedies.for_trainers",
     "RemedyCallback": "adapter_workbench.experiments.remedies.callback",
+    "TreeLoRA": "adapter_workbench.experiments.remedies.tree_lora",
     "Workbench": "adapter_workbench.experiments.api",
     "with_replay": "adapter_workbench.experiments.remedies.replay_rows",
 }

@@ -1,4 +1,4 @@
-"""Two trainings one after the other, the second held by EWC and A-GEM: in one process, or in two that share each step.
+"""Two trainings one after the other, the second held by four remedies: in one process, or in two that share each step.
 
     python -m tests.remedy_in_processes LLAMA FOLDER
 
@@ -16,7 +16,7 @@ import torch
 
 torch.set_num_threads(1)
 
-from adapter_workbench import AGEM, EWC
+from adapter_workbench import AGEM, EWC, LwF, TreeLoRA
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.methods.kinds import KINDS
 
@@ -35,9 +35,10 @@ def learned(llama: Path, folder: Path) -> Any:
     config = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32), config)
     first, second = two_tasks()
-    trained(model, llama, first, folder / "first", [EWC(), AGEM(memory=REMEMBERED)])
+    trained(model, llama, first, folder / "first", [EWC(), AGEM(memory=REMEMBERED), TreeLoRA()])
     state = folder / "first" / STATE
-    trained(model, llama, second, folder / "second", [EWC(state, strength=300.0), AGEM(state, memory=REMEMBERED)])
+    held = [EWC(state, strength=300.0), AGEM(state, memory=REMEMBERED), LwF(strength=2.0), TreeLoRA(state)]
+    trained(model, llama, second, folder / "second", held)
     return model
 
 
