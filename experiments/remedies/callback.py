@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import TrainerCallback
 
-from adapter_workbench.experiments.remedies.fitting_state import require_fitting, require_possible, require_weights
+from adapter_workbench.experiments.remedies.fitting_state import (
+    in_columns_of,
+    require_fitting,
+    require_possible,
+    require_weights,
+)
 from adapter_workbench.experiments.remedies.last_pass import LastPass
 from adapter_workbench.experiments.remedies.trainer_learner import learner_of, require_rows
 from adapter_workbench.workbench.answering.live_model import undisturbed
 from adapter_workbench.workbench.errors import InputError, UnwritableError
+from adapter_workbench.workbench.training.remedy import tasks_after
 from adapter_workbench.workbench.training.remedy_state import DOCUMENT, FOLDER, read_state, write_state
 
 if TYPE_CHECKING:
@@ -68,6 +75,7 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
         require_weights(self.remedy, self._learner, self.where)
         kept = self._given or self._begun(args, state)
         if kept:
+            kept = in_columns_of(kept, self._learner)
             require_fitting(self.remedy, kept, self._learner, self.where, begins=state.global_step == 0)
         self._state = self.remedy.before_task(self._learner, kept)
         if state.global_step and self._state is not None and kept is None:
@@ -112,6 +120,7 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
             kept = self.remedy.after_task(self._learner, self._state)
         del self._learner  # it holds the model
         if kept:
+            kept = replace(kept, tasks=tasks_after(self._given))
             _write_or_say(kept, self.remedy.name, Path(args.output_dir) / FOLDER)
 
     def _begun(self, args: Any, state: Any) -> RemedyState | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -45,6 +46,19 @@ def require_weights(remedy: Remedy, learner: Learner, where: str) -> None:
     if not remedy.shapes(learner):
         hint = "Train an adapter of the sort that this remedy is for: LoRA where it says so."
         raise InputError("this model trains no weights that the remedy could hold", where=where, hint=hint)
+
+
+def in_columns_of(state: RemedyState, learner: Learner) -> RemedyState:
+    """Return a state whose rows have the columns of those that are trained on, where they have all of these.
+
+    A trainer that reads fewer columns than were kept reads kept rows as it reads its own.
+    """
+    if not state.rows:
+        return state
+    names = learner.rows.own()[0].keys()
+    if not names < state.rows[0].keys():
+        return state
+    return replace(state, rows=[{name: row[name] for name in names} for row in state.rows])
 
 
 def require_fitting(remedy: Remedy, state: RemedyState, learner: Learner, where: str, begins: bool) -> None:

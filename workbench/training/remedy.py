@@ -65,6 +65,13 @@ class RemedyState:
     tensors: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
     rows: Sequence[Row] = ()  # of the tasks so far
     seen: int = 0  # how many rows have gone by, of which these are some
+    tasks: int | None = None  # how many they were; None where nobody has counted
+
+
+def tasks_after(state: RemedyState | None) -> int | None:
+    """Return how many tasks there are once another has been learned after those of ``state``."""
+    before = 0 if state is None else state.tasks
+    return None if before is None else before + 1
 
 
 class Remedy(Protocol):
