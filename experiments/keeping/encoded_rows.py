@@ -1,7 +1,8 @@
 """Rows as the tokens that a language model reads and answers, as TRL's SFTTrainer makes them.
 
-A text is answered from its first token on, a completion after its prompt, a chat as its template writes it, from its
-first token on. A text or a completion ends with the end-of-text token. Long rows are cut at their end.
+A text is answered from its first token on, and so is a chat as its template writes it. A completion is answered behind
+the tokens that it begins with as its prompt alone does: a tokenizer may end a prompt as if it were the whole text. Text
+and completion end with the end-of-text token. Long rows are cut at their end.
 """
 
 from __future__ import annotations
@@ -65,10 +66,30 @@ class EncodedRows(Sequence["Row"]):
         return encoded(ids, labels)
 
 
+@dataclass(frozen=True)
+class InColumns(Sequence["Row"]):
+    """Rows with some of their columns."""
+
+    rows: Sequence[Row]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a row; raises InputError as :class:`EncodedRows`."""
+        row = self.rows[index]
+        return {name: row[name] for name in self.names}
+
+
+COLUMNS = (IDS, "attention_mask", LABELS, "completion_mask")
+
+
 def encoded(ids: list[int], labels: list[int]) -> Row:
     """Return a row of all columns; where its label is −100 a token is read, and not answered."""
     answered = [int(label != IGNORED) for label in labels]
-    return {IDS: ids, "attention_mask": [1] * len(ids), LABELS: labels, "completion_mask": answered}
+    return dict(zip(COLUMNS, (ids, [1] * len(ids), labels, answered), strict=True))
 
 
 def _of_tokens(row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
@@ -93,7 +114,9 @@ def _of_answer(row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int],
     else:
         before = _rendered(prompt, tokenizer, add_generation_prompt=True)
         ids = _rendered([*prompt, *completion], tokenizer)
-    return ids, [*[IGNORED] * len(before), *ids[len(before) :]][: len(ids)]
+    pairs = enumerate(zip(before, ids, strict=False))
+    shared = next((at for at, (one, other) in pairs if one != other), min(len(before), len(ids)))
+    return ids, [*[IGNORED] * shared, *ids[shared:]]
 
 
 def _tokens(text: str, tokenizer: PreTrainedTokenizerBase, **options: bool) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from adapter_workbench.experiments.keeping.encoded_rows import EncodedRows
+from adapter_workbench.experiments.keeping.encoded_rows import COLUMNS, EncodedRows, InColumns
 from adapter_workbench.experiments.keeping.given_model import read_model
 from adapter_workbench.experiments.keeping.lora_rows import rows_of_lora
 from adapter_workbench.experiments.keeping.own_texts import write_texts
@@ -98,6 +98,8 @@ def _state(
     is_rows_alone = isinstance(remedy, Projected)
     model = nn.Module() if is_rows_alone and request.write is None else source.open()
     rows = _rows(request, source, model, given, progress)
+    if earlier and earlier.rows and {*earlier.rows[0]} < {*COLUMNS}:
+        rows = InColumns(rows, tuple(earlier.rows[0]))  # as the trainer had them that kept the earlier ones
     pad = source.base.tokenizer.pad_token_id if rows else 0
     learner = learner_of(model, _Loader(rows, partial(pad_rows, pad=pad, side="right")), _Arguments(request.seed))
     if not is_rows_alone:

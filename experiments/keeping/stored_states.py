@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.workbench.errors import InputError
-from adapter_workbench.workbench.files.atomic import require_folder_of, written_whole
+from adapter_workbench.workbench.files.atomic import folder_beside, require_folder_of, written_whole
 from adapter_workbench.workbench.files.ordinary import require_utf_8_path
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def write(kept: Kept, remedy: str, folder: Path) -> None:
     from adapter_workbench.workbench.training.remedy_state import write_state
 
     if folder.exists():
-        write_state(kept.state, remedy, folder, kept.origin)
+        with folder_beside(folder):  # what a killed command left beside it goes, too
+            write_state(kept.state, remedy, folder, kept.origin)
         return
     with written_whole(folder) as draft:
         write_state(kept.state, remedy, draft, kept.origin)

@@ -27,7 +27,7 @@ class KeepRequest(Request):
             description="Registered name, hub id or folder: a language model, a checkpoint of a Trainer, or an adapter "
             "of peft."
         ),
-    ]
+    ] = ""
     remedy: Annotated[str, Field(description="ewc, l2-to-start, a-gem or o-lora.")] = "ewc"
     rows: Annotated[
         Path | None,
@@ -62,8 +62,11 @@ class KeepRequest(Request):
 
         Raises:
             UnknownNameError: there is no such remedy.
-            InputError: rows are missing, or the remedy reads none.
+            InputError: the model or rows are missing, or the remedy reads none.
         """
+        if not self.model:
+            hint = "Name the model: workbench keep BASE_OR_CHECKPOINT --rows FILE --out forgetting-state"
+            raise InputError("workbench keep needs a BASE_OR_CHECKPOINT", hint=hint)
         if self.remedy not in READS_ROWS:
             raise UnknownNameError("remedy that keeps something", self.remedy, READS_ROWS, "--for")
         given = {"--rows": self.rows, "--write": self.write, "--max-rows": self.max_rows, "--max-length": self.max_length}
