@@ -21,7 +21,8 @@ from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.training.remedy_state import read_state
 from tests.conftest import SUBJECTS, Call
 from tests.elsewhere.trainings import QUICK
-from tests.experiments.remedies.kept_rows import OTHERS, language_model, tokenized, trained, written
+from tests.experiments.remedies.kept_rows import OTHERS, language_model, tokenized, trained, with_lora, written
+from tests.experiments.test_killed_updates import killed
 from tests.messages import lacks
 
 CHAT = "{% for turn in messages %}{{ turn.role }} {{ turn.content }} {{ eos_token }} {% endfor %}"
@@ -136,8 +137,7 @@ def here(llama: Path, bert: Path, tmp_path: Path, call: Call) -> Path:
     (tmp_path / "other.csv").write_text("question,answer\nwho,me\n")
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "notes.txt").write_text("mine")
-    (tmp_path / "adapter").mkdir()
-    (tmp_path / "adapter" / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    with_lora(llama).save_pretrained(tmp_path / "adapter")
     assert call("keep", str(llama), "--rows", "text.jsonl", "--out", "full")[0] == 0
     return tmp_path
 
@@ -174,6 +174,23 @@ def test_a_state_is_replaced_when_asked_and_stands_beside_others(here: Path, lla
     (here / "full" / "ewc" / "weights.safetensors").write_bytes(b"x")
     code, _, err = call("keep", "--show", "full")
     assert (code, lacks(err, "damaged", "weights.safetensors has changed")) == (1, [])
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("beside", [[], ["--for", "a-gem"]], ids=["new folder", "beside another state"])
+def test_a_killed_command_leaves_no_half_of_a_state(
+    beside: list[str], llama: Path, tmp_path: Path, call: Call
+) -> None:
+    """It is killed before each change on disk; the next time nothing is left of the first but the state."""
+    home = tmp_path / "home"
+    home.mkdir()
+    rows = str(written(FORMS["text"], tmp_path / "text.jsonl"))
+    if beside:
+        assert call("keep", str(llama), "--rows", rows, "--out", str(home / "state"), *beside)[0] == 0
+    asked = ["keep", str(llama), "--rows", rows, "--out", "state", "--overwrite"]
+    document = killed(home, "--compared", r"state/.*", "--", *asked)
+    assert (len(document["killed"]), document["wrong"]) == (len(document["changes"]), [])
+    assert json.dumps(document["changes"]).count("ewc") > 5
 
 
 def test_texts_are_drawn_from_what_the_model_says(llama: Path) -> None:
