@@ -26,9 +26,11 @@ CALLBACKS = {"ewc": "EWC", "l2-to-start": "L2ToStart", "a-gem": "AGEM", "o-lora"
 @app.command()
 @options_of(
     KeepRequest,
-    before={"model": "out", "remedy": "out", "rows": "out", "write": "out"},
-    model=argument("BASE_OR_CHECKPOINT", autocompletion=completion.backbone, show_default=False),
-    remedy=option("--for", called="remedy", metavar="REMEDY", autocompletion=completion.completes(lambda _: READS_ROWS)),
+    before={"base": "out", "remedy": "out", "rows": "out", "write": "out"},
+    base=argument("BASE_OR_CHECKPOINT", autocompletion=completion.backbone, show_default=False),
+    remedy=option(
+        "--for", called="remedy", metavar="REMEDY", autocompletion=completion.completes(lambda _: READS_ROWS)
+    ),
     rows=option("--rows", metavar="FILE", parser=path_of),
     write=option("--write", metavar="N"),
     state=option("--state", metavar="DIR", parser=path_of),
@@ -58,8 +60,8 @@ def keep(
     from adapter_workbench.experiments.keeping import stored_states
 
     if show is not None:
-        if request.model or out:
-            given = "BASE_OR_CHECKPOINT" if request.model else "--out"
+        if request.base or out:
+            given = "BASE_OR_CHECKPOINT" if request.base else "--out"
             raise InputError(f"--show cannot be combined with {given}", hint="Leave one out.")
         _print(stored_states.described(show), as_json)
         return
@@ -67,17 +69,15 @@ def keep(
     if out is None:
         raise InputError("workbench keep needs --out", hint="Name a new folder: --out forgetting-state")
     stored_states.require_place(out, request.remedy, overwrite)
+    from adapter_workbench.experiments.keeping.given_model import read_model
     from adapter_workbench.experiments.keeping.given_rows import read_rows
 
     given_rows = read_rows(request.rows) if request.rows else None
-    if request.remedy != "o-lora":
-        from adapter_workbench.experiments.keeping.given_model import read_model
+    source = None if request.remedy == "o-lora" else read_model(request.base, request.backbone)
+    from adapter_workbench.experiments.keeping import made_state  # torch comes with it: mistakes are told before
 
-        read_model(request.model, request.backbone)  # what is wrong with it is told before torch is imported
-    from adapter_workbench.experiments.keeping import made_state
-
-    Messages().say(f"{request.remedy}: reading {request.model}")
-    stored_states.write(made_state.keep(request, given_rows, counting), request.remedy, out)
+    Messages().say(f"{request.remedy}: reading {request.base}")
+    stored_states.write(made_state.keep(request, source, given_rows, counting), request.remedy, out)
     _print(stored_states.described(out), as_json)
     if not as_json:
         state = f'callbacks=[{CALLBACKS[request.remedy]}("{out}")]'

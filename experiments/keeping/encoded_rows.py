@@ -18,8 +18,6 @@ from adapter_workbench.workbench.backbone.tokenizing import tokenise
 from adapter_workbench.workbench.errors import InputError
 
 if TYPE_CHECKING:
-
-
     from transformers import PreTrainedTokenizerBase
 
     from adapter_workbench.experiments.keeping.given_rows import GivenRows, Row

@@ -96,7 +96,7 @@ def _is_chat(value: Any) -> bool:
 
 
 def _is_turn(turn: Any) -> bool:
-    if not isinstance(turn, dict) or not TURN <= turn.keys():
+    if not isinstance(turn, dict) or not turn.keys() >= TURN:
         return False
     return isinstance(turn["role"], str) and isinstance(turn["content"], str)
 

@@ -1,4 +1,4 @@
-"""What a remedy keeps of a model that somebody else trained: made by the remedy's own end of a task, without training."""
+"""What a remedy keeps of a model that somebody else trained: made by the remedy's own end of a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from adapter_workbench.experiments.keeping.encoded_rows import COLUMNS, EncodedRows, InColumns
-from adapter_workbench.experiments.keeping.given_model import read_model
 from adapter_workbench.experiments.keeping.lora_rows import rows_of_lora
 from adapter_workbench.experiments.keeping.own_texts import write_texts
 from adapter_workbench.experiments.remedies.fitting_state import require_fitting, require_weights
@@ -67,11 +66,12 @@ class _Arguments:
     gradient_accumulation_steps: int = 1
 
 
-def keep(request: KeepRequest, given: GivenRows | None, progress: Progress) -> Kept:
+def keep(request: KeepRequest, source: GivenModel | None, given: GivenRows | None, progress: Progress) -> Kept:
     """Return what a remedy keeps of a model.
 
     Args:
-        request: of which model, and for which remedy; its fields go together.
+        request: for which remedy, and of how many rows; its fields go together.
+        source: the model; None for o-lora, which reads the file of a LoRA alone.
         given: rows of what it has learned; None where it writes them itself, or none are needed.
         progress: shows how far it is.
 
@@ -82,19 +82,23 @@ def keep(request: KeepRequest, given: GivenRows | None, progress: Progress) -> K
         IntegrityError: the state of the tasks before is damaged.
     """
     earlier = read_state(request.state, request.remedy) if request.state else None
-    if request.remedy == "o-lora":
-        state, count = rows_of_lora(request.model, earlier), 0
+    if source is None:
+        state, count = rows_of_lora(request.base, earlier), 0
     else:
-        state, count = _state(request, given, earlier, progress)
-    origin = Origin(model=request.model, rows=count, written=request.write is not None, seed=request.seed)
+        state, count = _state(request, source, given, earlier, progress)
+    origin = Origin(model=request.base, rows=count, written=request.write is not None, seed=request.seed)
     return Kept(replace(state, tasks=tasks_after(earlier)), origin)
 
 
 def _state(
-    request: KeepRequest, given: GivenRows | None, earlier: RemedyState | None, progress: Progress
+    request: KeepRequest,
+    source: GivenModel,
+    given: GivenRows | None,
+    earlier: RemedyState | None,
+    progress: Progress,
 ) -> tuple[RemedyState, int]:
     """Return a state, and how many rows were read for it."""
-    source, remedy = read_model(request.model, request.backbone), REMEDIES[request.remedy](request.most_rows)
+    remedy = REMEDIES[request.remedy](request.most_rows)
     is_rows_alone = isinstance(remedy, Projected)
     model = nn.Module() if is_rows_alone and request.write is None else source.open()
     rows = _rows(request, source, model, given, progress)
@@ -103,7 +107,7 @@ def _state(
     pad = source.base.tokenizer.pad_token_id if rows else 0
     learner = learner_of(model, _Loader(rows, partial(pad_rows, pad=pad, side="right")), _Arguments(request.seed))
     if not is_rows_alone:
-        require_weights(remedy, learner, request.model)
+        require_weights(remedy, learner, request.base)
     if earlier:
         require_fitting(remedy, earlier, learner, "--state", begins=False)
     count = min(len(rows), request.most_rows) if rows else 0

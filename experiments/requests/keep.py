@@ -21,7 +21,7 @@ SEED = 0
 class KeepRequest(Request):
     """Of which model something is kept, for which remedy, and on which rows."""
 
-    model: Annotated[
+    base: Annotated[
         str,
         Field(
             description="Registered name, hub id or folder: a language model, a checkpoint of a Trainer, or an adapter "
@@ -47,9 +47,9 @@ class KeepRequest(Request):
     max_rows: Annotated[int | None, Field(ge=1, le=1_000_000, description="The most rows that are read or kept.")] = (
         None
     )
-    max_length: Annotated[int | None, Field(ge=2, le=1_000_000, description="Tokens of a row; longer ones are cut.")] = (
-        None
-    )
+    max_length: Annotated[
+        int | None, Field(ge=2, le=1_000_000, description="Tokens of a row; longer ones are cut.")
+    ] = None
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Draws the rows, or the texts.")] = SEED
 
     @property
@@ -64,12 +64,17 @@ class KeepRequest(Request):
             UnknownNameError: there is no such remedy.
             InputError: the model or rows are missing, or the remedy reads none.
         """
-        if not self.model:
+        if not self.base:
             hint = "Name the model: workbench keep BASE_OR_CHECKPOINT --rows FILE --out forgetting-state"
             raise InputError("workbench keep needs a BASE_OR_CHECKPOINT", hint=hint)
         if self.remedy not in READS_ROWS:
             raise UnknownNameError("remedy that keeps something", self.remedy, READS_ROWS, "--for")
-        given = {"--rows": self.rows, "--write": self.write, "--max-rows": self.max_rows, "--max-length": self.max_length}
+        given = {
+            "--rows": self.rows,
+            "--write": self.write,
+            "--max-rows": self.max_rows,
+            "--max-length": self.max_length,
+        }
         named = [name for name, value in given.items() if value is not None]
         if not READS_ROWS[self.remedy]:
             if named:

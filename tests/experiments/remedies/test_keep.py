@@ -66,7 +66,8 @@ def test_the_next_training_goes_on_as_from_the_folder_of_a_training(
         return PeftModel.from_pretrained(language_model(llama), str(checkpoint), is_trainable=True)
 
     def next_weights(folder: str, callbacks: list[Any]) -> dict[str, Any]:
-        return weights(trained(opened(), tokenized(OTHERS, llama), llama, tmp_path / folder, callbacks))
+        rows = tokenized(OTHERS, llama)
+        return weights(trained(opened(), rows, llama, tmp_path / folder, callbacks, num_train_epochs=10))
 
     ours = next_weights("ours", [remedy(tmp_path / "state", **settings)])
     expected, free = next_weights("theirs", [remedy(theirs, **settings)]), next_weights("free", [])
@@ -74,13 +75,13 @@ def test_the_next_training_goes_on_as_from_the_folder_of_a_training(
     assert any(not torch.equal(ours[weight], free[weight]) for weight in free), "or nothing shows that it is held"
 
 
-def test_weights_and_the_a_of_a_lora_are_those_that_a_training_leaves(
-    llama: Path, tmp_path: Path, call: Call
-) -> None:
+def test_weights_and_the_a_of_a_lora_are_those_that_a_training_leaves(llama: Path, tmp_path: Path, call: Call) -> None:
     rows = tokenized(ROWS, llama)
     trained(language_model(llama), rows, llama, tmp_path / "whole", [L2ToStart()])
     kept(call, llama, "--for", "l2-to-start", "--out", "state")
-    assert_equal_states(read_state(tmp_path / "state", "l2-to-start"), read_state(tmp_path / "whole" / STATE, "l2-to-start"))
+    assert_equal_states(
+        read_state(tmp_path / "state", "l2-to-start"), read_state(tmp_path / "whole" / STATE, "l2-to-start")
+    )
     trained(with_lora(llama), rows, llama, tmp_path / "lora", [OLoRA()])
     kept(call, tmp_path / "lora" / "model", "--for", "o-lora", "--out", "state")
     assert_equal_states(read_state(tmp_path / "state", "o-lora"), read_state(tmp_path / "lora" / STATE, "o-lora"))

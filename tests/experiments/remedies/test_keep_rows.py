@@ -117,7 +117,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "length": (["LLAMA", "--rows", "text.jsonl", "--max-length", "4000"], ["max_length 4000"]),
     "cut": (["LLAMA", "--rows", "answers.jsonl", "--max-length", "3"], ["answers.jsonl, row 1", "--max-length"]),
     "state": (["LLAMA", "--rows", "text.jsonl", "--state", "nowhere"], ["nowhere", "no state"]),
-    "other state": (["LLAMA", "--for", "a-gem", "--rows", "text.jsonl", "--state", "full"], ["It holds the state of ewc"]),
+    "other state": (
+        ["LLAMA", "--for", "a-gem", "--rows", "text.jsonl", "--state", "full"],
+        ["It holds the state of ewc"],
+    ),
     "there already": (["LLAMA", "--rows", "text.jsonl", "--out", "full"], ["full", "state of ewc", "--overwrite"]),
     "something else": (["LLAMA", "--rows", "text.jsonl", "--out", "files"], ["files", "notes.txt"]),
     "no folder": (["LLAMA", "--rows", "text.jsonl", "--out", "a/b"], ["there is no folder 'a'"]),
@@ -178,9 +181,7 @@ def test_a_state_is_replaced_when_asked_and_stands_beside_others(here: Path, lla
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("beside", [[], ["--for", "a-gem"]], ids=["new folder", "beside another state"])
-def test_a_killed_command_leaves_no_half_of_a_state(
-    beside: list[str], llama: Path, tmp_path: Path, call: Call
-) -> None:
+def test_a_killed_command_leaves_no_half_of_a_state(beside: list[str], llama: Path, tmp_path: Path, call: Call) -> None:
     """It is killed before each change on disk; the next time nothing is left of the first but the state."""
     home = tmp_path / "home"
     home.mkdir()
