@@ -26,7 +26,7 @@ CALLBACKS = {"ewc": "EWC", "l2-to-start": "L2ToStart", "a-gem": "AGEM", "o-lora"
 @app.command()
 @options_of(
     KeepRequest,
-    before={"base": "out", "remedy": "out", "rows": "out", "write": "out"},
+    before={"base": "out", "rows": "out", "write": "out", "remedy": "out"},
     base=argument("BASE_OR_CHECKPOINT", autocompletion=completion.backbone, show_default=False),
     remedy=option(
         "--for", called="remedy", metavar="REMEDY", autocompletion=completion.completes(lambda _: READS_ROWS)
@@ -38,10 +38,11 @@ CALLBACKS = {"ewc": "EWC", "l2-to-start": "L2ToStart", "a-gem": "AGEM", "o-lora"
     max_length=option(metavar="N", show_default=f"{LONGEST}, or what the model can read"),
 )
 def keep(
-    request: KeepRequest,
+    *,
     out: Annotated[
         Path | None, path_option("DIR", "Where it is written: a new folder, or one with states of other remedies.")
     ] = None,
+    request: KeepRequest,
     overwrite: Overwrite = False,
     show: Annotated[Path | None, path_option("DIR", "Only say what is in such a folder.")] = None,
     as_json: Json = False,
@@ -91,19 +92,18 @@ def _print(states: Sequence[dict[str, Any]], as_json: bool) -> None:
         return
     from adapter_workbench.experiments.reporting.wording import megabytes
 
-    columns = ["remedy", "tasks", "numbers kept", "rows kept", "size", "made of"]
     rows = [
-        [
-            state["remedy"],
-            state["tasks"],
-            ", ".join(f"{count:,} {sort}" for sort, count in state["numbers"].items()) or None,
-            state["rows"] or None,
-            megabytes(state["bytes"] / 1e6),
-            _origin(state["origin"]),
-        ]
+        [state["remedy"], state["tasks"], _contents(state), megabytes(state["bytes"] / 1e6), _origin(state["origin"])]
         for state in states
     ]
-    table(columns, rows)
+    table(["remedy", "tasks", "kept", "size", "made of"], rows)
+
+
+def _contents(state: dict[str, Any]) -> str:
+    """Return what is in a state, such as ``20,576 weights``; what O-LoRA calls rows are those of a matrix."""
+    called = {"rows": "numbers of A"}
+    tensors = [f"{count:,} {called.get(sort, sort)}" for sort, count in state["numbers"].items()]
+    return ", ".join([*tensors, *([f"{state['rows']:,} rows"] if state["rows"] else [])])
 
 
 def _origin(origin: dict[str, Any] | None) -> str:

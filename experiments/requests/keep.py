@@ -44,7 +44,7 @@ class KeepRequest(Request):
     state: Annotated[
         Path | None, Field(description="The `forgetting-state` of the tasks before, to which this one is added.")
     ] = None
-    max_rows: Annotated[int | None, Field(ge=1, le=1_000_000, description="The most rows that are read or kept.")] = (
+    max_rows: Annotated[int | None, Field(ge=1, le=1_000_000, description="The most rows that are read, or kept.")] = (
         None
     )
     max_length: Annotated[
