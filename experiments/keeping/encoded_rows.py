@@ -54,7 +54,8 @@ class EncodedRows(Sequence["Row"]):
         except InputError as error:
             raise InputError(error.what, where=self.given.place(index), hint=error.hint) from None
         ids, labels = ids[: self.max_length], labels[: self.max_length]
-        if strange := next((token for token in ids if not 0 <= token < self.embeddings), None):
+        named = {*ids, *(label for label in labels if label != IGNORED)}
+        if strange := next((token for token in sorted(named) if not 0 <= token < self.embeddings), None):
             message = f"there is no token {strange}: the model knows {self.embeddings:,}"
             raise InputError(message, where=self.given.place(index), hint="Were these rows made for another model?")
         if all(label == IGNORED for label in labels[1:]):

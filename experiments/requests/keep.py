@@ -76,6 +76,8 @@ class KeepRequest(Request):
             "--max-length": self.max_length,
         }
         named = [name for name, value in given.items() if value is not None]
+        if self.remedy == "o-lora" and self.backbone is not None:
+            raise InputError("--backbone has no meaning here: o-lora reads the LoRA alone", hint="Leave it out.")
         if not READS_ROWS[self.remedy]:
             if named:
                 message = f"{named[0]} has no meaning here: {self.remedy} reads no rows"

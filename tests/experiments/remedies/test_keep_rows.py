@@ -13,7 +13,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from adapter_workbench import AGEM
+from adapter_workbench import AGEM, EWC
 from adapter_workbench.experiments.keeping.encoded_rows import EncodedRows
 from adapter_workbench.experiments.keeping.given_rows import read_rows
 from adapter_workbench.experiments.keeping.own_texts import write_texts
@@ -22,6 +22,7 @@ from adapter_workbench.workbench.training.remedy_state import read_state
 from tests.conftest import SUBJECTS, Call
 from tests.elsewhere.trainings import QUICK
 from tests.experiments.remedies.kept_rows import OTHERS, language_model, tokenized, trained, with_lora, written
+from tests.experiments.remedies.test_trl import trained as trained_by_trl
 from tests.experiments.test_killed_updates import killed
 from tests.messages import lacks
 
@@ -67,6 +68,20 @@ def test_rows_are_read_as_trl_reads_them(form: str, chatty: Path, tmp_path: Path
     assert [row["labels"] for row in ours] == [batch["labels"][0].tolist() for batch in theirs]
 
 
+@pytest.mark.skipif(find_spec("trl") is None, reason="TRL is not installed")
+def test_trl_goes_on_from_what_was_kept(llama: Path, tmp_path: Path, call: Call) -> None:
+    """Rows for a new LoRA, in the columns that this version of TRL has; and all weights of the model."""
+    rows = str(written(OTHERS, tmp_path / "old.jsonl"))
+    for remedy in ("ewc", "a-gem"):
+        assert call("keep", str(llama), "--for", remedy, "--rows", rows, "--out", "state")[0] == 0
+    trained_by_trl("SFT", llama, None, tmp_path / "lora", " grape", [AGEM(tmp_path / "state")])
+    both = read_state(tmp_path / "lora" / "forgetting-state", "a-gem")
+    assert (both.tasks, both.seen, len({*map(frozenset, both.rows)})) == (2, len(OTHERS) + len(SUBJECTS), 1)
+    begun = language_model(llama)
+    trained_by_trl("SFT", llama, begun, tmp_path / "whole", " grape", [EWC(tmp_path / "state")])
+    assert read_state(tmp_path / "whole" / "forgetting-state", "ewc").tasks == 2
+
+
 def test_only_what_is_answered_has_a_label(llama: Path, chatty: Path, tmp_path: Path) -> None:
     rows = encoded(OTHERS, llama, tmp_path)
     assert [row["labels"] for row in rows] == tokenized(OTHERS, llama)["labels"][:]
@@ -86,6 +101,7 @@ def test_only_what_is_answered_has_a_label(llama: Path, chatty: Path, tmp_path: 
     ("row", "named"),
     [
         ({"input_ids": [2, 5000], "labels": [2, 5000]}, ["row 2", "5000"]),
+        ({"input_ids": [2, 7], "labels": [-100, 5000]}, ["row 2", "5000"]),
         ({"input_ids": [2, 7], "labels": [-100, -100]}, ["row 2", "none to answer"]),
         ({"input_ids": [2, 7], "labels": [7]}, ["row 2", "2 input_ids and 1 labels"]),
         ({"input_ids": [2, 7], "labels": "all"}, ["row 2", "'labels'", "all"]),
@@ -106,6 +122,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "adapter": (["adapter", "--rows", "text.jsonl"], ["this is an adapter", "--backbone"]),
     "whole with a base": (["LLAMA", "--rows", "text.jsonl", "--backbone", "LLAMA"], ["--backbone is for an adapter"]),
     "no lora": (["LLAMA", "--for", "o-lora"], ["o-lora", "A of a LoRA"]),
+    "base of a lora": (["adapter", "--for", "o-lora", "--backbone", "LLAMA"], ["--backbone", "o-lora"]),
     "remedy": (["LLAMA", "--for", "ewk", "--rows", "text.jsonl"], ["'ewk'", "--for", "Did you mean ewc"]),
     "no rows": (["LLAMA"], ["ewc needs rows", "--rows old.jsonl", "--write"]),
     "both": (["LLAMA", "--rows", "text.jsonl", "--write", "5"], ["--write cannot be combined with --rows"]),
