@@ -52,16 +52,16 @@ class EncodedRows(Sequence["Row"]):
         try:
             ids, labels = FORMS[self.given.form](row, self.tokenizer)
         except InputError as error:
-            raise InputError(error.what, where=self.given.place(index), hint=error.hint) from None
+            raise InputError(error.what, where=self.given.location(index), hint=error.hint) from None
         ids, labels = ids[: self.max_length], labels[: self.max_length]
         named = {*ids, *(label for label in labels if label != IGNORED)}
         if strange := next((token for token in sorted(named) if not 0 <= token < self.embeddings), None):
             message = f"there is no token {strange}: the model knows {self.embeddings:,}"
-            raise InputError(message, where=self.given.place(index), hint="Were these rows made for another model?")
+            raise InputError(message, where=self.given.location(index), hint="Were these rows made for another model?")
         if all(label == IGNORED for label in labels[1:]):
             message = f"in {len(ids)} tokens there is none to answer"
             hint = "Raise --max-length, or take the row out."
-            raise InputError(message, where=self.given.place(index), hint=hint)
+            raise InputError(message, where=self.given.location(index), hint=hint)
         return encoded(ids, labels)
 
 
@@ -114,7 +114,7 @@ def _of_answer(row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int],
         before = _rendered(prompt, tokenizer, add_generation_prompt=True)
         ids = _rendered([*prompt, *completion], tokenizer)
     pairs = enumerate(zip(before, ids, strict=False))
-    shared = next((at for at, (one, other) in pairs if one != other), min(len(before), len(ids)))
+    shared = next((at for at, (asked, answered) in pairs if asked != answered), min(len(before), len(ids)))
     return ids, [*[IGNORED] * shared, *ids[shared:]]
 
 

@@ -36,7 +36,7 @@ class GivenRows:
     rows: list[Row]
     where: str  # they come from, for messages
 
-    def place(self, index: int) -> str:
+    def location(self, index: int) -> str:
         """Return where a row stands, for messages."""
         return f"{self.where}, row {index + 1}"
 
@@ -56,7 +56,7 @@ def read_rows(path: Path) -> GivenRows:
     given = GivenRows(form, [{name: row.get(name) for name in FORMS[form]} for row in file], str(path))
     for index, row in enumerate(given.rows):
         if wrong := CHECKS[form](row):
-            raise InputError(wrong, where=given.place(index), hint=HINT)
+            raise InputError(wrong, where=given.location(index), hint=HINT)
     return given
 
 
