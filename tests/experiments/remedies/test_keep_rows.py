@@ -21,7 +21,7 @@ from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.training.remedy_state import read_state
 from tests.conftest import SUBJECTS, Call
 from tests.elsewhere.trainings import QUICK
-from tests.experiments.remedies.kept_rows import OTHERS, language_model, tokenized, trained, with_lora, written
+from tests.experiments.remedies.kept_rows import OTHERS, ROWS, language_model, tokenized, trained, with_lora, written
 from tests.experiments.remedies.test_trl import trained as trained_by_trl
 from tests.experiments.test_killed_updates import killed
 from tests.messages import lacks
@@ -97,6 +97,29 @@ def test_only_what_is_answered_has_a_label(llama: Path, chatty: Path, tmp_path: 
     assert (row["input_ids"], row["labels"]) == (ids["input_ids"], ids["labels"])
 
 
+def test_a_table_and_lines_are_the_same_rows(tmp_path: Path) -> None:
+    for rows in (FORMS["text"], FORMS["chat"], OTHERS):
+        lines = read_rows(written(rows, tmp_path / "rows.jsonl"))
+        Dataset.from_list(rows).to_parquet(tmp_path / "rows.parquet")
+        assert read_rows(tmp_path / "rows.parquet").rows == lines.rows == rows
+        if "messages" not in rows[0]:
+            Dataset.from_list(rows).to_csv(tmp_path / "rows.csv")
+            assert read_rows(tmp_path / "rows.csv").rows == rows
+
+
+def test_a_training_in_bfloat16_goes_on_from_what_was_kept_in_float32(llama: Path, tmp_path: Path, call: Call) -> None:
+    """It is held: with the state it moves less, where the information is."""
+    rows = str(written(OTHERS, tmp_path / "old.jsonl"))
+    assert call("keep", str(llama), "--rows", rows, "--out", "state")[0] == 0
+    kept, moved = read_state(tmp_path / "state", "ewc").tensors, []
+    for callbacks in ([EWC(tmp_path / "state", strength=1e4)], []):
+        model = language_model(llama).bfloat16()
+        trained(model, tokenized(ROWS, llama), llama, tmp_path / "out", callbacks)
+        gaps = {name: weight.detach().float() - kept["weights"][name] for name, weight in model.named_parameters()}
+        moved.append(sum(float((kept["importance"][name] * gap.square()).sum()) for name, gap in gaps.items()))
+    assert 0 < moved[0] < 0.5 * moved[1]
+
+
 @pytest.mark.parametrize(
     ("row", "named"),
     [
@@ -119,6 +142,8 @@ def test_a_row_that_cannot_be_read_is_named(
 MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "model": (["nollama", "--rows", "text.jsonl"], ["nollama"]),
     "encoder": (["BERT", "--rows", "text.jsonl"], ["not a causal language model"]),
+    "code": (["code", "--rows", "text.jsonl"], ["code/config.json", "auto_map"]),
+    "pickle": (["pickle", "--rows", "text.jsonl"], ["no safetensors weights", "Pickled weights are not read"]),
     "adapter": (["adapter", "--rows", "text.jsonl"], ["this is an adapter", "--backbone"]),
     "whole with a base": (["LLAMA", "--rows", "text.jsonl", "--backbone", "LLAMA"], ["--backbone is for an adapter"]),
     "no lora": (["LLAMA", "--for", "o-lora"], ["o-lora", "A of a LoRA"]),
@@ -158,6 +183,13 @@ def here(llama: Path, bert: Path, tmp_path: Path, call: Call) -> Path:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "notes.txt").write_text("mine")
     with_lora(llama).save_pretrained(tmp_path / "adapter")
+    for name in ("code", "pickle"):
+        shutil.copytree(llama, tmp_path / name)
+    config = json.loads((llama / "config.json").read_text())
+    mapped = {**config, "auto_map": {"AutoModelForCausalLM": "mine.Mine"}}
+    (tmp_path / "code" / "config.json").write_text(json.dumps(mapped))
+    (tmp_path / "code" / "mine.py").write_text("raise SystemExit('this file was run')")
+    (tmp_path / "pickle" / "model.safetensors").rename(tmp_path / "pickle" / "pytorch_model.bin")
     assert call("keep", str(llama), "--rows", "text.jsonl", "--out", "full")[0] == 0
     return tmp_path
 
