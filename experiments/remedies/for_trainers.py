@@ -111,6 +111,6 @@ class ELLA(RemedyCallback):
     """
 
     def __init__(self, state: str | PathLike[str] | None = None, *, strength: float = 500.0) -> None:
-        """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ Σ ‖s B A ⊙ W_past‖²."""
+        """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ Σ ‖s B A ⊙ W‖²."""
         settings = settings_of(EllaSettings, "ELLA", strength=strength)
         super().__init__(Decorrelated(settings.strengths[0]), state)

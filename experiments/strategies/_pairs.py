@@ -39,8 +39,8 @@ def of_product(pair: Pair, measure: Callable[[Tensor], tuple[Tensor, Tensor]]) -
 
     Composed of torch's own operations it would keep matrices of out × in for each module until the backward pass.
 
-    Args:
-        measure: B A (out, in) → the number, and its gradient G (out, in): B has G Aᵀ and A has Bᵀ G.
+    ``measure`` takes B A (out, in) and returns the number and its gradient G (out, in), of which B has G Aᵀ and A has
+    Bᵀ G.
     """
     through: Any = _Product.apply
     value: Tensor = through(pair.b, pair.a, measure)

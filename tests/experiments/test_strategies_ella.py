@@ -34,7 +34,7 @@ def factors(layer: torch.nn.Module) -> tuple[Matrix, Matrix]:
 def test_the_penalty_is_the_squared_overlap_with_all_earlier_updates(
     backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
 ) -> None:
-    """λ Σ (s B A W)² entry by entry, W the sum of one and of two tasks' updates; its gradients reach the new pair alone."""
+    """λ Σ (s B A W)² entry by entry, W the sum of one and of two tasks' updates; gradients of the new pair alone."""
     strategy, budget = STRATEGIES.get("ella"), budget.model_copy(update={"epochs": 1})
     tasks = (task, other_task, make_task("fruits", FRUITS, SUBJECTS))
     context = context_for(
@@ -80,7 +80,7 @@ def test_an_update_is_shrunk_most_where_earlier_tasks_changed_most() -> None:
 def test_strength_makes_updates_that_overlap_less(
     backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
 ) -> None:
-    """Σ ΔW₁² ΔW₂², which the first task's update has no part in but as it is: the control differs in the second alone."""
+    """Σ ΔW₁² ΔW₂². The first task has no penalty, so that the control differs in the second alone."""
     strategy, totals = STRATEGIES.get("ella"), {}
     budget = budget.model_copy(update={"epochs": 3})
     for strength in (0.0, 1e3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,8 @@ def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
 
 
 def factors(stage: Any) -> Factors:
-    found = pairs(stage.model.body)
-    return {name: (pair.b.detach().double().numpy(), pair.a.detach().double().numpy()) for name, pair in found.items()}
-
-
-def copied(stage: Any) -> Factors:
-    return {name: (b.copy(), a.copy()) for name, (b, a) in factors(stage).items()}
+    now = pairs(stage.model.body)
+    return {name: (pair.b.detach().double().numpy(), pair.a.detach().double().numpy()) for name, pair in now.items()}
 
 
 def context_of(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, folder: Path, exponent: float) -> Context:
@@ -55,54 +52,67 @@ def gram_schmidt(a: Matrix) -> Matrix:
     return np.array(rows)
 
 
-@pytest.mark.parametrize("exponent", [0.5, 0.0])
-def test_each_task_begins_and_is_merged_as_the_algorithm_says(
-    exponent: float,
-    backbone: Backbone,
-    tasks: tuple[Task, ...],
-    budget: Budget,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """With the exponent 0 the merged LoRA is the one that was learned last."""
-    begun: list[Factors] = []
-    learned: list[Factors] = []
-    merged: list[Factors] = []
-    prepare, finish = Slao.prepare, Slao.finish
+@dataclass
+class Record:
+    """What each stage began with, ended with and stored."""
+
+    begun: list[Factors] = field(default_factory=list)
+    learned: list[Factors] = field(default_factory=list)
+    merged: list[Factors] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def record(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path_factory: pytest.TempPathFactory
+) -> Record:
+    """Three tasks, learned as the paper says."""
+    seen, folder, prepare, finish = Record(), tmp_path_factory.mktemp("slao"), Slao.prepare, Slao.finish
 
     def noted_prepare(self: Slao, stage: Any) -> None:
         prepare(self, stage)
-        begun.append(copied(stage))
+        seen.begun.append(factors(stage))
 
     def noted_finish(self: Slao, stage: Any) -> None:
-        learned.append(copied(stage))
+        seen.learned.append(factors(stage))
         finish(self, stage)
-        merged.append(copied(stage))
+        seen.merged.append(factors(stage))
 
-    monkeypatch.setattr(Slao, "prepare", noted_prepare)
-    monkeypatch.setattr(Slao, "finish", noted_finish)
-    states = walk(STRATEGIES.get("slao"), context_of(backbone, tasks, budget, tmp_path, exponent), tmp_path)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Slao, "prepare", noted_prepare)
+        patched.setattr(Slao, "finish", noted_finish)
+        seen.states += walk(STRATEGIES.get("slao"), context_of(backbone, tasks, budget, folder, 0.5), folder)
+    return seen
 
-    for stage in (1, 2):
-        for name, (b, a) in begun[stage].items():
-            last_b, last_a = learned[stage - 1][name]
-            np.testing.assert_array_equal(b, last_b)
-            np.testing.assert_allclose(a, gram_schmidt(last_a), atol=1e-5)
-            np.testing.assert_allclose(a @ a.T, np.eye(RANK), atol=1e-6)
-            assert np.abs(learned[stage][name][0] - b).max() > 1e-3, "B is trained"
-            assert np.abs(learned[stage][name][1] - a).max() > 1e-3, "A is trained"
-    expected = {name: b for name, (b, _) in learned[0].items()}
-    for stage, now in enumerate(learned, start=1):
-        weight = 1.0 if exponent == 0 else [1.0, 0.70710678, 0.57735027][stage - 1]
-        expected = {name: old + weight * (now[name][0] - old) for name, old in expected.items()}
-        for name, (b, a) in merged[stage - 1].items():
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_task_begins_with_the_last_b_and_an_orthonormal_a(stage: int, record: Record) -> None:
+    """Not with the merged B, which from the second task on is another one."""
+    for name, (b, a) in record.begun[stage].items():
+        last_b, last_a = record.learned[stage - 1][name]
+        np.testing.assert_array_equal(b, last_b)
+        np.testing.assert_allclose(a, gram_schmidt(last_a), atol=1e-5)
+        assert stage == 1 or np.abs(b - record.merged[stage - 1][name][0]).max() > 1e-3
+        now_b, now_a = record.learned[stage][name]
+        assert np.abs(now_b - b).max() > 1e-3, "B is trained"
+        assert np.abs(now_a - a).max() > 1e-3, "A is trained"
+
+
+def test_b_is_merged_by_the_root_of_the_tasks_and_a_is_the_newest(record: Record) -> None:
+    expected = {name: b for name, (b, _) in record.learned[0].items()}
+    for weight, learned, merged in zip([1, 0.70710678, 0.57735027], record.learned, record.merged, strict=True):
+        expected = {name: old + weight * (learned[name][0] - old) for name, old in expected.items()}
+        for name, (b, a) in merged.items():
             np.testing.assert_allclose(b, expected[name], atol=1e-6)
-            np.testing.assert_array_equal(a, now[name][1])
-    for state, stored in zip(states, merged, strict=True):
+            np.testing.assert_array_equal(a, learned[name][1])
+
+
+def test_what_is_stored_is_the_merged_lora_of_one_tasks_rank(record: Record) -> None:
+    for state, merged in zip(record.states, record.merged, strict=True):
         update = lora.read(state.existing / "body")
-        for name, (b, a) in stored.items():
+        for name, (b, a) in merged.items():
             pair = update[name.removeprefix(lora.PREFIX)]
-            assert pair.rank == RANK, "one LoRA, after any number of tasks"
+            assert pair.rank == RANK
             np.testing.assert_allclose(pair.b.numpy() @ pair.a.numpy(), 3 * b @ a, atol=1e-5)
 
 

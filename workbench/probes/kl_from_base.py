@@ -26,8 +26,8 @@ class KlFromBase:
 
     KL(p₀ ‖ p) = Σ p₀ ln (p₀ ÷ p) over the vocabulary, at each token of the right answers to the task's validation rows,
     end tokens included; both models have read the text and the answer before that token. RL's Razor (Shenfeld et al.
-    2025, arXiv:2509.04259) predicts forgetting by its mean over the new task's inputs. Answers are those of the rows, not
-    ones that a model writes: so each value comes twice the same.
+    2025, arXiv:2509.04259) predicts forgetting by its mean over the new task's inputs. Answers are those of the rows,
+    not ones that a model writes: so each value comes twice the same.
     """
 
     scope: Literal["task", "model"] = "model"
@@ -40,7 +40,10 @@ class KlFromBase:
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return ``kl``; nothing where the two models do not have the same tokens."""
         backbone, rows = context.backbone, context.task.splits["validation"]
-        if context.tokenizer is not backbone.tokenizer and context.tokenizer.get_vocab() != backbone.tokenizer.get_vocab():
+        if (
+            context.tokenizer is not backbone.tokenizer
+            and context.tokenizer.get_vocab() != backbone.tokenizer.get_vocab()
+        ):
             return {}
         kind = KINDS.get(context.task.kind)
         bare = backbone.load(precision=model.precision)
