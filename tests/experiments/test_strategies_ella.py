@@ -83,7 +83,7 @@ def test_strength_makes_updates_that_overlap_less(
     """Σ ΔW₁² ΔW₂². The first task has no penalty, so that the control differs in the second alone."""
     strategy, totals = STRATEGIES.get("ella"), {}
     budget = budget.model_copy(update={"epochs": 3})
-    for strength in (0.0, 1e3):
+    for strength in (0.0, 3.0):
         folder = tmp_path / str(strength)
         adaptation = adapted("lora", backbone, rank=RANK)
         context = context_for(adaptation, budget, (task, other_task), folder, strategy.settings(strength=strength))
@@ -92,7 +92,7 @@ def test_strength_makes_updates_that_overlap_less(
         updates = [(pair.b[:, :RANK] @ pair.a[:RANK], pair.b[:, RANK:] @ pair.a[RANK:]) for pair in pairs]
         sums = [[float(matrix.square().sum()) for matrix in (older, newer, older * newer)] for older, newer in updates]
         totals[strength] = np.array(sums).sum(axis=0)
-    first, second, together = totals[1e3] / totals[0.0]
+    first, second, together = totals[3.0] / totals[0.0]
     assert first == 1
-    assert second > 0.1, "the new task is learned"
-    assert together < 0.1
+    assert second > 0.05, "the new task is learned"
+    assert together < second / 3, "less of the update is left where the first task's is large than elsewhere"
