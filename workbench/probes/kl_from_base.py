@@ -40,10 +40,7 @@ class KlFromBase:
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return ``kl``; nothing where the two models do not have the same tokens."""
         backbone, rows = context.backbone, context.task.splits["validation"]
-        if (
-            context.tokenizer is not backbone.tokenizer
-            and context.tokenizer.get_vocab() != backbone.tokenizer.get_vocab()
-        ):
+        if context.tokenizer.get_vocab() != backbone.tokenizer.get_vocab():
             return {}
         kind = KINDS.get(context.task.kind)
         bare = backbone.load(precision=model.precision)
@@ -52,8 +49,8 @@ class KlFromBase:
         asked = kind.encode(rows, backbone.tokenizer, context.max_length)
         collate = kind.collate(backbone.tokenizer)
 
-        def divergences(places: list[int], batch: dict[str, Tensor]) -> list[tuple[float, int]]:
-            before = _answers(base, to_device_of(base, collate([asked[place] for place in places])))
+        def divergences(indices: list[int], batch: dict[str, Tensor]) -> list[tuple[float, int]]:
+            before = _answers(base, to_device_of(base, collate([asked[index] for index in indices])))
             pairs = zip(before, _answers(model, batch), strict=True)
             return [(float(divergence(old, new).sum()), len(old)) for old, new in pairs]
 
