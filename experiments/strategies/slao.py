@@ -77,7 +77,8 @@ class Slao(SharedWeights):
 def orthonormal(a: Tensor) -> Tensor:
     """Return Qᵀ (min(rank, in), in) for A (rank, in): Aᵀ = Q R, and no diagonal entry of R is negative."""
     q, r = torch.linalg.qr(a.detach().T.float())
-    return (q * torch.where(r.diagonal() < 0, -1.0, 1.0)).T.to(a)
+    rows: Tensor = (q * torch.where(r.diagonal() < 0, -1.0, 1.0)).T
+    return rows.to(a)
 
 
 STRATEGY = Slao()
