@@ -13,13 +13,14 @@ from adapter_workbench._platform import refusal
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.remedies.callback import RemedyCallback
-    from adapter_workbench.experiments.remedies.for_trainers import AGEM, EWC, L2ToStart, NLoRA, OLoRA
+    from adapter_workbench.experiments.remedies.for_trainers import AGEM, ELLA, EWC, L2ToStart, NLoRA, OLoRA
     from adapter_workbench.experiments.remedies.keep_close import KeepCloseTo
     from adapter_workbench.experiments.remedies.replay_rows import with_replay
     from adapter_workbench.experiments.watching.callback import ForgettingCallback
 
 __all__ = [
     "AGEM",
+    "ELLA",
     "EWC",
     "ForgettingCallback",
     "KeepCloseTo",
@@ -32,6 +33,7 @@ __all__ = [
 __all__ += ["with_replay"]
 _MODULES = {  # torch and transformers come with some of them, and only then
     "AGEM": "adapter_workbench.experiments.remedies.for_trainers",
+    "ELLA": "adapter_workbench.experiments.remedies.for_trainers",
     "EWC": "adapter_workbench.experiments.remedies.for_trainers",
     "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
     "KeepCloseTo": "adapter_workbench.experiments.remedies.keep_close",
