@@ -13,6 +13,7 @@ from adapter_workbench._platform import refusal
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.remedies.callback import RemedyCallback
+    from adapter_workbench.experiments.remedies.chosen_parts import OSF
     from adapter_workbench.experiments.remedies.for_trainers import AGEM, EWC, L2ToStart, NLoRA, OLoRA
     from adapter_workbench.experiments.remedies.keep_close import KeepCloseTo
     from adapter_workbench.experiments.remedies.replay_rows import with_replay
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AGEM",
     "EWC",
+    "OSF",
     "ForgettingCallback",
     "KeepCloseTo",
     "L2ToStart",
@@ -38,6 +40,7 @@ _MODULES = {  # torch and transformers come with some of them, and only then
     "L2ToStart": "adapter_workbench.experiments.remedies.for_trainers",
     "NLoRA": "adapter_workbench.experiments.remedies.for_trainers",
     "OLoRA": "adapter_workbench.experiments.remedies.for_trainers",
+    "OSF": "adapter_workbench.experiments.remedies.chosen_parts",
     "RemedyCallback": "adapter_workbench.experiments.remedies.callback",
     "Workbench": "adapter_workbench.experiments.api",
     "with_replay": "adapter_workbench.experiments.remedies.replay_rows",

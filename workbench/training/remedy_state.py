@@ -42,6 +42,7 @@ class StateDocument(Settings):
     tensors: dict[Sort, Digest]  # SHA-256 of ``SORT.safetensors``
     rows: Digest | None = None  # SHA-256 of ``rows.parquet``
     seen: int = Field(0, ge=0)  # rows that have gone by
+    tasks: int = Field(0, ge=0)  # that have ended
 
 
 STATE = TypeAdapter(StateDocument)
@@ -62,7 +63,8 @@ def write_state(state: RemedyState, remedy: str, folder: Path) -> Path:
             save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, _file(draft, sort))
         digests = {sort: digest(_file(draft, sort)) for sort in state.tensors}
         rows = _write_rows(state, draft / ROWS) if state.rows else None
-        document = StateDocument(format=1, remedy=remedy, tensors=digests, rows=rows, seen=state.seen)
+        counts: dict[str, int] = {"seen": state.seen, "tasks": state.tasks}
+        document = StateDocument(format=1, remedy=remedy, tensors=digests, rows=rows, **counts)
         checksummed.write(STATE, document, draft / DOCUMENT)
         remove_whole(target)
         put_whole(draft, target)
@@ -85,7 +87,8 @@ def read_state(folder: Path, remedy: str) -> RemedyState:
     if document.remedy != remedy:
         raise IntegrityError(f"damaged: it is the state of {document.remedy!r}, not of {remedy!r}", where=str(source))
     tensors = {sort: _tensors(source, sort, sha256) for sort, sha256 in document.tensors.items()}
-    return RemedyState(tensors, _rows(source, document.rows) if document.rows else (), document.seen)
+    rows = _rows(source, document.rows) if document.rows else ()
+    return RemedyState(tensors, rows, document.seen, document.tasks)
 
 
 def _write_rows(state: RemedyState, path: Path) -> str:

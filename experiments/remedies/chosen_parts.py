@@ -1,0 +1,41 @@
+"""The remedies that programs import and that choose which parts of a model are trained.
+
+They have to be given to a trainer as it is made, since they choose before it makes its optimiser.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter_workbench.experiments.remedies.callback import RemedyCallback
+from adapter_workbench.experiments.strategies.osf import FirstDirections, OsfSettings
+from adapter_workbench.workbench.settings.document import Document
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+class OSF(RemedyCallback):
+    """OSF: of each matrix the first singular directions stay, more of them with each task; the rest is trained.
+
+    For full fine-tuning. The next training begins with the weights that the one before has left. While it runs, and in
+    its checkpoints, a matrix is three factors; when it ends, the model is an ordinary one.
+    """
+
+    def __init__(
+        self, state: str | PathLike[str] | None = None, *, preserved: float = 0.0, growth: float = 0.1
+    ) -> None:
+        """Read how many tasks there were before.
+
+        Args:
+            state: the ``forgetting-state`` of the training before; None before the first task.
+            preserved: share of each matrix's singular directions that stays while the first task is learned.
+            growth: how much larger the share is with each further task.
+
+        Raises:
+            SettingsError: all that is wrong with the settings, in one message.
+            InputError: there is no such state.
+            IntegrityError: it is damaged.
+        """
+        settings = Document({"preserved": preserved, "growth": growth}, "OSF(…)").parse(OsfSettings)
+        super().__init__(FirstDirections(settings), state)
