@@ -13,7 +13,7 @@ from adapter_workbench._platform import refusal
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.remedies.callback import RemedyCallback
-    from adapter_workbench.experiments.remedies.chosen_parts import OSF
+    from adapter_workbench.experiments.remedies.chosen_parts import OSF, InfLoRA
     from adapter_workbench.experiments.remedies.for_trainers import AGEM, EWC, L2ToStart, NLoRA, OLoRA
     from adapter_workbench.experiments.remedies.keep_close import KeepCloseTo
     from adapter_workbench.experiments.remedies.replay_rows import with_replay
@@ -24,6 +24,7 @@ __all__ = [
     "EWC",
     "OSF",
     "ForgettingCallback",
+    "InfLoRA",
     "KeepCloseTo",
     "L2ToStart",
     "NLoRA",
@@ -36,6 +37,7 @@ _MODULES = {  # torch and transformers come with some of them, and only then
     "AGEM": "adapter_workbench.experiments.remedies.for_trainers",
     "EWC": "adapter_workbench.experiments.remedies.for_trainers",
     "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
+    "InfLoRA": "adapter_workbench.experiments.remedies.chosen_parts",
     "KeepCloseTo": "adapter_workbench.experiments.remedies.keep_close",
     "L2ToStart": "adapter_workbench.experiments.remedies.for_trainers",
     "NLoRA": "adapter_workbench.experiments.remedies.for_trainers",

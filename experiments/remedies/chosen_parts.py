@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.remedies.callback import RemedyCallback
+from adapter_workbench.experiments.strategies.inflora import InfLoraSettings, UnusedInputs
 from adapter_workbench.experiments.strategies.osf import FirstDirections, OsfSettings
 from adapter_workbench.workbench.settings.document import Document
 
@@ -39,3 +40,22 @@ class OSF(RemedyCallback):
         """
         settings = Document({"preserved": preserved, "growth": growth}, "OSF(…)").parse(OsfSettings)
         super().__init__(FirstDirections(settings), state)
+
+
+class InfLoRA(RemedyCallback):
+    """InfLoRA: a new LoRA reads only directions that earlier tasks' inputs do not use; its B alone is trained.
+
+    A is made of what the modules read of the training rows, before the first step: all rows go through the model once,
+    and once more at the end. Merge the LoRA of the task before into the model (``merge_and_unload``), or leave it
+    beside the new one, frozen and active.
+    """
+
+    def __init__(self, state: str | PathLike[str] | None = None, *, threshold: float = 0.98) -> None:
+        """Read which directions are in use; errors as those of :class:`OSF`.
+
+        Args:
+            state: the ``forgetting-state`` of the training before; None before the first task.
+            threshold: ε, the share of the inputs' energy in the directions that are kept from later tasks.
+        """
+        settings = Document({"threshold": threshold}, "InfLoRA(…)").parse(InfLoraSettings)
+        super().__init__(UnusedInputs(settings.threshold), state)

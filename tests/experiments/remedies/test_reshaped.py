@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from peft import get_peft_model
 from torch.optim import SGD
 from transformers import Trainer, TrainingArguments
 
-from adapter_workbench import OSF
+from adapter_workbench import OSF, InfLoRA
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.training.remedy_state import read_state
 from tests.elsewhere.trainings import QUICK, assert_equal_trainings, classifier, trained
 from tests.experiments.remedies.test_callbacks import SAVED, STATE, Kill
 
+def merged(model: Any) -> Any:
+    """Return the model of a LoRA, and a new LoRA on it."""
+    config = model.peft_config["default"]
+    torch.manual_seed(1)
+    return get_peft_model(model.merge_and_unload(), config)
+
+
 # remedy, its settings, the model of the first task, and what becomes of it for the next one
 REMEDIES = [
     (OSF, {"preserved": 0.25, "growth": 0.25}, classifier, lambda model: model),
+    (InfLoRA, {"threshold": 0.6}, partial(classifier, lora=True), merged),
 ]
 
 
