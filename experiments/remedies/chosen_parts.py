@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from adapter_workbench.experiments.remedies.callback import RemedyCallback
 from adapter_workbench.experiments.strategies.inflora import InfLoraSettings, UnusedInputs
 from adapter_workbench.experiments.strategies.osf import FirstDirections, OsfSettings
+from adapter_workbench.experiments.strategies.sd_lora import KeptDirections
 from adapter_workbench.workbench.settings.document import Document
 
 if TYPE_CHECKING:
@@ -59,3 +60,15 @@ class InfLoRA(RemedyCallback):
         """
         settings = Document({"threshold": threshold}, "InfLoRA(…)").parse(InfLoraSettings)
         super().__init__(UnusedInputs(settings.threshold), state)
+
+
+class SDLoRA(RemedyCallback):
+    """SD-LoRA: beside a new LoRA, of earlier ones the magnitudes are trained on, a number for each task and module.
+
+    The LoRAs of earlier tasks have to lie beside the new one, frozen and active, each by itself or all in one. At the
+    end their B holds the magnitude, so that they are ordinary LoRAs.
+    """
+
+    def __init__(self, state: str | PathLike[str] | None = None) -> None:
+        """Read the magnitudes that the training before left; None before the first task. Errors as of :class:`OSF`."""
+        super().__init__(KeptDirections(), state)
