@@ -13,7 +13,7 @@ from adapter_workbench._platform import refusal
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.remedies.callback import RemedyCallback
-    from adapter_workbench.experiments.remedies.chosen_parts import OSF, InfLoRA, SDLoRA
+    from adapter_workbench.experiments.remedies.chosen_parts import OSF, InfLoRA, SDLoRA, SEQStar
     from adapter_workbench.experiments.remedies.for_trainers import AGEM, EWC, L2ToStart, NLoRA, OLoRA
     from adapter_workbench.experiments.remedies.keep_close import KeepCloseTo
     from adapter_workbench.experiments.remedies.replay_rows import with_replay
@@ -31,6 +31,7 @@ __all__ = [
     "OLoRA",
     "RemedyCallback",
     "SDLoRA",
+    "SEQStar",
     "Workbench",
 ]
 __all__ += ["with_replay"]
@@ -46,6 +47,7 @@ _MODULES = {  # torch and transformers come with some of them, and only then
     "OSF": "adapter_workbench.experiments.remedies.chosen_parts",
     "RemedyCallback": "adapter_workbench.experiments.remedies.callback",
     "SDLoRA": "adapter_workbench.experiments.remedies.chosen_parts",
+    "SEQStar": "adapter_workbench.experiments.remedies.chosen_parts",
     "Workbench": "adapter_workbench.experiments.api",
     "with_replay": "adapter_workbench.experiments.remedies.replay_rows",
 }

@@ -11,6 +11,7 @@ from adapter_workbench.experiments.remedies.callback import RemedyCallback
 from adapter_workbench.experiments.strategies.inflora import InfLoraSettings, UnusedInputs
 from adapter_workbench.experiments.strategies.osf import FirstDirections, OsfSettings
 from adapter_workbench.experiments.strategies.sd_lora import KeptDirections
+from adapter_workbench.experiments.strategies.seq_star import FrozenBody
 from adapter_workbench.workbench.settings.document import Document
 
 if TYPE_CHECKING:
@@ -72,3 +73,20 @@ class SDLoRA(RemedyCallback):
     def __init__(self, state: str | PathLike[str] | None = None) -> None:
         """Read the magnitudes that the training before left; None before the first task. Errors as of :class:`OSF`."""
         super().__init__(KeptDirections(), state)
+
+
+class SEQStar(RemedyCallback):
+    """SEQ*: the first task trains all weights, later ones a classifier alone, on weights that stay as they are.
+
+    For classifiers of transformers, with a LoRA or without.
+    """
+
+    def __init__(self, state: str | PathLike[str] | None = None, *, shares_head: bool = False) -> None:
+        """Read what the training before kept; errors as those of :class:`OSF`.
+
+        Args:
+            state: its ``forgetting-state``; None before the first task.
+            shares_head: whether one classifier answers all tasks: make it with the rows of all labels, earlier ones
+                first. Their rows are put in as they were, and stay. Without it each task has a classifier of its own.
+        """
+        super().__init__(FrozenBody(shares_head), state)

@@ -13,11 +13,12 @@ from peft import get_peft_model
 from torch.optim import SGD
 from transformers import Trainer, TrainingArguments
 
-from adapter_workbench import OSF, InfLoRA, SDLoRA
+from adapter_workbench import OSF, InfLoRA, SDLoRA, SEQStar
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.training.remedy_state import read_state
 from tests.elsewhere.trainings import QUICK, assert_equal_trainings, beside, classifier, trained, with_lora
 from tests.experiments.remedies.test_callbacks import SAVED, STATE, Kill
+
 
 def merged(model: Any) -> Any:
     """Return the model of a LoRA, and a new LoRA on it."""
@@ -31,6 +32,8 @@ REMEDIES = [
     (OSF, {"preserved": 0.25, "growth": 0.25}, classifier, lambda model: model),
     (InfLoRA, {"threshold": 0.6}, partial(classifier, lora=True), merged),
     (SDLoRA, {}, with_lora, partial(beside, name="second")),
+    (SEQStar, {}, classifier, lambda model: model),
+    (SEQStar, {}, partial(classifier, lora=True), lambda model: model),
 ]
 
 
