@@ -97,7 +97,8 @@ class FirstDirections(Remedy):
 
     def release(self, learner: Learner) -> None:
         """Make each matrix one again."""
-        for layer in [*learner.body.modules()]:
+        layers: list[Any] = [*learner.body.modules()]
+        for layer in layers:
             if is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], Preserving):
                 release(layer)
 
