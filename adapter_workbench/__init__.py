@@ -13,6 +13,7 @@ from adapter_workbench._platform import refusal
 if TYPE_CHECKING:
     from adapter_workbench.experiments.api import Workbench
     from adapter_workbench.experiments.remedies.callback import RemedyCallback
+    from adapter_workbench.experiments.remedies.chosen_parts import OSF, InfLoRA, SDLoRA, SEQStar
     from adapter_workbench.experiments.remedies.for_trainers import AGEM, ELLA, EWC, L2ToStart, NLoRA, OLoRA
     from adapter_workbench.experiments.remedies.keep_close import KeepCloseTo
     from adapter_workbench.experiments.remedies.replay_rows import with_replay
@@ -22,12 +23,16 @@ __all__ = [
     "AGEM",
     "ELLA",
     "EWC",
+    "OSF",
     "ForgettingCallback",
+    "InfLoRA",
     "KeepCloseTo",
     "L2ToStart",
     "NLoRA",
     "OLoRA",
     "RemedyCallback",
+    "SDLoRA",
+    "SEQStar",
     "Workbench",
 ]
 __all__ += ["with_replay"]
@@ -36,11 +41,15 @@ _MODULES = {  # torch and transformers come with some of them, and only then
     "ELLA": "adapter_workbench.experiments.remedies.for_trainers",
     "EWC": "adapter_workbench.experiments.remedies.for_trainers",
     "ForgettingCallback": "adapter_workbench.experiments.watching.callback",
+    "InfLoRA": "adapter_workbench.experiments.remedies.chosen_parts",
     "KeepCloseTo": "adapter_workbench.experiments.remedies.keep_close",
     "L2ToStart": "adapter_workbench.experiments.remedies.for_trainers",
     "NLoRA": "adapter_workbench.experiments.remedies.for_trainers",
     "OLoRA": "adapter_workbench.experiments.remedies.for_trainers",
+    "OSF": "adapter_workbench.experiments.remedies.chosen_parts",
     "RemedyCallback": "adapter_workbench.experiments.remedies.callback",
+    "SDLoRA": "adapter_workbench.experiments.remedies.chosen_parts",
+    "SEQStar": "adapter_workbench.experiments.remedies.chosen_parts",
     "Workbench": "adapter_workbench.experiments.api",
     "with_replay": "adapter_workbench.experiments.remedies.replay_rows",
 }

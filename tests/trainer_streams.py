@@ -69,7 +69,7 @@ def train(model: Any, task: Task, context: Context, folder: Path, callbacks: lis
     from transformers import Trainer, TrainingArguments
 
     kind, tokenizer, settings = (
-        KINDS.get("causal-lm"),
+        KINDS.get(task.kind),
         context.adaptation.backbone.tokenizer,
         context.adaptation.settings,
     )

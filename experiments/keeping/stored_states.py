@@ -70,7 +70,7 @@ def described(folder: Path) -> list[dict[str, Any]]:
         descriptions.append(
             {
                 "remedy": remedy,
-                "tasks": document.tasks,
+                "tasks": document.tasks or None,
                 "numbers": tensors,
                 "rows": _row_count(folder / remedy / ROWS) if document.rows else 0,
                 "bytes": sum(path.stat().st_size for path in files),

@@ -61,6 +61,21 @@ def in_columns_of(state: RemedyState, learner: Learner) -> RemedyState:
     return replace(state, rows=[{name: row[name] for name in names} for row in state.rows])
 
 
+def require_begin(remedy: Remedy, state: RemedyState | None, learner: Learner, where: str, begins: bool) -> None:
+    """Make sure that a training can be had with a remedy, and with the state that it is given.
+
+    Raises:
+        InputError: it cannot, see :func:`require_fitting` for the arguments and for what has to fit.
+    """
+    if why := remedy.objection(learner, None):
+        raise InputError(why, where=where)
+    require_weights(remedy, learner, where)
+    if state:
+        require_fitting(remedy, state, learner, where, begins)
+        if begins and (why := remedy.objection(learner, state)):
+            raise InputError(why, where=where)
+
+
 def require_fitting(remedy: Remedy, state: RemedyState, learner: Learner, where: str, begins: bool) -> None:
     """Make sure that a state is of the weights that are trained.
 
@@ -78,8 +93,8 @@ def require_fitting(remedy: Remedy, state: RemedyState, learner: Learner, where:
         here, kept = (", ".join(sorted(row)) for row in (first, state.rows[0]))
         hint = "Tokenize both tasks' rows in one way, and give the trainer the same columns."
         raise InputError(f"rows here have {here}; those that were kept have {kept}", where=where, hint=hint)
-    expected = remedy.shapes(learner)
-    for tensors in state.tensors.values():
+    for sort, tensors in state.tensors.items():
+        expected = remedy.shapes_of(sort, learner)
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         names = sorted(shapes.keys() | expected.keys())
         if other := [name for name in names if not _agree(shapes.get(name), expected.get(name))]:

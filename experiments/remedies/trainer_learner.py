@@ -45,7 +45,16 @@ def _rows_of(model: nn.Module, loader: Any, args: Any) -> Rows:
             with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
                 yield model(**to_device_of(model, loader.collate_fn(part)))["loss"] * (len(part) / len(rows))
 
-    return Rows(lambda: _PlainRows(loader.dataset), loss, size * args.gradient_accumulation_steps, args.seed)
+    def read(rows: Sequence[Row]) -> None:
+        batch = to_device_of(model, loader.collate_fn([dict(row) for row in rows]))
+        if (read := batch.get("attention_mask")) is not None and not read.all():
+            hint = "Leave pad_to_multiple_of out of the collator."
+            raise InputError("rows of one length are padded, and padding would count", where="data_collator", hint=hint)
+        with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=args.bf16):
+            model(**batch)
+
+    step = size * args.gradient_accumulation_steps
+    return Rows(lambda: _PlainRows(loader.dataset), loss, step, args.seed, read)
 
 
 class _PlainRows(Sequence["Row"]):
@@ -71,10 +80,10 @@ def require_rows(loader: Any, where: str) -> None:
     dataset: Any = getattr(loader, "dataset", None)
     if not hasattr(dataset, "__len__"):
         hint = "Give the trainer a data set whose rows are numbered."
-        message = "the importance of weights is read from drawn rows, and these come as a stream"
+        message = "the remedy reads drawn rows, and these come as a stream"
         raise InputError(message, where=where, hint=hint)
     if "labels" not in loader.collate_fn([dataset[0]]):
-        message = "the importance of weights is read from labels, and this trainer's batches have none"
+        message = "the remedy reads rows with their labels, and this trainer's batches have none"
         raise InputError(message, where=where, hint="Use a remedy that reads no rows: L2ToStart.")
 
 

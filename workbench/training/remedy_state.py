@@ -51,7 +51,7 @@ class StateDocument(Settings):
     tensors: dict[Sort, Digest]  # SHA-256 of ``SORT.safetensors``
     rows: Digest | None = None  # SHA-256 of ``rows.parquet``
     seen: int = Field(0, ge=0)  # rows that have gone by
-    tasks: int | None = Field(None, ge=1)  # how many there were; None where an earlier version wrote it
+    tasks: int = Field(0, ge=0)  # that have ended; 0 where nobody has counted
     origin: Origin | None = None  # None where a training left it
 
 
