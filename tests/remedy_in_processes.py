@@ -1,6 +1,8 @@
-"""Two trainings one after the other, the second held by four remedies: in one process, or in two that share each step.
+"""Trainings with remedies, in one process or in two that share each step.
 
-    python -m tests.remedy_in_processes LLAMA FOLDER
+    python -m tests.remedy_in_processes LLAMA FOLDER held|osf|inflora
+
+``held``: two trainings one after the other, the second held by four remedies. The others: one with that remedy.
 
 Started as often as there are processes, with the environment that a launcher gives to each.
 """
@@ -16,7 +18,7 @@ import torch
 
 torch.set_num_threads(1)
 
-from adapter_workbench import AGEM, EWC, LwF, TreeLoRA
+from adapter_workbench import AGEM, EWC, OSF, InfLoRA, LwF, TreeLoRA
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.methods.kinds import KINDS
 
@@ -24,8 +26,8 @@ STATE, BATCH = "forgetting-state", 8  # rows in a step, of all processes togethe
 REMEMBERED = BATCH // 2  # so few that each process reads them all at each step
 
 
-def learned(llama: Path, folder: Path) -> Any:
-    """Return the model after both trainings."""
+def learned(llama: Path, folder: Path, remedies: str) -> Any:
+    """Return the model after the trainings."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
@@ -33,8 +35,14 @@ def learned(llama: Path, folder: Path) -> Any:
 
     torch.manual_seed(0)
     config = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32), config)
-    first, second = two_tasks()
+    model, (first, second) = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32), two_tasks()
+    if remedies == "osf":
+        trained(model, llama, first, folder / "first", [OSF(preserved=0.5)])
+        return model
+    model = get_peft_model(model, config)
+    if remedies == "inflora":
+        trained(model, llama, first, folder / "first", [InfLoRA()])
+        return model
     trained(model, llama, first, folder / "first", [EWC(), AGEM(memory=REMEMBERED), TreeLoRA()])
     state = folder / "first" / STATE
     held = [EWC(state, strength=300.0), AGEM(state, memory=REMEMBERED), LwF(strength=2.0), TreeLoRA(state)]
@@ -63,4 +71,5 @@ def trained(model: Any, llama: Path, task: Any, folder: Path, callbacks: list[An
 
 
 if __name__ == "__main__":
-    learned(Path(sys.argv[1]), Path(sys.argv[2])).save_pretrained(Path(sys.argv[2]) / f"rank-{os.environ['RANK']}")
+    base, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    learned(base, folder, sys.argv[3]).save_pretrained(folder / f"rank-{os.environ['RANK']}")

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback
 
-from adapter_workbench.experiments.remedies.fitting_state import require_fitting, require_possible, require_weights
+from adapter_workbench.experiments.remedies.fitting_state import in_columns_of, require_begin, require_possible
 from adapter_workbench.experiments.remedies.last_pass import LastPass
 from adapter_workbench.experiments.remedies.passes import Passes
 from adapter_workbench.experiments.remedies.progress import store_progress, take_up_progress
+from adapter_workbench.experiments.remedies.reshaping import MADE_BEFORE, Reshaped, reshapes
 from adapter_workbench.experiments.remedies.trainer_learner import learner_of, require_rows
 from adapter_workbench.workbench.answering.live_model import undisturbed
 from adapter_workbench.workbench.errors import InputError, UnwritableError
-from adapter_workbench.workbench.training.remedy import Remedy
+from adapter_workbench.workbench.training.remedy import Remedy, tasks_after
 from adapter_workbench.workbench.training.remedy_state import DOCUMENT, FOLDER, read_state, write_state
 
 if TYPE_CHECKING:
@@ -56,6 +57,21 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
         self._learner: Learner
         self._pass: LastPass | None = None
         self._passes: Passes | None = None
+        self._reshaped: Reshaped | None = None
+
+    def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Have chosen what is trained: the trainer is made, and its optimiser is not.
+
+        Raises:
+            InputError: see :meth:`on_train_begin`.
+        """
+        if not reshapes(self.remedy):
+            return
+        require_possible(args, self.where)
+        learner = learner_of(kwargs["model"], None, args)
+        require_begin(self.remedy, self._given, learner, self.where, begins=True)
+        self._reshaped = Reshaped.by(self.remedy, learner, self._given)
+        self._reshaped.require_resumable(self.remedy, learner, args, self.where)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin the task.
@@ -72,11 +88,18 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
             with undisturbed(model):
                 require_rows(loader, self.where)
         self._learner = learner_of(model, loader, args)
-        require_weights(self.remedy, self._learner, self.where)
         kept = self._given or self._begun(args, state)
         if kept:
-            require_fitting(self.remedy, kept, self._learner, self.where, begins=state.global_step == 0)
-        self._state = self.remedy.before_task(self._learner, kept)
+            kept = in_columns_of(kept, self._learner)
+        if not reshapes(self.remedy):
+            require_begin(self.remedy, kept, self._learner, self.where, begins=state.global_step == 0)
+        elif self._reshaped is None:
+            message = "the optimiser was made before the remedy could choose what it takes"
+            raise InputError(message, where=self.where, hint=MADE_BEFORE)
+        else:
+            self._reshaped.require_taken(self._learner, kwargs["optimizer"], self.where)
+        with undisturbed(model):
+            self._state = self._first_state(args, state, kept)
         if state.global_step and self._state is not None and kept is None:
             where = str(_checkpoint(args, state) / BEGUN)
             hint = "Go on from a checkpoint in the trainer's own output_dir that this callback has seen written."
@@ -124,6 +147,8 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Keep in the checkpoint what the remedy took from the model before the first step."""
+        if self._reshaped and state.is_world_process_zero:
+            self._reshaped.write(self.remedy, _checkpoint(args, state) / BEGUN)
         if self._state is not None and self._given is None and state.is_world_process_zero:
             write_state(self._state, self.remedy.name, _checkpoint(args, state) / BEGUN)
         if state.is_world_process_zero:
@@ -132,13 +157,26 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """End the task: write what the next one needs, of the weights that the training leaves."""
         self._release()
+        if self._reshaped:
+            self.remedy.release(self._learner)
+            self._reshaped.restore()
+            self._reshaped = None
         if not state.is_world_process_zero:
             return
         with undisturbed(kwargs["model"]), torch.enable_grad():
             kept = self.remedy.after_task(self._learner, self._state)
         del self._learner  # it holds the model
         if kept:
+            kept = replace(kept, tasks=tasks_after(self._given))
             _write_or_say(kept, self.remedy.name, Path(args.output_dir) / FOLDER)
+
+    def _first_state(self, args: Any, state: Any, kept: RemedyState | None) -> RemedyState | None:
+        """Return what the steps need; of a training that goes on, with the weights of its checkpoint."""
+        if not state.global_step:
+            return self.remedy.before_task(self._learner, kept)
+        if self._reshaped:
+            self._reshaped.take_up(self.remedy, _checkpoint(args, state) / BEGUN)
+        return self.remedy.going_on(self._learner, kept)
 
     def _begun(self, args: Any, state: Any) -> RemedyState | None:
         """Return what a checkpoint from which the training goes on keeps of its beginning."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -49,6 +50,34 @@ def require_weights(remedy: Remedy, learner: Learner, where: str) -> None:
         raise InputError("this model trains no weights that the remedy could hold", where=where, hint=hint)
 
 
+def in_columns_of(state: RemedyState, learner: Learner) -> RemedyState:
+    """Return a state whose rows have the columns of those that are trained on, where they have all of these.
+
+    A trainer that reads fewer columns than were kept reads kept rows as it reads its own.
+    """
+    if not state.rows:
+        return state
+    names = learner.rows.own()[0].keys()
+    if not names < state.rows[0].keys():
+        return state
+    return replace(state, rows=[{name: row[name] for name in names} for row in state.rows])
+
+
+def require_begin(remedy: Remedy, state: RemedyState | None, learner: Learner, where: str, begins: bool) -> None:
+    """Make sure that a training can be had with a remedy, and with the state that it is given.
+
+    Raises:
+        InputError: it cannot, see :func:`require_fitting` for the arguments and for what has to fit.
+    """
+    if why := remedy.objection(learner, None):
+        raise InputError(why, where=where)
+    require_weights(remedy, learner, where)
+    if state:
+        require_fitting(remedy, state, learner, where, begins)
+        if begins and (why := remedy.objection(learner, state)):
+            raise InputError(why, where=where)
+
+
 def require_fitting(remedy: Remedy, state: RemedyState, learner: Learner, where: str, begins: bool) -> None:
     """Make sure that a state is of the weights that are trained.
 
@@ -66,8 +95,8 @@ def require_fitting(remedy: Remedy, state: RemedyState, learner: Learner, where:
         here, kept = (", ".join(sorted(row)) for row in (first, state.rows[0]))
         hint = "Tokenize both tasks' rows in one way, and give the trainer the same columns."
         raise InputError(f"rows here have {here}; those that were kept have {kept}", where=where, hint=hint)
-    expected = remedy.shapes(learner)
-    for tensors in state.tensors.values():
+    for sort, tensors in state.tensors.items():
+        expected = remedy.shapes_of(sort, learner)
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         names = sorted(shapes.keys() | expected.keys())
         if other := [name for name in names if not _agree(shapes.get(name), expected.get(name))]:

@@ -8,6 +8,7 @@ from adapter_workbench.experiments.remedies.callback import RemedyCallback
 from adapter_workbench.experiments.remedies.settings import settings_of
 from adapter_workbench.experiments.strategies._shared import RemedySettings
 from adapter_workbench.experiments.strategies.a_gem import Projected
+from adapter_workbench.experiments.strategies.ella import Decorrelated, EllaSettings
 from adapter_workbench.experiments.strategies.ewc import Ewc, EwcSettings
 from adapter_workbench.experiments.strategies.l2_to_start import L2Settings
 from adapter_workbench.experiments.strategies.l2_to_start import L2ToStart as L2Remedy
@@ -100,3 +101,16 @@ class NLoRA(RemedyCallback):
         """Take λ of λ Σ ‖s B A‖₁; errors as those of :class:`EWC`."""
         settings = settings_of(NLoraSettings, "NLoRA", strength=strength)
         super().__init__(Sparse(settings.strengths[0]))
+
+
+class ELLA(RemedyCallback):
+    """ELLA: a new LoRA's update is held small at the weights that the LoRAs of earlier tasks changed most.
+
+    LoRAs of earlier tasks are merged into the model or beside the new one, as with :class:`OLoRA`. What is kept takes
+    as much memory as the adapted matrices in float32.
+    """
+
+    def __init__(self, state: str | PathLike[str] | None = None, *, strength: float = 500.0) -> None:
+        """Read what the training before kept; arguments and errors as those of :class:`EWC`, of λ Σ ‖s B A ⊙ W‖²."""
+        settings = settings_of(EllaSettings, "ELLA", strength=strength)
+        super().__init__(Decorrelated(settings.strengths[0]), state)

@@ -45,20 +45,27 @@ def _rows_of(model: nn.Module, loader: Any, args: Any) -> Rows:
             with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
                 yield model(**to_device_of(model, loader.collate_fn(part)))["loss"] * (len(part) / len(rows))
 
+    def read(rows: Sequence[Row]) -> None:
+        batch = to_device_of(model, loader.collate_fn([dict(row) for row in rows]))
+        if (read := batch.get("attention_mask")) is not None and not read.all():
+            hint = "Leave pad_to_multiple_of out of the collator."
+            raise InputError("rows of one length are padded, and padding would count", where="data_collator", hint=hint)
+        with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=args.bf16):
+            model(**batch)
+
+    def call(_: list[int], batch: dict[str, Tensor]) -> Tensor:
+        with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=args.bf16):
+            said: Tensor = model(**batch)["logits"]
+        return said.float().cpu()
+
     def logits(rows: Sequence[Row]) -> Tensor:
-        device = next(model.parameters()).device.type
-
-        def call(_: list[int], batch: dict[str, Tensor]) -> Tensor:
-            with torch.autocast(device, torch.bfloat16, enabled=args.bf16):
-                said: Tensor = model(**batch)["logits"]
-            return said.float().cpu()
-
         return torch.stack(in_batches(call, model, [dict(row) for row in rows], loader.collate_fn))
 
     def own() -> Sequence[Row]:
         return _PlainRows(loader.dataset)
 
-    return Rows(own, loss, size * args.gradient_accumulation_steps, args.seed, logits, lambda: len(loader))
+    step = size * args.gradient_accumulation_steps
+    return Rows(own, loss, step, args.seed, read, logits, lambda: len(loader))
 
 
 class _PlainRows(Sequence["Row"]):
@@ -84,10 +91,10 @@ def require_rows(loader: Any, where: str) -> None:
     dataset: Any = getattr(loader, "dataset", None)
     if not hasattr(dataset, "__len__"):
         hint = "Give the trainer a data set whose rows are numbered."
-        message = "the remedy reads rows by their numbers, and these come as a stream"
+        message = "the remedy reads drawn rows, and these come as a stream"
         raise InputError(message, where=where, hint=hint)
     if "labels" not in loader.collate_fn([dataset[0]]):
-        message = "the remedy reads labels, and this trainer's batches have none"
+        message = "the remedy reads rows with their labels, and this trainer's batches have none"
         raise InputError(message, where=where, hint="Use a remedy that reads no rows: L2ToStart.")
 
 

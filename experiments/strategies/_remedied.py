@@ -58,6 +58,10 @@ class Remedied(SharedWeights):
             return None
         return partial(remedy.on_gradients, learner_of(stage), self._begun(stage))
 
+    def finish(self, stage: Stage) -> None:
+        """Make the model an ordinary one again."""
+        self.remedy(stage.context.settings, None).release(learner_of(stage))
+
     def remember(self, stage: Stage, folder: Path) -> None:
         """End the task."""
         remedy = self.remedy(stage.context.settings, None)
@@ -67,8 +71,9 @@ class Remedied(SharedWeights):
     def _begun(self, stage: Stage) -> RemedyState | None:
         """Return what the task's steps need; it is taken once, before the first of them."""
         if not stage.begun:
-            remedy = self.remedy(stage.context.settings, None)
-            stage.begun["state"] = remedy.before_task(learner_of(stage), self.state_before(stage))
+            remedy, before = self.remedy(stage.context.settings, None), self.state_before(stage)
+            remedy.before_optimizer(learner_of(stage), before)
+            stage.begun["state"] = remedy.before_task(learner_of(stage), before)
         state: RemedyState | None = stage.begun["state"]
         return state
 
@@ -124,4 +129,8 @@ def rows_of(stage: Stage) -> Rows:
     def batches() -> int:
         return budget.batches(len(stage.task.splits["train"]))
 
-    return Rows(own, loss, size * budget.gradient_accumulation, seed, logits, batches)
+    def read(rows: Sequence[Row]) -> None:
+        part: list[Any] = [*rows]
+        model(**to_device_of(model, collate(part)))
+
+    return Rows(own, loss, size * budget.gradient_accumulation, seed, read, logits, batches)

@@ -26,29 +26,32 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
-from adapter_workbench.experiments.strategies._branches import NOW, Branches
+from adapter_workbench.experiments.strategies._branches import Branches
+from adapter_workbench.experiments.strategies._pairs import pairs
+from adapter_workbench.experiments.strategies._remedied import Remedied
 from adapter_workbench.fusion.updates import lora
-from adapter_workbench.workbench.backbone.batching import BATCH_SIZE, to_device_of
+from adapter_workbench.workbench.backbone.batching import BATCH_SIZE
 from adapter_workbench.workbench.machine.memory import freed_for_reuse
 from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from adapter_workbench.experiments.strategies import Context, State
     from adapter_workbench.experiments.strategies._stage import Stage
-    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.workbench.training.remedy import Row
 
 SPACES_FILE = "input_space.safetensors"
+BASES, FREE = "bases", "free"  # in a remedy's state: of each module the columns, and whether they are not in use (0, 1)
 
 
 class InfLoraSettings(Settings):
@@ -57,43 +60,90 @@ class InfLoraSettings(Settings):
     threshold: float = Field(0.98, gt=0, lt=1, description="ε: share of the inputs' energy in the directions in use")
 
 
-class InfLora(Branches):
+@dataclass(frozen=True)
+class UnusedInputs(Remedy):
+    """Its state is the directions in use, whether the LoRAs of earlier tasks lie beside the new one or are merged."""
+
+    threshold: float
+    name: ClassVar[str] = "inflora"
+    reads_rows: ClassVar[bool] = True
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return those of the bases."""
+        return {name: (pair.a.shape[1], None) for name, pair in pairs(learner.body).items()}
+
+    def shapes_of(self, sort: str, learner: Learner) -> dict[str, Shape]:
+        """Return those of the bases, or that of a number a module."""
+        return self.shapes(learner) if sort == BASES else dict.fromkeys(self.shapes(learner), ())
+
+    def objection(self, learner: Learner, state: RemedyState | None) -> str | None:
+        """The LoRA has to be a new one, and a state has both of its sorts."""
+        if any(pair.b.any() for pair in pairs(learner.body).values()):
+            return "the LoRA has learned before, and its A would be another: merge it, and train a new one"
+        if state is not None and state.tensors.keys() != {BASES, FREE}:
+            return f"the state has no {' and '.join(sorted({BASES, FREE} - state.tensors.keys()))}"
+        return None
+
+    def before_optimizer(self, learner: Learner, state: RemedyState | None) -> None:
+        """Leave A out of what is trained."""
+        for pair in pairs(learner.body).values():
+            pair.a.requires_grad = False
+
+    def before_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
+        """Make A of what the task reads; B is zero, so that the model still is the one before."""
+        adapted = pairs(learner.body)
+        moments = second_moments(learner, adapted)
+        spaces = _spaces(state, moments)
+        for name, pair in adapted.items():
+            fill(pair.a, spaces[name], moments[name])
+        return state
+
+    def going_on(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
+        """Leave A as it was made before the first step."""
+        return state
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
+        """Add the directions that the task uses, as the trained model reads it."""
+        moments = second_moments(learner, pairs(learner.body))
+        spaces = _spaces(state, moments)
+        return _state_of({name: space.grown(moments[name], self.threshold) for name, space in spaces.items()})
+
+
+class InfLora(Remedied, Branches):
     """Its state is that of o-lora, and the directions in use (``input_space.safetensors``)."""
 
     settings = InfLoraSettings
     disposable = ("body", SPACES_FILE)
 
-    def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
-        """Return all LoRAs, of which the newest B alone is trained."""
-        model = super().begin(context, state, head)
-        for layer in lora.layers(model.body).values():
-            layer.lora_A[NOW].weight.requires_grad = False
-        return model
+    def remedy(self, settings: InfLoraSettings, strength: float | None) -> UnusedInputs:
+        """Return the remedy."""
+        return UnusedInputs(settings.threshold)
 
-    def prepare(self, stage: Stage) -> None:
-        """Make A of what the task reads; B is zero, so that the model still is the one before."""
-        adapted = lora.layers(stage.model.body)
-        moments = second_moments(stage, adapted)
-        spaces = _spaces(stage, moments)
-        for name, layer in adapted.items():
-            fill(layer, spaces[name], moments[name])
+    def state_before(self, stage: Stage) -> RemedyState | None:
+        """Return the stored spaces, by the modules of the body in training."""
+        folder = stage.state.folder
+        return _state_of({lora.PREFIX + name: space for name, space in load_spaces(folder).items()}) if folder else None
 
-    def remember(self, stage: Stage, folder: Path) -> None:
-        """Add the directions that the task uses, as the trained model reads it."""
-        moments = second_moments(stage, lora.layers(stage.model.body))
-        spaces, threshold = _spaces(stage, moments), stage.context.settings.threshold
-        save_spaces({name: space.grown(moments[name], threshold) for name, space in spaces.items()}, folder)
+    def store(self, state: RemedyState, remedy: Remedy, folder: Path) -> None:
+        """Write the spaces by the modules of the backbone."""
+        save_spaces({name.removeprefix(lora.PREFIX): space for name, space in _spaces(state, {}).items()}, folder)
 
 
-def _spaces(stage: Stage, moments: dict[str, Tensor]) -> dict[str, Space]:
-    folder = stage.state.folder
-    return load_spaces(folder) if folder else nothing_used(moments)
+def _state_of(spaces: Spaces) -> RemedyState:
+    bases = {name: space.basis.float() for name, space in spaces.items()}  # as a stream stores them
+    return RemedyState({BASES: bases, FREE: {name: torch.tensor(int(space.free)) for name, space in spaces.items()}})
+
+
+def _spaces(state: RemedyState | None, moments: Mapping[str, Tensor]) -> dict[str, Space]:
+    if state is None:
+        return nothing_used(moments)
+    bases, free = state.tensors[BASES], state.tensors[FREE]
+    return {name: Space(basis.double(), bool(free[name])) for name, basis in bases.items()}
 
 
 @torch.no_grad()
-def fill(layer: Any, space: Space, moments: Tensor) -> None:
-    """Write the rows of A into a LoRA layer; where fewer directions are free than A has rows, the others are zero."""
-    weight = layer.lora_A[NOW].weight  # (rank, in)
+def fill(weight: Tensor, space: Space, moments: Tensor) -> None:
+    """Write the rows of A (rank, in); where fewer directions are free than A has rows, the others are zero."""
     vectors, _, _ = torch.linalg.svd(space.without(moments))
     # a vector of singular value 0 may lie anywhere: only its free part counts
     rows = space.without(vectors[:, : len(weight)]).T / math.sqrt(3)
@@ -165,37 +215,36 @@ def save_spaces(spaces: Spaces, folder: Path) -> None:
 
 @freed_for_reuse()
 @torch.no_grad()
-def second_moments(stage: Stage, modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """Return the mean of x xᵀ over all tokens x that each module reads of the stage's training rows: (in, in), float64.
+def second_moments(learner: Learner, modules: Iterable[str]) -> dict[str, Tensor]:
+    """Return the mean of x xᵀ over all tokens x that each module reads of the training rows: (in, in), float64.
 
-    The model is in evaluation mode, and left in it. No batch has padding, which would count as tokens.
+    ``modules`` are names in the body. The model is in evaluation mode, and left in it. No batch has padding, which
+    would count as tokens.
     """
-    model, context = stage.model.eval(), stage.context
-    tokenizer = context.adaptation.backbone.tokenizer
-    encoded = model.kind.encode(stage.task.splits["train"], tokenizer, context.budget.max_length)
-    collate, sums, counts = model.kind.collate(tokenizer), dict[str, Any](), dict.fromkeys(modules, 0)
+    (learner.whole or learner.body).eval()
+    sums, counts = dict[str, Any](), dict.fromkeys(modules, 0)
 
     def listener(name: str) -> Any:
-        def read(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        def read(module: Any, inputs: tuple[Tensor, ...]) -> None:
             tokens = inputs[0].flatten(0, -2).float()  # (tokens, in)
             sums[name] = sums.get(name, 0) + tokens.T @ tokens
             counts[name] += len(tokens)
 
         return read
 
-    hooks = [module.register_forward_pre_hook(listener(name)) for name, module in modules.items()]
+    hooks = [learner.body.get_submodule(name).register_forward_pre_hook(listener(name)) for name in counts]
     try:
-        for rows in _of_one_shape(encoded):
-            model(**to_device_of(model, collate(rows)))
+        for rows in _of_one_shape(learner.rows.own()):
+            learner.rows.read(rows)
     finally:
         for hook in hooks:
             hook.remove()
     return {name: total.cpu().double() / counts[name] for name, total in sums.items()}
 
 
-def _of_one_shape(encoded: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _of_one_shape(encoded: Sequence[Row]) -> Iterator[list[Row]]:
     """Yield batches of rows whose lists have the same lengths."""
-    groups: dict[tuple[int, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[int, ...], list[Row]] = {}
     for row in encoded:
         groups.setdefault(tuple(len(value) for value in row.values() if isinstance(value, list)), []).append(row)
     for rows in groups.values():

@@ -18,12 +18,12 @@ Differences from the authors' program:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from adapter_workbench.experiments.strategies._branches import Branches
-from adapter_workbench.experiments.strategies._pairs import pairs
+from adapter_workbench.experiments.strategies._pairs import of_product, pairs
 from adapter_workbench.experiments.strategies._remedied import Remedied
 from adapter_workbench.experiments.strategies._shared import RemedySettings, Strength
 from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState, Shape
@@ -73,27 +73,11 @@ class NLora(Remedied, Branches):
 
 def absolute_sum(body: nn.Module) -> Tensor:
     """Return Σ ‖s B_now A_now‖₁, the absolute entries of the new update in all adapted modules; a scalar."""
-    of: Any = _AbsoluteProduct.apply
-    return torch.stack([pair.scale * of(pair.b, pair.a) for pair in pairs(body).values()]).sum()
+    return torch.stack([pair.scale * of_product(pair, _absolute) for pair in pairs(body).values()]).sum()
 
 
-class _AbsoluteProduct(torch.autograd.Function):
-    """‖B A‖₁, whose gradients sign(B A) Aᵀ and Bᵀ sign(B A) are made on the way there.
-
-    Composed of torch's own operations it would keep a matrix of out × in for each module until the backward pass.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, b: Tensor, a: Tensor) -> Tensor:
-        product = b @ a  # (out, in)
-        signs = product.sign()
-        ctx.save_for_backward(signs @ a.T, b.T @ signs)
-        return product.abs().sum()
-
-    @staticmethod
-    def backward(ctx: Any, outgoing: Tensor) -> tuple[Tensor, Tensor]:
-        for_b, for_a = ctx.saved_tensors
-        return outgoing * for_b, outgoing * for_a
+def _absolute(product: Tensor) -> tuple[Tensor, Tensor]:
+    return product.abs().sum(), product.sign()
 
 
 STRATEGY = NLora()

@@ -24,23 +24,27 @@ Differences from PEFT 0.21, and from the authors' program:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import register_parametrization
+from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 
 from adapter_workbench.experiments.strategies._kept_rows import release
-from adapter_workbench.experiments.strategies._shared import SharedWeights
+from adapter_workbench.experiments.strategies._remedied import Remedied
+from adapter_workbench.experiments.strategies._sketches import are_other, sketches_of
 from adapter_workbench.workbench.backbone import architecture
 from adapter_workbench.workbench.settings.base import Settings
+from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState, Shape
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from adapter_workbench.experiments.strategies import Context
     from adapter_workbench.experiments.strategies._stage import Stage
+
+SKETCHES = "sketches"  # in a remedy's state: by them a model is known as the one that the task before left
 
 
 class OsfSettings(Settings):
@@ -61,28 +65,78 @@ class OsfSettings(Settings):
         return min(int(size * share + 1e-9), size - 1)  # 100 · 0.58 is less than 58
 
 
-class Osf(SharedWeights):
+@dataclass(frozen=True)
+class FirstDirections(Remedy):
+    """Its state is how many tasks were learned, and a sketch of each matrix; what is kept is in the model itself."""
+
+    settings: OsfSettings
+    name: ClassVar[str] = "osf"
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return those of the sketches."""
+        return {name: (len(layer.weight),) for name, layer in matrices(learner).items()}
+
+    def objection(self, learner: Learner, state: RemedyState | None) -> str | None:
+        """It has to be a whole model, the one that the task before left."""
+        if hasattr(learner.body, "peft_config"):
+            return "the matrices of a whole model are split, and this one has an adapter: merge it first"
+        weights = {name: layer.weight for name, layer in matrices(learner).items()}
+        if state is not None and are_other(weights, state.tensors.get(SKETCHES, {})):
+            return "the model does not begin where the training before ended: load the weights that it has left"
+        return None
+
+    def before_optimizer(self, learner: Learner, state: RemedyState | None) -> None:
+        """Split each matrix, so that all but its first directions are trained, and freeze what is no matrix."""
+        layers, task = matrices(learner), state.tasks + 1 if state else 1
+        for weight in learner.weights.values():
+            weight.requires_grad = False
+        for layer in layers.values():
+            layer.weight.requires_grad = True
+            if rank := self.settings.rank(task, min(layer.weight.shape)):
+                register_parametrization(layer, "weight", Preserving(rank))
+
+    def release(self, learner: Learner) -> None:
+        """Make each matrix one again."""
+        layers: list[Any] = [*learner.body.modules()]
+        for layer in layers:
+            if is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], Preserving):
+                release(layer)
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
+        """Count the task."""
+        sketches = sketches_of({name: layer.weight for name, layer in matrices(learner).items()})
+        return RemedyState({SKETCHES: sketches}, tasks=state.tasks + 1 if state else 1)
+
+
+class Osf(Remedied):
     """Its state is that of sequential."""
 
     settings = OsfSettings
     method = "full"
+    disposable = ("body",)
+
+    def remedy(self, settings: OsfSettings, strength: float | None) -> FirstDirections:
+        """Return the remedy."""
+        return FirstDirections(settings)
+
+    def state_before(self, stage: Stage) -> RemedyState:
+        """Return how many tasks there were; the weights are in ``body``."""
+        return RemedyState(tasks=len(stage.context.tasks) - 1)
 
     def prepare(self, stage: Stage) -> None:
-        """Split each matrix, so that all but its first directions are trained, and freeze what is no matrix."""
-        body, context = stage.model.body, stage.context
-        body.requires_grad_(False)
-        for layer in matrices(body, context):
-            layer.weight.requires_grad = True
-            if rank := context.settings.rank(len(context.tasks), min(layer.weight.shape)):
-                register_parametrization(layer, "weight", Preserving(rank))
+        """Leave out what no state depends on, and begin the task."""
+        reached = {*architecture.parameters(stage.context.adaptation.backbone.config)}
+        for name, weight in stage.model.body.named_parameters():
+            weight.requires_grad = name in reached
+        super().prepare(stage)
 
-    def save(self, stage: Stage, folder: Path) -> None:
-        """Write the whole model, each matrix as one again."""
-        body = stage.model.body
-        for layer in [*body.modules()]:
-            release(layer)
-        body.requires_grad_(True)  # else only what was trained would be written
-        super().save(stage, folder)
+    def finish(self, stage: Stage) -> None:
+        """Make each matrix one again, and all weights trainable: else only what was trained would be written."""
+        super().finish(stage)
+        stage.model.body.requires_grad_(True)
+
+    def remember(self, stage: Stage, folder: Path) -> None:
+        """Nothing: the weights are in ``body``, and the recipe has the number of the task."""
 
 
 class Preserving(nn.Module):
@@ -101,11 +155,12 @@ class Preserving(nn.Module):
     def __init__(self, rank: int) -> None:
         """Keep so many triplets of the matrix to come."""
         super().__init__()
-        self.rank = rank
+        self.rank, self.dtype = rank, torch.float32
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Keep the first triplets of ``weight``, and return the others: U (out, r), s (r,) and Vᵀ (r, in)."""
-        rank, (u, s, v) = self.rank, torch.linalg.svd(weight.detach(), full_matrices=False)
+        self.dtype = weight.dtype  # a singular value decomposition is made, and its factors trained, in float32
+        rank, (u, s, v) = self.rank, torch.linalg.svd(weight.detach().float(), full_matrices=False)
         self.register_buffer("left", _copy_of(u[:, :rank]), persistent=False)
         self.register_buffer("right", _copy_of(v[:rank]), persistent=False)
         self.register_buffer("high", (self.left * s[:rank]) @ self.right, persistent=False)
@@ -117,16 +172,22 @@ class Preserving(nn.Module):
             u = u - self.left @ (self.left.T @ u)  # (out, r)
             v = v - (v @ self.right.T) @ self.right  # (r, in)
             low = (u * s) @ v  # (out, in)
-        return self.high + low
+        return (self.high + low).to(self.dtype)
 
 
-def matrices(body: nn.Module, context: Context) -> list[Any]:
-    """Return the layers whose ``weight`` is a matrix that multiplies their input, and that the states depend on."""
-    reached = set(architecture.parameters(context.adaptation.backbone.config))
-    layers = [module for name, module in body.named_modules() if f"{name}.weight" in reached]
-    return [
-        layer for layer in layers if layer.get_parameter("weight").ndim == 2 and not isinstance(layer, nn.Embedding)
-    ]
+def matrices(learner: Learner) -> dict[str, Any]:
+    """Return the layers whose ``weight`` is a trained matrix that multiplies their input, by that weight's name.
+
+    Embeddings are none, nor is the output layer of a language model.
+    """
+    weights, body = learner.weights, learner.body
+    output: Any = getattr(body, "get_output_embeddings", lambda: None)()
+    named = {f"{name}.weight": module for name, module in body.named_modules()}
+    return {
+        name: layer
+        for name, layer in named.items()
+        if name in weights and weights[name].ndim == 2 and layer is not output and not isinstance(layer, nn.Embedding)
+    }
 
 
 def _copy_of(view: Tensor) -> Tensor:

@@ -21,57 +21,161 @@ Differences from the authors' program:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from adapter_workbench.experiments.strategies._branches import PAST, Branches
+from adapter_workbench.experiments.strategies._branches import Branches
+from adapter_workbench.experiments.strategies._kept_rows import release
+from adapter_workbench.experiments.strategies._pairs import pairs
+from adapter_workbench.experiments.strategies._remedied import Remedied
 from adapter_workbench.fusion.updates import lora
 from adapter_workbench.fusion.updates.lowrank import LowRank, norm
+from adapter_workbench.workbench.training.remedy import Learner, Remedy, RemedyState, Shape
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
-    from adapter_workbench.experiments.strategies import Context, State
-    from adapter_workbench.workbench.methods.model import TaskModel
+    from adapter_workbench.experiments.strategies._stage import Stage
+
+MAGNITUDES = "magnitudes"  # in a remedy's state: ‖s Bₖ Aₖ‖_F of all tasks so far; on a layer, α of the earlier ones
+NEAR = 0.01  # relative: rounding to bfloat16 changes less
 
 
-class Magnitudes(nn.Module):
-    """Multiplies the columns of B, task by task, so that each task's update has the magnitude that is trained here.
+@dataclass(frozen=True)
+class KeptDirections(Remedy):
+    """Its state is how many tasks there were, and their magnitudes; the LoRAs lie beside the new one, frozen."""
+
+    name: ClassVar[str] = "sd-lora"
+
+    def shapes(self, learner: Learner) -> dict[str, Shape]:
+        """Return those of the magnitudes, of which each task adds one."""
+        return dict.fromkeys(pairs(learner.body), (None,))
+
+    def objection(self, learner: Learner, state: RemedyState | None) -> str | None:
+        """The LoRAs of earlier tasks have to be there, as they were left."""
+        if state is None:
+            return None
+        for name, layer in _layers(learner).items():
+            kept = state.tensors.get(MAGNITUDES, {}).get(name, torch.empty(0))
+            if len(kept) != state.tasks or len(earlier(layer)) not in (1, state.tasks):
+                beside = "beside the new one, frozen and active, each by itself or all in one"
+                return f"the LoRAs of the {state.tasks} earlier tasks do not lie {beside}"
+            if not torch.allclose(_magnitudes(layer, state.tasks), kept.float(), rtol=NEAR):
+                return "the LoRAs of earlier tasks are not as the training before has left them: load what it has saved"
+        return None
+
+    def before_optimizer(self, learner: Learner, state: RemedyState | None) -> None:
+        """Have a magnitude trained for each earlier task, in each module."""
+        if state is None or not state.tasks:
+            return
+        for layer in _layers(learner).values():
+            adapters = earlier(layer)
+            tasks = state.tasks // len(adapters)
+            scaled = {adapter: Magnitudes(lora.pair_in(layer, adapter), tasks) for adapter in adapters}
+            layer.add_module(MAGNITUDES, nn.ModuleDict({adapter: part.trained for adapter, part in scaled.items()}))
+            for adapter, magnitudes in scaled.items():
+                register_parametrization(layer.lora_B[adapter], "weight", magnitudes)
+
+    def release(self, learner: Learner) -> None:
+        """Put the magnitudes into the earlier LoRAs."""
+        for module in [*learner.body.modules()]:
+            layer: Any = module
+            if hasattr(layer, "lora_B") and hasattr(layer, MAGNITUDES):
+                for adapter in [*layer.get_submodule(MAGNITUDES)]:
+                    release(layer.lora_B[adapter])
+                delattr(layer, MAGNITUDES)
+
+    def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState:
+        """Add the magnitude of the task that was just learned."""
+        tasks, magnitudes = state.tasks if state else 0, {}
+        for name, pair in pairs(learner.body).items():
+            new = torch.tensor([norm(LowRank(pair.scale * pair.b.detach(), pair.a.detach()))])
+            before = _magnitudes(learner.body.get_submodule(name), tasks) if tasks else new[:0]
+            magnitudes[name] = torch.cat([before, new])
+        return RemedyState({MAGNITUDES: magnitudes}, tasks=tasks + 1)
+
+
+class SdLora(Remedied, Branches):
+    """Its state is that of o-lora."""
+
+    disposable = ("body",)
+
+    def remedy(self, settings: Any, strength: float | None) -> KeptDirections:
+        """Return the remedy."""
+        return KeptDirections()
+
+    def state_before(self, stage: Stage) -> RemedyState:
+        """Return how many tasks there were; their LoRAs are in ``body``."""
+        return RemedyState(tasks=len(stage.context.tasks) - 1)
+
+    def remember(self, stage: Stage, folder: Path) -> None:
+        """Nothing: the LoRAs are in ``body``, and with them their magnitudes."""
+
+
+class Alpha(nn.Module):
+    """What is trained of magnitudes. It lies beside the LoRAs: what is in an earlier one, peft may freeze with it.
 
     Attributes:
         values: α, one number a task.
     """
+
+    def __init__(self, norms: Tensor) -> None:
+        """Begin with ``norms``."""
+        super().__init__()
+        self.values = nn.Parameter(norms)
+
+
+class Magnitudes(nn.Module):
+    """Multiplies the columns of B, task by task, so that each task's update has the magnitude that is trained."""
 
     start: Tensor
 
     def __init__(self, past: LowRank, tasks: int) -> None:
         """Begin with the magnitudes of ``past``, the updates of so many tasks side by side."""
         super().__init__()
-        blocks = zip(past.b.chunk(tasks, dim=1), past.a.chunk(tasks), strict=True)
-        norms = past.b.new_tensor([norm(LowRank(b, a)) for b, a in blocks])  # (tasks,)
-        self.values = nn.Parameter(norms)
+        norms = norms_of(past, tasks)
+        self._trained = [Alpha(norms)]  # in a list, which makes it no part of this module
         # a task that taught nothing has no direction: 0 ÷ tiny leaves it at 0
         self.register_buffer("start", norms.clamp(min=torch.finfo(norms.dtype).tiny), persistent=False)
 
+    @property
+    def trained(self) -> Alpha:
+        """Where α is."""
+        return self._trained[0]
+
     def forward(self, b: Tensor) -> Tensor:
         """Return B with the columns of task k times αₖ ÷ ‖s Bₖ Aₖ‖_F: (out, tasks · rank)."""
-        return b * (self.values / self.start).repeat_interleave(b.shape[1] // len(self.values))
+        alpha = self.trained.values
+        return b * (alpha / self.start).repeat_interleave(b.shape[1] // len(alpha))
 
 
-class SdLora(Branches):
-    """Its state is that of o-lora."""
+def norms_of(past: LowRank, tasks: int) -> Tensor:
+    """Return ‖s Bₖ Aₖ‖_F of each of so many tasks, whose updates of one rank lie side by side: (tasks,)."""
+    blocks = zip(past.b.chunk(tasks, dim=1), past.a.chunk(tasks), strict=True)
+    return past.b.new_tensor([norm(LowRank(b, a)) for b, a in blocks])
 
-    def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
-        """Return the earlier LoRAs with magnitudes that are trained, and beside them a fresh one."""
-        model = super().begin(context, state, head)
-        if state.folder is not None:
-            for layer in lora.layers(model.body).values():
-                magnitudes = Magnitudes(lora.pair_in(layer, PAST), len(context.tasks) - 1)
-                register_parametrization(layer.lora_B[PAST], "weight", magnitudes)
-        return model
+
+def earlier(layer: Any) -> list[str]:
+    """Return the adapters of a LoRA layer that answer and are not trained, in their order."""
+    active = [name for name in layer.active_adapters if name in layer.lora_B]
+    return [name for name in active if not layer.lora_B[name].weight.requires_grad]
+
+
+def _layers(learner: Learner) -> dict[str, Any]:
+    return {name: learner.body.get_submodule(name) for name in pairs(learner.body)}
+
+
+def _magnitudes(layer: Any, tasks: int) -> Tensor:
+    """Return those of the earlier tasks, in float32 on the processor: (tasks,)."""
+    adapters = earlier(layer)
+    norms = [norms_of(lora.pair_in(layer, adapter), tasks // len(adapters)) for adapter in adapters]
+    return torch.cat(norms).float().cpu()
 
 
 STRATEGY = SdLora()

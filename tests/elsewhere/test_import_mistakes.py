@@ -87,6 +87,7 @@ def _made(name: str, *files: str) -> Callable[[Path], str]:
     def make(_: Path) -> str:
         Path(name).mkdir()
         for file in files:
+            Path(name, file).parent.mkdir(exist_ok=True)
             Path(name, file).write_text("{}", encoding="utf-8")
         return name
 
@@ -102,6 +103,7 @@ PLACES: dict[str, tuple[Callable[[Path], str], str]] = {
     "a misspelt one": (lambda emotion: f"{emotion}s", "Did you mean {emotion}?"),
     "an empty one": (_made("empty"), "empty: this folder is empty"),
     "data": (_made("data", "dataset_info.json", "data.arrow"), "workbench tasks new NAME --from data"),
+    "what a remedy keeps": (_made("state", "ewc/state.json"), "workbench keep --show state"),
     "checkpoints": (_copied("checkpoint-9", "checkpoint-100"), "adapters import run/checkpoint-100"),
     "adapters": (_copied("one", "two"), "there are adapters or models in it: one, two"),
     "a home of nobody": (lambda _: "~nobody-at-all/x", "~nobody-at-all/x: this path cannot be opened"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,25 @@ def classifier(bert: Path, lora: bool = False) -> Any:
 
         config = LoraConfig(task_type=TaskType.SEQ_CLS, r=2, target_modules=["query"], lora_dropout=0.2)
         model = get_peft_model(model, config)
+    return model
+
+
+def with_lora(bert: Path) -> Any:
+    """Return a classifier with a LoRA alone: peft activates no two adapters that have a classifier each."""
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(classifier(bert), LoraConfig(r=2, target_modules=["query", "value"], lora_dropout=0.2))
+
+
+def beside(model: Any, name: str) -> Any:
+    """Put a new LoRA beside those that a model has, which are frozen; it is named first."""
+    earlier = [*model.peft_config]
+    torch.manual_seed(len(earlier))
+    model.add_adapter(name, deepcopy(model.peft_config["default"]))
+    model.base_model.set_adapter([name, *earlier])
+    for parameter, weight in model.named_parameters():
+        if ".lora_" in parameter:
+            weight.requires_grad = f".{name}." in parameter
     return model
 
 

@@ -88,3 +88,22 @@ def test_a_method_without_anything_to_train_is_refused(bench: Workbench, llama: 
 def test_an_encoder_is_refused(bench: Workbench, bert: Path) -> None:
     with pytest.raises(InputError, match="causal language model"):
         bench.train(bench.lesson("animals", "lora", str(bert), budget=BUDGET))
+
+
+def test_how_far_answers_moved_from_the_base_is_measured_after_each_stage(
+    bench: Workbench, llama: Path, tmp_path: Path
+) -> None:
+    """At a learning rate near 0 they are where they were."""
+    entries = ("ella", 0.02), ("slao", 0.02), ("sequential", 1e-9)
+    strategies = "".join(
+        f"  {name}: {{strategy: {name}, method: lora, learning_rate: {rate}}}\n" for name, rate in entries
+    )
+    recipe = RECIPE.split("strategies:")[0].format(backbone=llama).replace("epochs: 3", "epochs: 1")
+    probes = "probes: [kl-from-base]\nprobe_examples: 8\n"
+    (tmp_path / "words.yaml").write_text(f"{recipe}strategies:\n{strategies}reference: sequential\n{probes}")
+    report = bench.run(bench.plan(str(tmp_path / "words.yaml")))
+    moved = {entry.label: entry.probes["kl-from-base"]["kl"] for entry in report.strategies}
+    for name, _ in entries:
+        assert [value is not None for value in moved[name].stages] == [False, True, True]
+    assert moved["sequential"].last.mean == pytest.approx(0, abs=1e-6)
+    assert min(moved[name].last.mean or 0 for name in ("ella", "slao")) > 1e-3

@@ -17,6 +17,7 @@ from adapter_workbench.experiments.gating.candidate.bounds import CandidateBound
 from adapter_workbench.experiments.requests.examine import ExamineRequest
 from adapter_workbench.experiments.requests.export import ExportRequest
 from adapter_workbench.experiments.requests.fuse import FuseRequest
+from adapter_workbench.experiments.requests.keep import KeepRequest
 from adapter_workbench.experiments.requests.lesson import LessonRequest
 from adapter_workbench.experiments.requests.repair import RepairRequest
 from adapter_workbench.experiments.requests.request import asked_fields
@@ -40,6 +41,7 @@ COMMANDS: list[tuple[type[Any], str]] = [
     (ExamineRequest, "examine"),
     (ExportRequest, "adapters export"),
     (FuseRequest, "fuse"),
+    (KeepRequest, "keep"),
     (LessonRequest, "add"),
     (LessonRequest, "train"),
     (Limits, "serve"),

@@ -104,6 +104,9 @@ REFUSED = {
     "repair: experiment": (["repair", "nothing"], "no experiment called 'nothing'"),
     "repair: method": (["repair", "nothing", "--method", "rewnd"], "Did you mean rewind"),
     "register: bound": (["adapters", "register", "animals", "--min-score", "0.9"], "--min-score 90"),
+    "keep: model": (["keep", "smolm2", "--rows", "tasks/animals-test.csv", "--out", "state"], "Did you mean smollm2"),
+    "keep: remedy": (["keep", "smollm2", "--for", "ewk", "--out", "state"], "Did you mean ewc"),
+    "keep: rows": (["keep", "smollm2", "--out", "state"], "ewc needs rows"),
     "adapters: adapter": (["adapters", "show", "animls"], "Did you mean animals"),
 }
 
@@ -117,7 +120,7 @@ def test_mistakes_are_told_before_anything_heavy_is_imported(mistake: str, folde
     assert not HEAVY & done.modules
 
 
-@pytest.mark.parametrize("name", ["add", "gate", "train", "update"])
+@pytest.mark.parametrize("name", ["add", "gate", "keep", "train", "update"])
 def test_help_needs_no_arrays(name: str, folder: Path) -> None:
     done = command(folder, name, "--help")
     assert (done.code, "Usage: workbench" in done.out) == (0, True), done.err

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from adapter_workbench.experiments.strategies import STRATEGIES
 from adapter_workbench.experiments.strategies._branches import NOW
+from adapter_workbench.experiments.strategies._pairs import pairs
+from adapter_workbench.experiments.strategies._remedied import learner_of
 from adapter_workbench.experiments.strategies.inflora import Space, fill, load_spaces, save_spaces, second_moments
-from adapter_workbench.fusion.updates.lora import layers
+from adapter_workbench.fusion.updates.lora import PREFIX, layers
 from adapter_workbench.workbench.backbone.pretrained import Backbone
 from adapter_workbench.workbench.methods.task import Task
 from adapter_workbench.workbench.settings.base import Budget
@@ -129,11 +131,12 @@ def test_rows_are_the_first_singular_vectors_of_what_is_free(
     (state,) = walk(strategy, at(context, 1), tmp_path)
     stage = opened(strategy, context, state)
     strategy.prepare(stage)
-    spaces, adapted_layers = load_spaces(state.existing), layers(stage.model.body)
-    for name, given in second_moments(stage, adapted_layers).items():
-        basis, weight = spaces[name].basis.numpy(), adapted_layers[name].lora_A[NOW].weight.detach().double().numpy()
+    spaces, new = load_spaces(state.existing), pairs(stage.model.body)
+    for name, given in second_moments(learner_of(stage), new).items():
+        space, weight = spaces[name.removeprefix(PREFIX)], new[name].a.detach().double().numpy()
+        basis = space.basis.numpy()
         inside = projection(basis) @ given.numpy()
-        left, _, _ = np.linalg.svd(inside if spaces[name].free else given.numpy() - inside)
+        left, _, _ = np.linalg.svd(inside if space.free else given.numpy() - inside)
         expected = left[:, :RANK].T / math.sqrt(3)
         np.testing.assert_allclose(weight.T @ weight, expected.T @ expected, atol=1e-5)
 
@@ -148,9 +151,10 @@ def test_second_moments_are_those_of_each_text_by_itself(
     given = replace(task, splits={**task.splits, "train": rows})
     context = context_for(adapted("lora", backbone, rank=RANK), budget, (given,), tmp_path, strategy.settings())
     stage = opened(strategy, context, START)
-    chosen = layers(stage.model.body)
-    moments, seen = second_moments(stage, chosen), {name: list[torch.Tensor]() for name in chosen}
-    for name, module in chosen.items():
+    chosen = pairs(stage.model.body)
+    moments, seen = second_moments(learner_of(stage), chosen), {name: list[torch.Tensor]() for name in chosen}
+    for name in chosen:
+        module = stage.model.body.get_submodule(name)
         module.register_forward_pre_hook(lambda _, inputs, name=name: seen[name].append(inputs[0].squeeze(0).double()))
     lengths = set()
     for text in stage.task.splits["train"]["text"][:]:
@@ -167,7 +171,9 @@ def test_second_moments_are_those_of_each_text_by_itself(
 def test_only_b_and_the_head_are_trained(backbone: Backbone, task: Task, budget: Budget, tmp_path: Path) -> None:
     strategy = STRATEGIES.get("inflora")
     context = context_for(adapted("lora", backbone, rank=RANK), budget, (task,), tmp_path, strategy.settings())
-    trained = opened(strategy, context, START).model.trainable()
+    stage = opened(strategy, context, START)
+    strategy.prepare(stage)
+    trained = stage.model.trainable()
     assert {name.split(".")[-3] if ".lora_" in name else "head" for name in trained} == {"lora_B", "head"}
 
 
@@ -176,10 +182,10 @@ def test_a_lora_of_more_rows_than_free_directions_has_zeros(
 ) -> None:
     strategy = STRATEGIES.get("inflora")
     context = context_for(adapted("lora", backbone, rank=8), budget, (task,), tmp_path, strategy.settings())
-    layer = next(iter(layers(opened(strategy, context, START).model.body).values()))
-    size = layer.in_features
+    weight = next(iter(pairs(opened(strategy, context, START).model.body).values())).a
+    size = weight.shape[1]
     free = torch.eye(size, dtype=torch.float64)[:, :3]
-    fill(layer, Space(free, free=True), torch.eye(size, dtype=torch.float64))
-    weight = layer.lora_A[NOW].weight.detach()
+    fill(weight, Space(free, free=True), torch.eye(size, dtype=torch.float64))
+    weight = weight.detach()
     assert not weight[:, 3:].any()
     assert torch.linalg.matrix_rank(weight) == 3

@@ -91,14 +91,16 @@ def test_strength_makes_the_inputs_orthogonal(
     assert cosine(penalised) < cosine(unpenalised) / 20
 
 
-def test_the_control_of_what_stacks_loras_is_o_lora_without_its_penalty(
+def test_the_control_of_what_stacks_loras_is_a_strategy_without_its_penalty(
     backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path, unpenalised: Update
 ) -> None:
-    control = stored_after_two("stacked", backbone, tasks, budget, tmp_path)
-    assert unpenalised.keys() == control.keys()
-    for module, pair in unpenalised.items():
-        assert torch.equal(pair.b, control[module].b)
-        assert torch.equal(pair.a, control[module].a)
+    control = stored_after_two("stacked", backbone, tasks, budget, tmp_path / "stacked")
+    ella = stored_after_two("ella", backbone, tasks, budget, tmp_path / "ella", strength=0.0)
+    for without in (unpenalised, ella):
+        assert without.keys() == control.keys()
+        for module, pair in without.items():
+            assert torch.equal(pair.b, control[module].b)
+            assert torch.equal(pair.a, control[module].a)
 
 
 def test_stored_sum_is_past_plus_now_and_keeps_the_past(

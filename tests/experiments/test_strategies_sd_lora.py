@@ -65,10 +65,12 @@ def test_the_weight_is_the_sum_of_magnitudes_times_directions(
     context = context_for(adaptation, budget, tasks, tmp_path, strategy.settings())
     *_, state = walk(strategy, at(context, 2), tmp_path)
     stage = opened(strategy, context, state)
+    strategy.prepare(stage)
     trained = {name for name in stage.model.trainable() if name.startswith("body.")}
-    assert {name.split("lora_")[1].split(".", 1)[1] for name in trained} == {
-        f"{PAST}.parametrizations.weight.0.values",
-        f"{NOW}.weight",
+    assert {".".join(name.split(".")[-3:]) for name in trained} == {
+        f"magnitudes.{PAST}.values",
+        f"lora_A.{NOW}.weight",
+        f"lora_B.{NOW}.weight",
     }
     assert len(trained) == 3 * 4, "in each module the magnitudes, and A and B of the new pair"
     rows = tasks[1].splits["validation"]
@@ -79,7 +81,7 @@ def test_the_weight_is_the_sum_of_magnitudes_times_directions(
     np.testing.assert_allclose(begun, as_it_was, rtol=1e-4, atol=1e-5)
     stored, adapted_layers = lora.read(state.existing / "body"), layers(stage.model.body)
     for index, (name, layer) in enumerate(adapted_layers.items()):
-        values = layer.lora_B[PAST].parametrizations.weight[0].values
+        values = layer.magnitudes[PAST].values
         expected = [np.linalg.norm(update) for update in updates(stored[name], 2)]
         np.testing.assert_allclose(values.detach().numpy(), expected, rtol=1e-5)
         with torch.no_grad():
@@ -98,5 +100,5 @@ def test_a_task_that_taught_nothing_has_no_direction() -> None:
     scaled = magnitudes(b)
     torch.testing.assert_close(scaled, b)
     scaled.square().sum().backward()
-    assert magnitudes.values.grad is not None
-    assert magnitudes.values.grad.isfinite().all()
+    assert magnitudes.trained.values.grad is not None
+    assert magnitudes.trained.values.grad.isfinite().all()

@@ -46,7 +46,9 @@ def test_own_heads_learn_on_the_body_of_the_first_task(
     context = context_for(adapted(method, backbone), budget, tasks, tmp_path, strategy.settings())
     states = walk(strategy, context, tmp_path)
     for stage, state in enumerate([START, *states[:2]], start=1):
-        trained = opened(strategy, at(context, stage), state).model.trainable()
+        begun = opened(strategy, at(context, stage), state)
+        strategy.prepare(begun)
+        trained = begun.model.trainable()
         assert any(name.startswith("body.") for name in trained) == (stage == 1)
         assert any(name.startswith("head.") for name in trained)
     first, *later = map(body, states)

@@ -63,7 +63,7 @@ def prompts(
             [*first, *map(dict, before), {"role": "user", "content": text}]
             for before, text in zip(turns, texts, strict=True)
         ]
-        return _render(chats, tokenizer, add_generation_prompt=True)
+        return render(chats, tokenizer, add_generation_prompt=True)
     if any(turns):
         raise InputError("this backbone has no chat template: send one message, of the user")
     before = "".join(f"{question}\n{answer}\n\n" for question, answer in shown)
@@ -80,7 +80,7 @@ def end_token(tokenizer: PreTrainedTokenizerBase) -> int:
     """
     if tokenizer.chat_template:
         turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": REPLY}]
-        rest = _render([turns], tokenizer)[0].partition(REPLY)[2]
+        rest = render([turns], tokenizer)[0].partition(REPLY)[2]
         tokens = [int(token) for token in tokenise(tokenizer, rest, add_special_tokens=False)["input_ids"]]
         texts = dict(zip(tokens, texts_of(tokenizer, [[token] for token in tokens]), strict=True))  # a token → its text
         written = [token for token, text in texts.items() if text.strip()]
@@ -108,8 +108,17 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     return (end,) if end_of_text in (None, end) else (end, int(end_of_text))
 
 
-def _render(chats: list[list[dict[str, str]]], tokenizer: PreTrainedTokenizerBase, **options: bool) -> list[str]:
-    """Return what ``apply_chat_template`` returns, from a process that a template cannot keep busy for ever."""
+def render(chats: list[list[dict[str, str]]], tokenizer: PreTrainedTokenizerBase, **options: bool) -> list[str]:
+    """Return what ``apply_chat_template`` returns, from a process that a template cannot keep busy for ever.
+
+    Args:
+        chats: each a list of turns with ``role`` and ``content``.
+        tokenizer: with the template.
+        options: further names that the template may use.
+
+    Raises:
+        InputError: the template fails, takes too long, or writes nothing or too much.
+    """
     where = str(tokenizer.name_or_path) or None
     try:
         template = tokenizer.get_chat_template()

@@ -1,8 +1,10 @@
 """A remedy against forgetting, at the moments of a training loop: one object for streams and for anybody's Trainer.
 
-A task begins (:meth:`Remedy.before_task`). Something is added to the loss at each step (:meth:`Remedy.penalty`) or at
-each of its forward passes (:meth:`Remedy.after_forward`), and the gradients, accumulated and clipped, are changed
-(:meth:`Remedy.on_gradients`). The task ends (:meth:`Remedy.after_task`).
+What is trained is chosen before there is an optimiser (:meth:`Remedy.before_optimizer`), and the task begins
+(:meth:`Remedy.before_task`). Something is added to the loss at each step (:meth:`Remedy.penalty`) or at each of its
+forward passes (:meth:`Remedy.after_forward`), and the gradients, accumulated and clipped, are changed
+(:meth:`Remedy.on_gradients`). At the end the model becomes an ordinary one again (:meth:`Remedy.release`), and the task
+ends (:meth:`Remedy.after_task`).
 A remedy holds settings alone. What it keeps of a task is its state: tensors by name, which any loop can store.
 """
 
@@ -29,6 +31,7 @@ class Rows:
     loss: Callable[[Sequence[Row]], Iterable[Tensor]]
     step: int  # how many rows a full step has in this process
     seed: int
+    read: Callable[[Sequence[Row]], Any]  # rows of equal lengths → the model reads them, as one batch without padding
     logits: Callable[[Sequence[Row]], Tensor]  # rows → what the model says of them as it is (rows, labels)
     batches: Callable[[], int]  # → how many forward passes an epoch has in this process
 
@@ -57,6 +60,12 @@ class Learner:
         """The parameters of ``body`` that are trained and held, by name."""
         named = self.body.named_parameters()
         return {name: weight for name, weight in named if weight.requires_grad and self.holds(name)}
+
+    @property
+    def head(self) -> dict[str, nn.Parameter]:
+        """The other parameters that are trained: those of a task's own head."""
+        held = {id(weight) for weight in self.weights.values()}
+        return {name: weight for name, weight in self.trained.items() if id(weight) not in held}
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,14 @@ class RemedyState:
     rows: Sequence[Row] = ()  # of the tasks so far
     seen: int = 0  # how many rows have gone by, of which these are some
     progress: Progress | None = None  # of the task that is trained; no part of what the next one is given
+    tasks: int = 0  # how many have ended; 0 where nobody has counted
+
+
+def tasks_after(state: RemedyState | None) -> int:
+    """Return how many tasks there are once another has been learned after those of ``state``; 0 if not counted."""
+    if state is None:
+        return 1
+    return state.tasks + 1 if state.tasks else 0
 
 
 class Remedy(Protocol):
@@ -101,9 +118,25 @@ class Remedy(Protocol):
         """Return the names and shapes of a state's tensors; without any, the remedy has nothing to hold here."""
         return {name: tuple(weight.shape) for name, weight in learner.weights.items()}
 
+    def shapes_of(self, sort: str, learner: Learner) -> dict[str, Shape]:
+        """Return those of one sort of a state's tensors, where not all sorts have the same."""
+        return self.shapes(learner)
+
+    def objection(self, learner: Learner, state: RemedyState | None) -> str | None:
+        """Return why a model cannot begin with a state, and what could; None where it can."""
+        return None
+
+    def before_optimizer(self, learner: Learner, state: RemedyState | None) -> None:
+        """Choose what is trained, and of what parts it is made: the optimiser is made next. No rows can be read yet."""
+        return
+
     def before_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
         """Return what the task's steps need, from what the tasks before left; None before the first."""
         return state
+
+    def going_on(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:
+        """Return the same where a training goes on from a checkpoint, whose weights the model has by now."""
+        return self.before_task(learner, state)
 
     def penalty(self, learner: Learner, state: RemedyState | None) -> Tensor | None:
         """Return what is added to the loss of a step, before gradients are clipped; a scalar, or None."""
@@ -115,6 +148,10 @@ class Remedy(Protocol):
 
     def on_gradients(self, learner: Learner, state: RemedyState | None, step: int) -> None:
         """Change the gradients in place, once all of a step are accumulated and clipped; ``step`` counts from 0."""
+        return
+
+    def release(self, learner: Learner) -> None:
+        """Undo what :meth:`before_optimizer` made of the model, which keeps what it has learned; in each process."""
         return
 
     def after_task(self, learner: Learner, state: RemedyState | None) -> RemedyState | None:

@@ -34,6 +34,15 @@ Sort = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Origin(Settings):
+    """Of what a state was made that no training left."""
+
+    model: str  # as it was named
+    rows: int = Field(ge=0)  # that were read of it, or for it
+    written: bool  # whether the model itself wrote these rows
+    seed: int = Field(ge=0)
+
+
 class StateDocument(Settings):
     """What stands in ``state.json``."""
 
@@ -42,13 +51,21 @@ class StateDocument(Settings):
     tensors: dict[Sort, Digest]  # SHA-256 of ``SORT.safetensors``
     rows: Digest | None = None  # SHA-256 of ``rows.parquet``
     seen: int = Field(0, ge=0)  # rows that have gone by
+    tasks: int = Field(0, ge=0)  # that have ended; 0 where nobody has counted
+    origin: Origin | None = None  # None where a training left it
 
 
 STATE = TypeAdapter(StateDocument)
 
 
-def write_state(state: RemedyState, remedy: str, folder: Path) -> Path:
+def write_state(state: RemedyState, remedy: str, folder: Path, origin: Origin | None = None) -> Path:
     """Write a remedy's state below ``folder``, in the place of an earlier one, and return where it is.
+
+    Args:
+        state: what the remedy keeps.
+        remedy: its name.
+        folder: in it, a folder of that name is written.
+        origin: None where a training leaves the state.
 
     Raises:
         UnwritableError: nothing can be written there.
@@ -62,7 +79,15 @@ def write_state(state: RemedyState, remedy: str, folder: Path) -> Path:
             save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, _file(draft, sort))
         digests = {sort: digest(_file(draft, sort)) for sort in state.tensors}
         rows = _write_rows(state, draft / ROWS) if state.rows else None
-        document = StateDocument(format=1, remedy=remedy, tensors=digests, rows=rows, seen=state.seen)
+        document = StateDocument(
+            format=1,
+            remedy=remedy,
+            tensors=digests,
+            rows=rows,
+            seen=state.seen,
+            tasks=state.tasks,
+            origin=origin,
+        )
         checksummed.write(STATE, document, draft / DOCUMENT)
         remove_whole(target)
         put_whole(draft, target)
@@ -85,7 +110,32 @@ def read_state(folder: Path, remedy: str) -> RemedyState:
     if document.remedy != remedy:
         raise IntegrityError(f"damaged: it is the state of {document.remedy!r}, not of {remedy!r}", where=str(source))
     tensors = {sort: _tensors(source, sort, sha256) for sort, sha256 in document.tensors.items()}
-    return RemedyState(tensors, _rows(source, document.rows) if document.rows else (), document.seen)
+    rows = _rows(source, document.rows) if document.rows else ()
+    return RemedyState(tensors, rows, document.seen, document.tasks)
+
+
+def states_in(folder: Path) -> dict[str, StateDocument]:
+    """Return what each state in a folder says of itself, by the name of its remedy; their files are compared with it.
+
+    Raises:
+        InputError: there is none.
+        IntegrityError: one is damaged.
+    """
+    documents: dict[str, StateDocument] = {}
+    for path in sorted(folder.glob(f"*/{DOCUMENT}")):
+        document = checksummed.require(STATE, path)
+        if document.remedy != path.parent.name:
+            message = f"damaged: it is the state of {document.remedy!r}"
+            raise IntegrityError(message, where=str(path.parent))
+        for sort, sha256 in document.tensors.items():
+            _require(path.parent, _file(path.parent, sort).name, sha256)
+        if document.rows:
+            _require(path.parent, ROWS, document.rows)
+        documents[document.remedy] = document
+    if not documents:
+        hint = f"Give the folder {FOLDER!r} that a training or `workbench keep` wrote."
+        raise InputError("there is no state of a remedy here", where=str(folder), hint=hint)
+    return documents
 
 
 def _write_rows(state: RemedyState, path: Path) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from peft import get_peft_model
 
-from adapter_workbench import NLoRA, OLoRA
+from adapter_workbench import ELLA, NLoRA, OLoRA
 from adapter_workbench.experiments.strategies import STRATEGIES
 from adapter_workbench.experiments.strategies._pairs import pairs
 from adapter_workbench.fusion.updates import lora
@@ -35,7 +36,7 @@ def newest_gap(model: Any, stored: Path) -> float:
 
 @pytest.mark.parametrize(
     ("name", "callback", "strength", "first_too"),
-    [("o-lora", OLoRA, 30.0, False), ("n-lora", NLoRA, 1e-2, True)],
+    [("o-lora", OLoRA, 30.0, False), ("ella", ELLA, 3e3, False), ("n-lora", NLoRA, 1e-2, True)],
 )
 def test_a_trainer_with_the_callback_comes_to_the_weights_of_a_stream(
     name: str, callback: Any, strength: float, first_too: bool, llama: Path, tmp_path: Path
@@ -73,7 +74,19 @@ def test_rows_of_all_tasks_are_kept_and_merged_loras_are_held_to(bert: Path, tmp
         assert rows[name].tolist() == [*first[name].tolist(), *pair.a.tolist()]
 
 
-@pytest.mark.parametrize("callback", [OLoRA, NLoRA])
+def test_updates_of_all_tasks_are_added_up_in_one_matrix_a_module(bert: Path, tmp_path: Path) -> None:
+    model = trained(bert, tmp_path / "1", [ELLA()], lora=True).model
+    first = {name: pair.scale * (pair.b @ pair.a).detach() for name, pair in pairs(model).items()}
+    config = model.peft_config["default"]
+    model = get_peft_model(model.merge_and_unload(), config)
+    trained(bert, tmp_path / "2", [ELLA(tmp_path / "1" / STATE, strength=50.0)], model=model)
+    updates = read_state(tmp_path / "2" / STATE, "ella").tensors["updates"]
+    assert updates.keys() == first.keys()
+    for name, pair in pairs(model).items():
+        torch.testing.assert_close(updates[name], first[name] + pair.scale * (pair.b @ pair.a).detach())
+
+
+@pytest.mark.parametrize("callback", [OLoRA, ELLA, NLoRA])
 def test_a_model_without_a_lora_is_refused_before_the_training(callback: Any, bert: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="trains no weights that the remedy could hold"):
         trained(bert, tmp_path / "out", [callback()])

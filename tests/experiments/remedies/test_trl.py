@@ -10,7 +10,8 @@ import pytest
 import torch
 from datasets import Dataset
 
-from adapter_workbench import AGEM, EWC, L2ToStart
+from adapter_workbench import AGEM, EWC, OSF, InfLoRA, L2ToStart
+from adapter_workbench.experiments.strategies._pairs import pairs
 from adapter_workbench.workbench.backbone.names import open_backbone
 from adapter_workbench.workbench.errors import InputError
 from adapter_workbench.workbench.training.remedy_state import read_state
@@ -105,3 +106,39 @@ def test_dpo_has_no_labels_to_read_importance_from(llama: Path, tmp_path: Path) 
         trained("DPO", llama, None, tmp_path / "out", " apple", [EWC()])
     assert trained("DPO", llama, None, tmp_path / "out", " apple", [L2ToStart(strength=1.0)])
     assert read_state(tmp_path / "out" / STATE, "l2-to-start").tensors["weights"]
+
+
+def whole(llama: Path) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("kind", ["SFT", "DPO"])
+def test_first_directions_stay_in_a_whole_model(kind: str, llama: Path, tmp_path: Path) -> None:
+    before = dict(whole(llama).named_parameters())
+    model = trained(kind, llama, whole(llama), tmp_path / "out", " apple", [OSF(preserved=0.5)])
+    for name, weight in model.named_parameters():
+        old, new = before[name].detach(), weight.detach()
+        if not name.endswith("proj.weight"):
+            assert torch.equal(new, old), name
+            continue
+        u, s, v = torch.linalg.svd(old, full_matrices=False)
+        rank = len(s) // 2
+        torch.testing.assert_close(u[:, :rank].T @ new, s[:rank, None] * v[:rank], atol=1e-4, rtol=0)
+        assert (new - old).norm() > 1e-4, f"{name} learns along the other directions"
+
+
+@pytest.mark.parametrize("more", [{}, {"bf16": True}, {"gradient_checkpointing": True}])
+def test_a_new_lora_reads_what_is_unused_in_sft(more: dict[str, Any], llama: Path, tmp_path: Path) -> None:
+    model = trained("SFT", llama, None, tmp_path / "1", " apple", [InfLoRA(threshold=0.5)], **more)
+    begun = [InfLoRA(tmp_path / "1" / STATE, threshold=0.5)]
+    model = trained("SFT", llama, None, tmp_path / "2", " grape", begun, **more)
+    tensors, layers = read_state(tmp_path / "1" / STATE, "inflora").tensors, pairs(model)
+    assert layers.keys() == tensors["bases"].keys()
+    for name, pair in layers.items():
+        basis = tensors["bases"][name]
+        used = torch.eye(len(basis)) - basis @ basis.T if tensors["free"][name] else basis @ basis.T
+        assert used.trace() > 0.9
+        assert pair.b.abs().max() > 1e-4
+        assert (pair.a.float() @ used).abs().max() < (1e-2 if pair.a.dtype == torch.bfloat16 else 1e-5)

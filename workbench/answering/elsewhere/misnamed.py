@@ -24,6 +24,7 @@ FILES = {  # ending → what such a file is, and what to do
 }
 DATA = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json")
 TABLES = (".arrow", ".parquet", ".csv", ".tsv", ".jsonl", ".txt", ".xlsx")
+KEPT = "state.json"  # in the folder of a remedy, in a `forgetting-state`
 TELLING = (MANIFEST, CONFIG, MODEL_CONFIG)
 MOST_NAMED = 4
 HERE = (
@@ -56,6 +57,9 @@ def nothing_here(folder: Path) -> InputError:
         noun = "checkpoints" if all(name.startswith("checkpoint-") for name in names) else "adapters or models"
         hint = f"Name it: workbench adapters import {shlex.quote(str(_newest(inside)))}"
         return InputError(f"there are {noun} in it: {', '.join(names[:MOST_NAMED])}{more}", where=where, hint=hint)
+    if any((entry / KEPT).is_file() for entry in entries):
+        hint = f"What is in it: workbench keep --show {shlex.quote(where)}"
+        return InputError("this is what a remedy keeps of a model, not a model", where=where, hint=hint)
     if any(entry.name in DATA or entry.suffix.lower() in TABLES for entry in entries):
         hint = f"To make a task of data: workbench tasks new NAME --from {shlex.quote(where)}. {HERE}"
         return InputError("there is data here, but neither an adapter nor a model", where=where, hint=hint)

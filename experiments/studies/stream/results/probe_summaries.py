@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from adapter_workbench.workbench.measures.statistics import Interval
 
 LAYER = re.compile(r"layer-(\d+)(?:/|$)")
-OF_WEIGHTS = {"general-loss", "intruder", "lm-eval", "weight-drift"}  # whose modules would bring torch into a report
+# of the model, whose modules would bring torch into a report
+OF_WEIGHTS = {"general-loss", "intruder", "kl-from-base", "lm-eval", "weight-drift"}
 Read = Callable[[int, "ReplicationReport"], float | None]
 CKA = "cka"
 OF_TASK = re.compile(r".*/layer-(\d+)")
