@@ -15,7 +15,7 @@ from adapter_workbench.experiments.reporting.examples import ExamplePair, over_e
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from adapter_workbench.experiments.reporting.power import timed
 from adapter_workbench.experiments.reporting.presentation import Tracking
-from adapter_workbench.experiments.reporting.replications import over_replications, paired
+from adapter_workbench.experiments.reporting.replications import mean_sides, over_replications, paired
 from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
 from adapter_workbench.experiments.studies.core.planned import planned_family
 from adapter_workbench.experiments.studies.core.quantity import means
@@ -122,6 +122,7 @@ def difference(
     shared: Sequence[Mapping[str, int]] = (),
     apart: bool = False,
     seconds: Callable[[R], Sequence[float | None]] | None = None,
+    shares: bool = True,
 ) -> Difference:
     """Return ours − theirs in the replications that both have whole.
 
@@ -135,6 +136,7 @@ def difference(
         shared: for each problem, the texts that several of its examples have.
         apart: whether tasks are fitted apart, so that each has its own variance.
         seconds: what the parts of a result took.
+        shares: whether the number is a share of the test examples, which has little spread near 0 and 1.
     """
     problems = {task: (task,) for task in ours.tasks} if problems is None else problems
     sides = [
@@ -161,7 +163,8 @@ def difference(
     on_tasks = [[gaps.get(At(*at, task)) for at in ours.replications] for task in ours.tasks] if apart else []
     steps = [score_step([size]) for size in counts] if apart else []
     seeds = [seed for seed, _ in ours.replications]
-    paired_difference = paired(_means(gaps, ours), seeds, score_step(counts), known, on_tasks, steps)
+    means = mean_sides(*(_means({at: side[at] for at in common}, ours) for side in sides)) if shares else None
+    paired_difference = paired(_means(gaps, ours), seeds, score_step(counts), known, on_tasks, steps, means)
     if seconds is None:
         return paired_difference
     took = ([(at.seed, part) for at, of in row.results.items() for part in seconds(of)] for row in (ours, theirs))

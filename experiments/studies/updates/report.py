@@ -264,6 +264,7 @@ def _difference(metric: Quantity[Chain], record: UpdatesRecord, ours: UpdatesRow
         shared=[record.shared_texts.get(task, {}) for task in ours.tasks],
         apart=not across_tasks(record.shared_texts),  # else their results are not independent: no stratified test
         seconds=lambda chain: [of.fitted.seconds for of in chain.versions],
+        shares=metric.name != FORGETTING,
     )
 
 
