@@ -36,6 +36,16 @@ def checked(table: Scores, level: float = LEVEL) -> Moments:
     return Moments(*(part[..., 1:] for part in pooled_moments(table, level=level).moments))
 
 
+def spreads_checked(table: Scores) -> Moments:
+    """Return the block design with rows taken out and one spread checked, and no look at the rows' own differences."""
+    seen, own = pooled_moments(table), paired(table)
+    squares = row_squares(table, seen.kept)
+    use = seen.kept[..., 1:] & (seen.kept[..., 0] & seen.agree & (squares.total_freedom > 0))[..., None]
+    error = np.sqrt(2 * squares.variance() / table.shape[-1])[..., None]
+    freedom = np.where(use, squares.total_freedom[..., None], own.freedom)
+    return Moments(own.difference, np.where(use, error, own.error), freedom)
+
+
 checked_at_a_look = partial(checked, level=LEVELS[LOOKS[0]])
 
 
@@ -89,7 +99,8 @@ def inverse_trigamma(values: Scores) -> Scores:
 CHOICES: dict[str, Callable[[Scores], Moments]] = {
     "paired": paired,
     "block design": block,
-    "block design, checked": checked,
+    "spreads checked": spreads_checked,
+    "as declared": checked,
     "moderated differences": moderated,
     "moderated rows": moderated_rows,
 }
