@@ -1,4 +1,4 @@
-"""Whether two scores near 0 or 1 are equal within a margin: a spread that chance made small is not taken for a small one.
+"""Whether two scores near 0 or 1 are equal within a margin: a spread that is small by chance does not say so.
 
 A share of right answers has little spread near its bounds, and the less the nearer: of scores whose mean is 5 %, a few
 that are low by chance lie close together too, so that a t-test calls them equal to 0 within 5 points too often. The

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from adapter_workbench.experiments.reporting.adapter_run import Point
+    from adapter_workbench.experiments.reporting.collapses import SeedScores
     from adapter_workbench.experiments.reporting.differences import Difference
     from adapter_workbench.experiments.reporting.plain_verdicts import MetricWords
     from adapter_workbench.experiments.reporting.presentation import Table
@@ -98,6 +99,10 @@ class Row(Generic[R]):
     def of(self, replication: Replication) -> list[R]:
         """Return the results of a replication."""
         return [result for at, result in self.results.items() if at[:2] == replication]
+
+    def by_seed(self, read: Callable[[R], float | None]) -> tuple[Sequence[float | None], Sequence[int]]:
+        """Return the mean over tasks of each replication, and their seeds."""
+        return self.over(read).values, [seed for seed, _ in self.replications]
 
     def _interval(self, values: Sequence[float | None]) -> Interval:
         return over_replications(values, [seed for seed, _ in self.replications])
@@ -233,6 +238,15 @@ class RowsReport(StudyReport):
     def controls(self) -> dict[str, str]:
         """Label → what it is compared with in the main family."""
         return {row.label: row.against[self.main] for row in self.rows if self.main in row.against}
+
+    def score_of(self, result: Any) -> float | None:
+        """Return the main score of a result; None where a study has none."""
+        return None
+
+    @property
+    def seed_scores(self) -> SeedScores:
+        """Label → the mean over tasks of each replication, and its seed."""
+        return {row.label: row.by_seed(self.score_of) for row in self.rows}
 
     def named(self, label: str) -> Named:
         """Return what sentences call a row."""
