@@ -57,7 +57,7 @@ OWN_FACTS = {  # what the record of each study says beside what all of them say
 
 def scores() -> dict[str, list[float]]:
     """Scores of six rows and four seeds, whose differences are no more variable than one spread has it."""
-    random = np.random.default_rng(70)
+    random = np.random.default_rng(7673)
     residuals = 0.01 * random.normal(size=(6, 4)) * np.array([0.3, 1, 1, 1, 1, 1])[:, None]
     drawn = 0.8 + residuals + 0.05 * random.normal(size=4)
     drawn[1] += 0.05
