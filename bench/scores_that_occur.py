@@ -10,7 +10,7 @@ writes the tables of the page from the file. It trains nothing and takes a minut
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,10 +20,13 @@ import typer
 from adapter_workbench.experiments.reporting.wording import number
 from adapter_workbench.workbench.files.atomic import write_whole
 from bench import occurring_rates, program
+from bench.occurring_rates import Rates
 from bench.occurring_scores import SHAPES
 
 Entries = Sequence[Mapping[str, Any]]
-PARTS = {  # part of the file → its rates, and for how many of the draws it is made
+Drawing = Callable[[np.random.Generator, int], Iterable[Rates]]
+# part of the file → its rates, and by what the number of draws is divided for it
+PARTS: dict[str, tuple[Drawing, int]] = {
     "together": (occurring_rates.together, 2),
     "spreads": (occurring_rates.spreads, 2),
     "near_floor": (occurring_rates.near_floor, 1),

@@ -80,7 +80,8 @@ class Passes:
             raise
         if added is None or not added.requires_grad:
             return output
-        added.register_hook(partial(self._note, len(self._used)))
+        hook: Any = added.register_hook
+        hook(partial(self._note, len(self._used)))
         self._used.append(False)
         output["loss"] = loss + share * (added - added.detach())
         return output

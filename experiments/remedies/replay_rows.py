@@ -44,7 +44,8 @@ def put_before(dataset: Dataset, kept: Dataset, where: str) -> Dataset:
     Raises:
         InputError: the rows of one are not like those of the other.
     """
-    here = [name for name in kept.column_names if name in getattr(dataset, "column_names", None) or ()]
+    columns = getattr(dataset, "column_names", None) or ()
+    here = [name for name in kept.column_names if name in columns]
     dataset = dataset.select_columns(here) if isinstance(dataset, Dataset) else dataset
     _require_alike(dataset, kept, where)
     return _joined(kept, dataset, where)

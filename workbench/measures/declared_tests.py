@@ -207,9 +207,13 @@ def supported(
     """
     if not assumed:
         return {}
-    both = ([of[label].moments for label in assumed] for of in (assumed, own))
-    use = may_be_assumed(*(Moments(*map(np.array, zip(*of, strict=True))) for of in both), level=level)
+    taken, paired_ones = ([of[label].moments for label in assumed] for of in (assumed, own))
+    use = may_be_assumed(_together(taken), _together(paired_ones), level=level)
     return {label: assumed[label] if yes else own[label] for label, yes in zip(assumed, use, strict=True)}
+
+
+def _together(rows: Sequence[Moments]) -> Moments:
+    return Moments(*map(np.array, zip(*rows, strict=True)))
 
 
 def _array(values: Sequence[float | None]) -> Array:
