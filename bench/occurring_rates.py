@@ -79,9 +79,9 @@ def near_floor(random: np.random.Generator, number: int, margin: float = 0.05) -
                 far = scores.of_answers(random, number, seeds, size, true + margin, spread)
                 like = scores.of_answers(random, number, seeds, size, max(true, 0.005))
                 before, now = _equal(far, low, margin, size)
-                found = _equal(like, low, margin, size)
+                right = _equal(like, low, margin, size)
                 case = {"answers": size, "lower": true, "spread": spread, "seeds": seeds}
-                yield {**case, "before": before, "now": now, "before_found": found[0], "now_found": found[1]}
+                yield {**case, "before": before, "now": now, "before_found": right[0], "now_found": right[1]}
 
 
 def _equal(first: Scores, second: Scores, margin: float, size: int) -> tuple[float, float]:
@@ -146,8 +146,8 @@ def false_collapses(random: np.random.Generator, number: int) -> Iterator[Rates]
     """Yield how often a seed is said to have collapsed in rows whose seeds are all of one kind, by their spread."""
     for spread in (1.0, 2.0, 3.0):
         for seeds in SEEDS:
-            said = collapsed(random.normal(0, spread, (number, seeds)), LEAST_GAP * 100).any(-1)
-            yield {"spread": spread, "seeds": seeds, "said": float(said.mean())}
+            seen = collapsed(random.normal(0, spread, (number, seeds)), LEAST_GAP * 100).any(-1)
+            yield {"spread": spread, "seeds": seeds, "said": float(seen.mean())}
 
 
 def shapes(random: np.random.Generator, number: int) -> Iterator[Rates]:

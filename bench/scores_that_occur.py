@@ -58,8 +58,8 @@ def with_tables(text: str, document: Mapping[str, Entries]) -> str:
     """Return a page whose tables, each between ``<!-- NAME -->`` and ``<!-- end -->``, are those of a document."""
     for name, rows in TABLES.items():
         begin = BEGIN.format(name)
-        before, found, rest = text.partition(begin)
-        if found:
+        before, marked, rest = text.partition(begin)
+        if marked:
             head = "\n".join(rest.lstrip("\n").splitlines()[:2])
             after = rest[rest.index(END) :]
             text = "\n".join([f"{before}{begin}", "", head, *rows(document[name]), "", after])
