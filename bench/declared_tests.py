@@ -11,7 +11,7 @@ after how many seeds. It trains nothing and takes some minutes of one processor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -38,7 +38,7 @@ RULES = {  # level of each look
     "eight seeds at once": (0.0, 0.0, 0.05),
 }
 SCORE = "score"  # the metric that decides
-TESTS = {"paired": paired, "pooled": checked_at_a_look}
+TESTS: Mapping[str, Callable[[Scores], Moments]] = {"paired": paired, "pooled": checked_at_a_look}
 
 
 def main(

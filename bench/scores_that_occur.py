@@ -23,7 +23,8 @@ from bench import occurring_rates, program
 from bench.occurring_scores import SHAPES
 
 Entries = Sequence[Mapping[str, Any]]
-PARTS = {  # part of the file → its rates, and for how many of the draws it is made
+Rates = Callable[[np.random.Generator, int], Iterator[Mapping[str, Any]]]
+PARTS: Mapping[str, tuple[Rates, int]] = {  # part of the file → its rates, and for how many of the draws it is made
     "together": (occurring_rates.together, 2),
     "spreads": (occurring_rates.spreads, 2),
     "near_floor": (occurring_rates.near_floor, 1),
@@ -55,8 +56,8 @@ def with_tables(text: str, document: Mapping[str, Entries]) -> str:
     """Return a page whose tables, each between ``<!-- NAME -->`` and ``<!-- end -->``, are those of a document."""
     for name, rows in TABLES.items():
         begin = BEGIN.format(name)
-        before, found, rest = text.partition(begin)
-        if found:
+        before, mark, rest = text.partition(begin)
+        if mark:
             head = "\n".join(rest.lstrip("\n").splitlines()[:2])
             after = rest[rest.index(END) :]
             text = "\n".join([f"{before}{begin}", "", head, *rows(document[name]), "", after])

@@ -29,21 +29,21 @@ def worst_seed(value: Interval, better: str = "higher") -> str:
 
 def collapsed(scores: SeedScores) -> dict[str, tuple[int, ...]]:
     """Return label → the seeds that collapsed, for the entries that have any; a seed is the mean over its orders."""
-    found = {
+    by_label = {
         label: collapsed_seeds(seed_means(values, seeds), [*dict.fromkeys(seeds)])
         for label, (values, seeds) in scores.items()
     }
-    return {label: seeds for label, seeds in found.items() if seeds}
+    return {label: seeds for label, seeds in by_label.items() if seeds}
 
 
 def collapses_in_words(scores: SeedScores) -> Iterator[str]:
     """Yield a line of the entries of which seeds collapsed; nothing where none did."""
-    found = collapsed(scores)
-    if not found:
+    low = collapsed(scores)
+    if not low:
         return
-    told = [_of_entry(label, seeds, *scores[label]) for label, seeds in found.items()]
-    whose = "its verdicts speak" if len(told) == 1 else "their verdicts speak"
-    yield f"Collapsed: {some(told, MOST_NAMED)}; {whose} of the mean, and no test of a mean allows for collapses."
+    entries = [_of_entry(label, seeds, *scores[label]) for label, seeds in low.items()]
+    whose = "its verdicts speak" if len(entries) == 1 else "their verdicts speak"
+    yield f"Collapsed: {some(entries, MOST_NAMED)}; {whose} of the mean, and no test of a mean allows for collapses."
 
 
 def _of_entry(label: str, seeds: tuple[int, ...], values: Sequence[float | None], of_seeds: Sequence[int]) -> str:

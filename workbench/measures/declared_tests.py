@@ -207,9 +207,14 @@ def supported(
     """
     if not assumed:
         return {}
-    both = ([of[label].moments for label in assumed] for of in (assumed, own))
-    use = may_be_assumed(*(Moments(*map(np.array, zip(*of, strict=True))) for of in both), level=level)
+    use = may_be_assumed(_stacked(assumed, [*assumed]), _stacked(own, [*assumed]), level=level)
     return {label: assumed[label] if yes else own[label] for label, yes in zip(assumed, use, strict=True)}
+
+
+def _stacked(estimates: Mapping[str, Estimate], labels: Sequence[str]) -> Moments:
+    """Return the moments (R,) of estimates."""
+    parts = [estimates[label].moments for label in labels]
+    return Moments(*(np.array(part) for part in zip(*parts, strict=True)))
 
 
 def _array(values: Sequence[float | None]) -> Array:
