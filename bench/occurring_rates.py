@@ -117,7 +117,7 @@ def _verdicts(drawn: Scores, level: float = LEVEL) -> tuple[NDArray[np.int_], ND
     difference, p, equal = moments.difference[:, 0], moments.differs()[:, 0], moments.equals(EFFECT)[:, 0]
     side = np.where(difference > 0, 1, -1)
     words = np.where(p < level, side, np.where(equal < level, 2, 0))
-    return words, collapsed(drawn[:, 1], LEAST_GAP * 100).any(-1)
+    return np.asarray(words), np.asarray(collapsed(drawn[:, 1], LEAST_GAP * 100).any(-1))
 
 
 def _verdicts_at_looks(drawn: Scores) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
