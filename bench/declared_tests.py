@@ -38,7 +38,7 @@ RULES = {  # level of each look
     "eight seeds at once": (0.0, 0.0, 0.05),
 }
 SCORE = "score"  # the metric that decides
-TESTS: dict[str, Callable[..., Any]] = {"paired": paired, "pooled": checked_at_a_look}
+TESTS: Mapping[str, Callable[[Scores], Moments]] = {"paired": paired, "pooled": checked_at_a_look}
 
 
 def main(

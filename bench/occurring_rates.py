@@ -79,9 +79,9 @@ def near_floor(random: np.random.Generator, number: int, margin: float = 0.05) -
                 far = scores.of_answers(random, number, seeds, size, true + margin, spread)
                 like = scores.of_answers(random, number, seeds, size, max(true, 0.005))
                 before, now = _equal(far, low, margin, size)
-                right = _equal(like, low, margin, size)
+                alike = _equal(like, low, margin, size)
                 case = {"answers": size, "lower": true, "spread": spread, "seeds": seeds}
-                yield {**case, "before": before, "now": now, "before_found": right[0], "now_found": right[1]}
+                yield {**case, "before": before, "now": now, "before_found": alike[0], "now_found": alike[1]}
 
 
 def _equal(first: Scores, second: Scores, margin: float, size: int) -> tuple[float, float]:
@@ -117,7 +117,7 @@ def _verdicts(drawn: Scores, level: float = LEVEL) -> tuple[NDArray[np.int_], ND
     difference, p, equal = moments.difference[:, 0], moments.differs()[:, 0], moments.equals(EFFECT)[:, 0]
     side = np.where(difference > 0, 1, -1)
     words = np.where(p < level, side, np.where(equal < level, 2, 0))
-    return words, np.asarray(collapsed(drawn[:, 1], LEAST_GAP * 100).any(-1))
+    return np.asarray(words), np.asarray(collapsed(drawn[:, 1], LEAST_GAP * 100).any(-1))
 
 
 def _verdicts_at_looks(drawn: Scores) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
@@ -125,8 +125,8 @@ def _verdicts_at_looks(drawn: Scores) -> tuple[NDArray[np.int_], NDArray[np.bool
     words, seen = np.zeros(len(drawn), dtype=int), np.zeros(len(drawn), dtype=bool)
     for seeds, level in LEVELS.items():
         now, seen_now = _verdicts(drawn[..., :seeds], level)
-        seen = np.where(words == 0, seen_now, seen)
-        words = np.where(words == 0, now, words)
+        going = words == 0
+        words[going], seen[going] = now[going], seen_now[going]
     return words, seen
 
 
@@ -146,8 +146,8 @@ def false_collapses(random: np.random.Generator, number: int) -> Iterator[Rates]
     """Yield how often a seed is said to have collapsed in rows whose seeds are all of one kind, by their spread."""
     for spread in (1.0, 2.0, 3.0):
         for seeds in SEEDS:
-            seen = collapsed(random.normal(0, spread, (number, seeds)), LEAST_GAP * 100).any(-1)
-            yield {"spread": spread, "seeds": seeds, "said": float(seen.mean())}
+            warned = collapsed(random.normal(0, spread, (number, seeds)), LEAST_GAP * 100).any(-1)
+            yield {"spread": spread, "seeds": seeds, "said": float(warned.mean())}
 
 
 def shapes(random: np.random.Generator, number: int) -> Iterator[Rates]:

@@ -10,7 +10,7 @@ writes the tables of the page from the file. It trains nothing and takes a minut
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,13 +20,11 @@ import typer
 from adapter_workbench.experiments.reporting.wording import number
 from adapter_workbench.workbench.files.atomic import write_whole
 from bench import occurring_rates, program
-from bench.occurring_rates import Rates
 from bench.occurring_scores import SHAPES
 
 Entries = Sequence[Mapping[str, Any]]
-Drawing = Callable[[np.random.Generator, int], Iterable[Rates]]
-# part of the file → its rates, and by what the number of draws is divided for it
-PARTS: dict[str, tuple[Drawing, int]] = {
+Rates = Callable[[np.random.Generator, int], Iterator[Mapping[str, Any]]]
+PARTS: Mapping[str, tuple[Rates, int]] = {  # part of the file → its rates, and for how many of the draws it is made
     "together": (occurring_rates.together, 2),
     "spreads": (occurring_rates.spreads, 2),
     "near_floor": (occurring_rates.near_floor, 1),
@@ -58,8 +56,8 @@ def with_tables(text: str, document: Mapping[str, Entries]) -> str:
     """Return a page whose tables, each between ``<!-- NAME -->`` and ``<!-- end -->``, are those of a document."""
     for name, rows in TABLES.items():
         begin = BEGIN.format(name)
-        before, marked, rest = text.partition(begin)
-        if marked:
+        before, mark, rest = text.partition(begin)
+        if mark:
             head = "\n".join(rest.lstrip("\n").splitlines()[:2])
             after = rest[rest.index(END) :]
             text = "\n".join([f"{before}{begin}", "", head, *rows(document[name]), "", after])

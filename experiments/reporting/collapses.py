@@ -38,12 +38,12 @@ def collapsed(scores: SeedScores) -> dict[str, tuple[int, ...]]:
 
 def collapses_in_words(scores: SeedScores) -> Iterator[str]:
     """Yield a line of the entries of which seeds collapsed; nothing where none did."""
-    below = collapsed(scores)
-    if not below:
+    low = collapsed(scores)
+    if not low:
         return
-    phrases = [_of_entry(label, seeds, *scores[label]) for label, seeds in below.items()]
-    whose = "its verdicts speak" if len(phrases) == 1 else "their verdicts speak"
-    yield f"Collapsed: {some(phrases, MOST_NAMED)}; {whose} of the mean, and no test of a mean allows for collapses."
+    entries = [_of_entry(label, seeds, *scores[label]) for label, seeds in low.items()]
+    whose = "its verdicts speak" if len(entries) == 1 else "their verdicts speak"
+    yield f"Collapsed: {some(entries, MOST_NAMED)}; {whose} of the mean, and no test of a mean allows for collapses."
 
 
 def _of_entry(label: str, seeds: tuple[int, ...], values: Sequence[float | None], of_seeds: Sequence[int]) -> str:

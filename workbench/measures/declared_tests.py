@@ -207,13 +207,14 @@ def supported(
     """
     if not assumed:
         return {}
-    taken, paired_ones = ([of[label].moments for label in assumed] for of in (assumed, own))
-    use = may_be_assumed(_together(taken), _together(paired_ones), level=level)
+    use = may_be_assumed(_stacked(assumed, [*assumed]), _stacked(own, [*assumed]), level=level)
     return {label: assumed[label] if yes else own[label] for label, yes in zip(assumed, use, strict=True)}
 
 
-def _together(rows: Sequence[Moments]) -> Moments:
-    return Moments(*map(np.array, zip(*rows, strict=True)))
+def _stacked(estimates: Mapping[str, Estimate], labels: Sequence[str]) -> Moments:
+    """Return the moments (R,) of estimates."""
+    parts = [estimates[label].moments for label in labels]
+    return Moments(*(np.array(part) for part in zip(*parts, strict=True)))
 
 
 def _array(values: Sequence[float | None]) -> Array:
