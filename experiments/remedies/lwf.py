@@ -59,8 +59,8 @@ class LwF(RemedyCallback):
         read = {name: value for name, value in inputs.items() if name not in BESIDE}
         with undisturbed(model), torch.no_grad():
             logits = functional_call(model, weights, kwargs=read)["logits"]
-        said = learned_logits(model, logits, inputs["labels"])
-        if said.shape[-1] < 2 or inputs["labels"].is_floating_point():
+        teacher = learned_logits(model, logits, inputs["labels"])
+        if teacher.shape[-1] < 2 or inputs["labels"].is_floating_point():
             hint = "Use L2ToStart or EWC, which hold the weights."
             raise InputError("the answers of this model are not one of several labels", where=self.where, hint=hint)
-        return said
+        return teacher

@@ -79,7 +79,7 @@ class Passes:
         if labels is None or loss is None or (logits is None and not fused):
             self.release()
             raise InputError("this trainer does not learn from the model's own loss", where=self.where, hint=ANSWERS)
-        share = 1.0 if fused else self._share(inputs, logits)
+        share = 1.0 if logits is None or fused else self._share(inputs, logits)
         learned = partial(self._learned, inputs, logits)
         try:
             added = self.added(inputs, ForwardPass(learned, loss.detach().float() / share))
@@ -88,7 +88,8 @@ class Passes:
             raise
         if added is None or not added.requires_grad:
             return output
-        added.register_hook(partial(self._note, len(self._used)))
+        reached: Any = added  # torch does not type its hooks
+        reached.register_hook(partial(self._note, len(self._used)))
         self._used.append(False)
         nothing = added - added.detach()
         if fused:  # their sum is the loss, up to its sign and a divisor

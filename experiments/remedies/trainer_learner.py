@@ -55,8 +55,8 @@ def _rows_of(model: nn.Module, loader: Any, args: Any) -> Rows:
 
     def call(_: list[int], batch: dict[str, Tensor]) -> Tensor:
         with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=args.bf16):
-            said: Tensor = model(**batch)["logits"]
-        return said.float().cpu()
+            answers: Tensor = model(**batch)["logits"]
+        return answers.float().cpu()
 
     def logits(rows: Sequence[Row]) -> Tensor:
         return torch.stack(in_batches(call, model, [dict(row) for row in rows], loader.collate_fn))

@@ -120,8 +120,9 @@ def rows_of(stage: Stage) -> Rows:
             model.penalty = penalty
 
     def call(_: list[int], batch: dict[str, Tensor]) -> Tensor:
-        said: Tensor = model(**{name: tensor for name, tensor in batch.items() if name not in BESIDE})["logits"]
-        return said.float().cpu()
+        inputs = {name: tensor for name, tensor in batch.items() if name not in BESIDE}
+        answers: Tensor = model(**inputs)["logits"]
+        return answers.float().cpu()
 
     def logits(rows: Sequence[Row]) -> Tensor:
         return torch.stack(in_batches(call, model, [dict(row) for row in rows], collate))
