@@ -11,7 +11,7 @@ after how many seeds. It trains nothing and takes some minutes of one processor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from adapter_workbench.workbench.measures.looks import LEVELS, LOOKS
 from bench import error_rates, program, simulated_scores
 from bench.error_rates import EFFECT, holm_rows, shifted
 from bench.simulated_scores import Scores
-from bench.variance_choices import checked, paired
+from bench.variance_choices import checked_at_a_look, paired
 
 RULES = {  # level of each look
     "rising": tuple(LEVELS.values()),
@@ -38,7 +38,7 @@ RULES = {  # level of each look
     "eight seeds at once": (0.0, 0.0, 0.05),
 }
 SCORE = "score"  # the metric that decides
-TESTS = {"paired": paired, "pooled": checked}
+TESTS: dict[str, Callable[..., Any]] = {"paired": paired, "pooled": checked_at_a_look}
 
 
 def main(

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapter_workbench.workbench.measures.declared_tests import paired_moments, stratified_moments
+from adapter_workbench.workbench.measures.declared_tests import (
+    checked_stratified_moments,
+    paired_moments,
+    stratified_moments,
+)
 from adapter_workbench.workbench.measures.estimate import Moments
 from adapter_workbench.workbench.measures.granularity import least_spread, score_step
 from adapter_workbench.workbench.measures.seeds_and_examples import example_variance, summed_moments
@@ -34,7 +38,7 @@ def pooled_drawn(random: np.random.Generator, number: int, rows: int, seeds: int
 def stratified_drawn(random: np.random.Generator, number: int, rows: int, seeds: int) -> Moments:
     """Return what the stratified test sees of so many tables of ten tasks with equal spreads."""
     drawn = scores.tasks_apart(random, number, rows, seeds, np.ones(scores.TASKS))
-    return stratified_moments(drawn[:, 1:] - drawn[:, :1])
+    return checked_stratified_moments(drawn[:, 1:] - drawn[:, :1])
 
 
 def paired_over_both(random: np.random.Generator, number: int, rows: int, seeds: int) -> Moments:
@@ -52,7 +56,7 @@ def stratified_over_both(random: np.random.Generator, number: int, rows: int, se
     outcomes = scores.outcomes_apart(random, number, rows, seeds)
     differences = outcomes[:, 1:] - outcomes[:, :1]  # (N, R − 1, T, S, n)
     by_task = [differences[:, :, task] for task in range(scores.FEW_TASKS)]
-    return summed_moments(stratified_moments(differences.mean(-1)), example_variance(by_task))
+    return summed_moments(checked_stratified_moments(differences.mean(-1)), example_variance(by_task))
 
 
 def over_both(outcomes: Scores, over_seeds: Callable[[Scores], Moments]) -> Moments:
@@ -160,13 +164,15 @@ def unequal_tasks(random: np.random.Generator, number: int) -> Iterator[dict[str
     for name, spreads in scenes.items():
         for seeds in (3, 5, 8):
             drawn_scores = scores.tasks_apart(random, number, 2, seeds, spreads)
-            moments = stratified_moments(drawn_scores[:, 1] - drawn_scores[:, 0])
-            whole = Moments(moments.difference, moments.error, np.asarray(float(len(spreads) * (seeds - 1))))
+            differences = drawn_scores[:, 1:] - drawn_scores[:, :1]
+            moments, unchecked = checked_stratified_moments(differences), stratified_moments(differences)
+            whole = Moments(unchecked.difference, unchecked.error, np.asarray(float(len(spreads) * (seeds - 1))))
             yield {
                 "spreads": name,
                 "seeds": seeds,
                 "type_1": share(moments.differs()),
                 "with_all_degrees": share(whole.differs()),
+                "unchecked": share(unchecked.differs()),
             }
 
 

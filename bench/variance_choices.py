@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy.special import digamma, polygamma
 
 from adapter_workbench.workbench.measures.declared_tests import paired_moments, pooled_moments
 from adapter_workbench.workbench.measures.estimate import Moments
+from adapter_workbench.workbench.measures.looks import LEVELS, LOOKS
 from adapter_workbench.workbench.measures.pooled_variance import row_squares
+from adapter_workbench.workbench.measures.verdicts import LEVEL
 from bench.simulated_scores import Scores
 
 ENDLESS = 1e6  # prior degrees of freedom where the variances differ no more than chance has it
@@ -28,10 +31,22 @@ def block(table: Scores) -> Moments:
     return Moments(own.difference, np.broadcast_to(error, own.error.shape), squares.total_freedom[..., None])
 
 
-def checked(table: Scores) -> Moments:
-    """Return the declared test ``pooled``: the block design, with rows taken out and one spread checked."""
-    moments = pooled_moments(table)[0]
-    return Moments(*(part[..., 1:] for part in moments))
+def checked(table: Scores, level: float = LEVEL) -> Moments:
+    """Return the declared test ``pooled``: the block design where rows support it, rows tested paired elsewhere."""
+    return Moments(*(part[..., 1:] for part in pooled_moments(table, level=level).moments))
+
+
+def spreads_checked(table: Scores) -> Moments:
+    """Return the block design with rows taken out and one spread checked, and no look at the rows' own differences."""
+    seen, own = pooled_moments(table), paired(table)
+    squares = row_squares(table, seen.kept)
+    use = seen.kept[..., 1:] & (seen.kept[..., 0] & seen.agree & (squares.total_freedom > 0))[..., None]
+    error = np.sqrt(2 * squares.variance() / table.shape[-1])[..., None]
+    freedom = np.where(use, squares.total_freedom[..., None], own.freedom)
+    return Moments(own.difference, np.where(use, error, own.error), freedom)
+
+
+checked_at_a_look = partial(checked, level=LEVELS[LOOKS[0]])
 
 
 def moderated(table: Scores) -> Moments:
@@ -84,7 +99,8 @@ def inverse_trigamma(values: Scores) -> Scores:
 CHOICES: dict[str, Callable[[Scores], Moments]] = {
     "paired": paired,
     "block design": block,
-    "block design, checked": checked,
+    "spreads checked": spreads_checked,
+    "as declared": checked,
     "moderated differences": moderated,
     "moderated rows": moderated_rows,
 }

@@ -103,10 +103,9 @@ class Passes:
         if logits is None:
             self._is_asking = True
             try:
+                read = {name: value for name, value in inputs.items() if name not in BESIDE}
                 with restored_generators():
-                    logits = self.model(**{name: value for name, value in inputs.items() if name not in BESIDE})[
-                        "logits"
-                    ]
+                    logits = self.model(**read)["logits"]
             finally:
                 self._is_asking = False
         return learned_logits(self.model, logits, inputs["labels"])

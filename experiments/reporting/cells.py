@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapter_workbench.experiments.reporting.collapses import worst_seed
 from adapter_workbench.experiments.reporting.differences import MARKS
 from adapter_workbench.experiments.reporting.presentation import Cell
 from adapter_workbench.experiments.reporting.wording import DASH, bounds, decimal, margin, number, probability
@@ -38,9 +39,10 @@ def decimals(digits: int) -> Callable[[float | None], str]:
     return lambda value: DASH if value is None else decimal(value, digits)
 
 
-def score(value: Interval) -> Cell:
-    """Return a mean score in percent, with its interval where it has one."""
-    return Cell(number(value.mean), value.mean, value, margin(value), _non_empty(bounds(value)))
+def score(value: Interval, better: str = "higher") -> Cell:
+    """Return a mean score in percent, with its interval and the worst seed where it has several."""
+    notes = _non_empty(bounds(value), worst_seed(value, better))
+    return Cell(number(value.mean), value.mean, value, margin(value), notes)
 
 
 def plain(value: Interval | None) -> Cell:

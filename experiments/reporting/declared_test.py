@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adapter_workbench.workbench.measures.declared_tests import paired, pooled, stratified
+from adapter_workbench.workbench.measures.declared_tests import paired, pooled, stratified, supported
 from adapter_workbench.workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
@@ -40,25 +40,25 @@ class BySeed:
     task_floors: Sequence[float] = ()  # the floors of these; empty where they are not known
 
 
-def estimates(rows: Mapping[str, BySeed], test: Test) -> dict[str, Estimate | None]:
+def estimates(rows: Mapping[str, BySeed], test: Test, level: float = LEVEL) -> dict[str, Estimate | None]:
     """Return the estimate of each row of a family by the declared test; None for fewer than two seeds.
 
-    The stratified test is made where tasks are fitted apart; other rows are tested paired.
+    The stratified test is made where tasks are fitted apart; other rows are tested paired. So are rows whose own
+    differences do not support what a test supposes.
 
     The pooled test needs scores, and gets differences: a reference of zeros and rows of differences have the residuals
     of the scores, since what is taken off a seed's scores is taken off all rows alike.
     """
+    own = {label: paired(row.values, row.floor) for label, row in rows.items()}
     if test == "stratified":
-        return {label: _stratified(row) for label, row in rows.items()}
+        known = {label: of for label, of in own.items() if of}
+        by_task = {label: stratified(rows[label].tasks, rows[label].task_floors) for label in known}
+        return {**own, **supported({label: of for label, of in by_task.items() if of}, known, level)}
     if test == "paired" or len(rows) < 2:
-        return {label: paired(row.values, row.floor) for label, row in rows.items()}
+        return own
     seeds = list(dict.fromkeys(seed for row in rows.values() for seed in row.seeds))
-    known = {label: dict(zip(row.seeds, row.values, strict=True)) for label, row in rows.items()}
-    table = {label: [values.get(seed) for seed in seeds] for label, values in known.items()}
+    values = {label: dict(zip(row.seeds, row.values, strict=True)) for label, row in rows.items()}
+    table = {label: [of.get(seed) for seed in seeds] for label, of in values.items()}
     floors = [row.floor for row in rows.values() if row.floor is not None]
     floor = max(floors) if len(floors) == len(rows) else None
-    return pooled({REFERENCE: [0.0] * len(seeds), **table}, REFERENCE, floor).estimates
-
-
-def _stratified(row: BySeed) -> Estimate | None:
-    return (stratified(row.tasks, row.task_floors) if row.tasks else None) or paired(row.values, row.floor)
+    return pooled({REFERENCE: [0.0] * len(seeds), **table}, REFERENCE, floor, level).estimates

@@ -49,6 +49,8 @@ class Difference:
     # for each task its differences, one a seed, where tasks are fitted apart and a study has them; else empty
     tasks: tuple[tuple[float | None, ...], ...] = ()
     task_floors: tuple[float, ...] = ()  # the floors of these; empty where they are not known
+    # mean scores of first and second where both are shares; None where they are not known, or are no shares
+    sides: tuple[float, float] | None = None
     # what the sample of test examples adds to the variance over seeds; None as for ``examples``
     example_variance: ExampleVariance | None = None
     estimate: Estimate | None = None  # of the declared test, where the difference is one of a family
@@ -259,9 +261,7 @@ def _test(measured: Sequence[Difference]) -> str:
     tests = [difference.estimate.test for difference in measured if difference.estimate]
     paired = tests.count("paired")
     if "stratified" in tests:
-        apart = (
-            f" (for {paired} of {len(tests)}, whose tasks share a model or texts, that of their mean)" if paired else ""
-        )
+        apart = f" (for {paired} of {len(tests)}, whose tasks {_tasks(measured)}, that of their mean)" if paired else ""
         return f"{over} with each task's own variance{apart}"
     if "pooled" in tests:
         apart = f" (for {paired} of {len(tests)}, whose {_unpooled(measured)}, their own)" if paired else ""
@@ -269,6 +269,8 @@ def _test(measured: Sequence[Difference]) -> str:
     declared = measured[0].declared if measured else "paired"
     if declared == "pooled" and all(difference.only_row for difference in measured):
         return f"paired {over} (no other row has the same control, to be pooled with)"
+    if declared == "stratified" and any(difference.tasks for difference in measured):
+        return f"paired {over} (the tasks {_tasks(measured)})"
     return f"paired {over}{NOT_AS_DECLARED[declared]}"
 
 
@@ -278,6 +280,14 @@ def _unpooled(measured: Iterable[Difference]) -> str:
     alone = sum(difference.only_row for difference in rows)
     reasons = ["spread is another"] * (alone < len(rows)) + ["control no other row has"] * (alone > 0)
     return " or whose ".join(reasons)
+
+
+def _tasks(measured: Iterable[Difference]) -> str:
+    """Return why rows are not stratified: their tasks are not fitted apart, or their scores move together."""
+    rows = [difference for difference in measured if difference.estimate and difference.estimate.test == "paired"]
+    together = sum(bool(difference.tasks) for difference in rows)
+    reasons = ["share a model or texts"] * (together < len(rows)) + ["may rise and fall together"] * (together > 0)
+    return " or ".join(reasons)
 
 
 def tested_over(differences: Iterable[Difference]) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.reporting.declared_test import BySeed, DeclaredTest, estimates
 from adapter_workbench.experiments.reporting.replications import seed_means
+from adapter_workbench.workbench.measures.granularity import step_of
+from adapter_workbench.workbench.measures.near_bounds import equal_near_bounds
 from adapter_workbench.workbench.measures.seeds_and_examples import over_seeds_and_examples
 from adapter_workbench.workbench.measures.statistics import ROUNDING
 from adapter_workbench.workbench.measures.verdicts import LEVEL, adjusted, p_of_equality
@@ -45,12 +47,12 @@ def in_family(
     estimated: dict[str, Estimate | None] = {}
     groups = _groups(differences, against or {})
     for own in groups:
-        estimated |= estimates({label: by_seed(differences[label]) for label in own}, declared.test)
+        estimated |= estimates({label: by_seed(differences[label]) for label in own}, declared.test, declared.level)
     seen = {label: _seen(difference, estimated[label]) for label, difference in differences.items()}
     values = {label: hypothesis(difference) for label, difference in seen.items()}
     differs = adjusted({label: (values[label], difference.p) for label, difference in seen.items()})
     margin = declared.margin
-    equal = adjusted({label: (values[label], p_of_equality(of.estimate, margin)) for label, of in seen.items()})
+    equal = adjusted({label: (values[label], _p_of_equality(of, margin)) for label, of in seen.items()})
     alone_in_group = {own[0] for own in groups if len(own) == 1}
     size = len({values[label] for label, difference in seen.items() if difference.p is not None})
     return {
@@ -66,6 +68,18 @@ def in_family(
         )
         for label, difference in seen.items()
     }
+
+
+def _p_of_equality(difference: Difference, margin: float | None) -> float | None:
+    """Return the p of |difference| ≥ ``margin``: near 0 and 1 the larger one of the test and of the binomial spread.
+
+    Test examples that a variance is known of are the same for all seeds; else each seed counts as having its own.
+    """
+    p, floor = p_of_equality(difference.estimate, margin), difference.floor
+    if p is None or margin is None or margin >= 1 or difference.sides is None or not floor:
+        return p
+    drawn = 1 if difference.example_variance else difference.tested_seeds
+    return max(p, float(equal_near_bounds(*difference.sides, margin, step_of(floor) / drawn)))
 
 
 def hypothesis(difference: Difference) -> tuple[float | None, ...]:

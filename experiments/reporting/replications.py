@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.reporting.differences import Difference
@@ -51,6 +52,7 @@ def paired(
     examples: OverExamples | None = None,
     by_task: Sequence[Sequence[float | None]] = (),
     task_steps: Sequence[float | None] = (),
+    sides: tuple[float, float] | None = None,
 ) -> Difference:
     """Return a difference with its paired t-test over seeds.
 
@@ -62,6 +64,7 @@ def paired(
         examples: what the test examples tell, where their outcomes are known.
         by_task: for each task its gaps, one a replication, where both sides fit tasks apart.
         task_steps: by how much a test example changes the gap of each task.
+        sides: the mean scores of first and second, :func:`mean_sides`.
     """
     floor = least_spread(step)
     tasks = tuple(seed_means(own, seeds) for own in by_task)
@@ -76,7 +79,17 @@ def paired(
         floor=floor,
         tasks=tasks,
         task_floors=floors,
+        sides=sides,
     )
+
+
+def mean_sides(ours: Sequence[float | None], theirs: Sequence[float | None]) -> tuple[float, float] | None:
+    """Return the mean scores of two where both have one; None where there is none, or a score is no share."""
+    pairs = [(own, other) for own, other in zip(ours, theirs, strict=True) if own is not None and other is not None]
+    if not pairs or not all(0 <= score <= 1 for pair in pairs for score in pair):
+        return None
+    first, second = zip(*pairs, strict=True)
+    return fmean(first), fmean(second)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

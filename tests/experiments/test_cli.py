@@ -40,17 +40,14 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
         "from adapter_workbench.experiments.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'transformers', 'pandas', 'mlflow', 'datasets'} & set(sys.modules)))"
+        "print(sorted({'torch', 'transformers', 'pandas', 'mlflow', 'datasets'} & set(sys.modules)))\n"
+        "print(len(sys.modules))"
     )
-    seconds = []  # of the processor: beside other tests a process also waits
-    for _ in range(3):
-        began = os.times()
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        ended = os.times()
-        seconds.append(ended.children_user + ended.children_system - began.children_user - began.children_system)
-    assert done.stdout.endswith("[]\n")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    *_, heavy, modules = done.stdout.splitlines()
+    assert heavy == "[]"
+    assert int(modules) < 260  # of which Python itself and typer have most; a clock would measure the machine
     assert all(name in done.stdout for name in COMMANDS.names())
-    assert min(seconds) < 0.3
 
 
 def test_what_computes_nothing_does_not_wait_for_torch() -> None:

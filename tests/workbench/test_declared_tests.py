@@ -144,9 +144,14 @@ def test_rows_of_another_spread_are_tested_paired(random: np.random.Generator) -
     alone = paired((table[4] - table[0]).tolist())
     assert result.taken_out == ("row 4",)
     assert result.estimates["row 4"] == alone
-    assert {estimate.test for label, estimate in result.estimates.items() if label != "row 4" and estimate} == {
-        "pooled"
-    }
+    squares = row_squares(np.delete(table, 4, 0), np.ones(5, dtype=bool))
+    for label, estimate in result.estimates.items():
+        if label != "row 4" and estimate:
+            own = paired((table[int(label[-1])] - table[0]).tolist())
+            assert own
+            larger = own.error**2 * 5 / (2 * squares.variance()) > stats.f.ppf(0.5, 4, squares.total_freedom)
+            assert estimate.test == ("paired" if larger else "pooled"), "by the row's own differences"
+    assert {estimate.test for estimate in result.estimates.values() if estimate} == {"paired", "pooled"}
     against_it = pooled(scores, "row 4")
     assert {estimate.test for estimate in against_it.estimates.values() if estimate} == {"paired"}
     spreads = np.repeat([1.0, 0.4], 6)[:, None]

@@ -34,3 +34,8 @@ def least_spread(step: float | None) -> float | None:
     numbers that differ by less than a step, and no proof that there is no spread. None where the step is not known.
     """
     return None if step is None else step / math.sqrt(12)
+
+
+def step_of(spread: float) -> float:
+    """Return the step of which :func:`least_spread` is this one."""
+    return spread * math.sqrt(12)

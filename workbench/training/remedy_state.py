@@ -111,7 +111,7 @@ def read_state(folder: Path, remedy: str) -> RemedyState:
         raise IntegrityError(f"damaged: it is the state of {document.remedy!r}, not of {remedy!r}", where=str(source))
     tensors = {sort: _tensors(source, sort, sha256) for sort, sha256 in document.tensors.items()}
     rows = _rows(source, document.rows) if document.rows else ()
-    return RemedyState(tensors, rows, document.seen, document.tasks)
+    return RemedyState(tensors, rows, document.seen, tasks=document.tasks)
 
 
 def states_in(folder: Path) -> dict[str, StateDocument]:

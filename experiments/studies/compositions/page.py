@@ -6,12 +6,14 @@ logged when all of those are there, and never change.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from adapter_workbench.experiments.reporting.below_differences import below_differences
 from adapter_workbench.experiments.reporting.cells import UNKNOWN, gap, over_examples, quantity, words
+from adapter_workbench.experiments.reporting.collapses import worst_seed
 from adapter_workbench.experiments.reporting.differences import basis, by_which_test, tested_over
 from adapter_workbench.experiments.reporting.equality import not_equal
 from adapter_workbench.experiments.reporting.presentation import (
@@ -132,7 +134,9 @@ def scores_table(report: FusionReport) -> Table:
 
 
 def _score(group: str, row: FusionRow) -> Cell:
-    return SCORE.cell(row.with_shots(group))
+    own = row.with_shots(group)
+    cell, worst = SCORE.cell(own), worst_seed(own.over(lambda of: of.score))
+    return replace(cell, notes=(*cell.notes, worst)) if worst else cell
 
 
 def _on_target(group: str, target: str, row: FusionRow) -> Cell:

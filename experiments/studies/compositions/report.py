@@ -23,6 +23,7 @@ from adapter_workbench.workbench.measures.statistics import finite, mean_of_know
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from adapter_workbench.experiments.reporting.collapses import SeedScores
     from adapter_workbench.experiments.reporting.differences import Difference
     from adapter_workbench.experiments.studies.compositions.record import FusionRecord, Result
     from adapter_workbench.experiments.studies.core.facts import Document
@@ -220,6 +221,11 @@ class FusionReport(RowsReport):
     def verdict(self) -> str:  # type: ignore[override]  # it is made of its sentences
         """What came out, in sentences."""
         return " ".join((*self.headline, *self.of_each))
+
+    @property
+    def seed_scores(self) -> SeedScores:
+        """Label → the mean over targets and K of each replication, and its seed."""
+        return {row.label: row.with_shots(self.overall).by_seed(lambda of: of.score) for row in self.rows}
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from adapter_workbench.experiments.reporting.advice import Standing
+from adapter_workbench.experiments.reporting.collapses import collapsed, collapses_in_words
 from adapter_workbench.experiments.reporting.equality import inequalities
 from adapter_workbench.experiments.reporting.plain_verdicts import small_prints
 from adapter_workbench.experiments.reporting.presentation import Presentation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from adapter_workbench.experiments.engine.study import Report
+    from adapter_workbench.experiments.reporting.collapses import SeedScores
     from adapter_workbench.experiments.reporting.differences import Difference
     from adapter_workbench.experiments.reporting.equality import Inequality
     from adapter_workbench.experiments.reporting.plain_verdicts import ComparisonInWords
@@ -131,13 +133,18 @@ class StudyReport(ABC):
         return small_prints(self.planned)
 
     @property
+    def seed_scores(self) -> SeedScores:
+        """Label → the score of each replication in the main metric, and its seed; empty where a study has none."""
+        return {}
+
+    @property
     def unequal(self) -> tuple[Inequality, ...]:
         """In what the compared were not like what they are compared with, besides what is compared."""
         return inequalities(self.circumstances, self.record.reference, self.controls)
 
     def head(self, *names: str) -> dict[str, Any]:
         """Return what the document of ``report --json`` begins with; ``names`` are the study's own parts of it."""
-        record, about = self.record, self.record.about()
+        record, about, low = self.record, self.record.about(), collapsed(self.seed_scores)
         shared = ("description", "backbone", "seeds", "reference", "precision", "data_sources")
         return {
             "experiment": record.experiment,
@@ -147,6 +154,7 @@ class StudyReport(ABC):
             **({"looks": list(record.verdicts_after)} if record.verdicts_after else {}),
             "complete": self.complete,
             "provenance": dict(record.provenance),
+            **({"collapsed": {label: [*seeds] for label, seeds in low.items()}} if low else {}),
             "verdict": self.verdict,
             "verdicts": [comparison.as_json() for comparison in self.planned],
             "not_equal": [inequality.as_json() for inequality in self.unequal],
@@ -191,7 +199,7 @@ class StudyReport(ABC):
             "further": (*further, record.provenance.get("started", "")),
             "says": record.description,
             "verdict": self.verdict,
-            "evidence": tuple(self.evidence),
+            "evidence": (*collapses_in_words(self.seed_scores), *self.evidence),
             "complete": self.complete,
             "written": partial(blocks, self),
             "document": self.as_json,

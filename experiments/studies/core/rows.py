@@ -15,7 +15,7 @@ from adapter_workbench.experiments.reporting.examples import ExamplePair, over_e
 from adapter_workbench.experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from adapter_workbench.experiments.reporting.power import timed
 from adapter_workbench.experiments.reporting.presentation import Tracking
-from adapter_workbench.experiments.reporting.replications import over_replications, paired
+from adapter_workbench.experiments.reporting.replications import mean_sides, over_replications, paired
 from adapter_workbench.experiments.reporting.scored import MetricScores, ProblemScores, split_key
 from adapter_workbench.experiments.studies.core.planned import planned_family
 from adapter_workbench.experiments.studies.core.quantity import means
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from adapter_workbench.experiments.reporting.adapter_run import Point
+    from adapter_workbench.experiments.reporting.collapses import SeedScores
     from adapter_workbench.experiments.reporting.differences import Difference
     from adapter_workbench.experiments.reporting.plain_verdicts import MetricWords
     from adapter_workbench.experiments.reporting.presentation import Table
@@ -99,6 +100,10 @@ class Row(Generic[R]):
         """Return the results of a replication."""
         return [result for at, result in self.results.items() if at[:2] == replication]
 
+    def by_seed(self, read: Callable[[R], float | None]) -> tuple[Sequence[float | None], Sequence[int]]:
+        """Return the mean over tasks of each replication, and their seeds."""
+        return self.over(read).values, [seed for seed, _ in self.replications]
+
     def _interval(self, values: Sequence[float | None]) -> Interval:
         return over_replications(values, [seed for seed, _ in self.replications])
 
@@ -122,6 +127,7 @@ def difference(
     shared: Sequence[Mapping[str, int]] = (),
     apart: bool = False,
     seconds: Callable[[R], Sequence[float | None]] | None = None,
+    shares: bool = True,
 ) -> Difference:
     """Return ours − theirs in the replications that both have whole.
 
@@ -135,6 +141,7 @@ def difference(
         shared: for each problem, the texts that several of its examples have.
         apart: whether tasks are fitted apart, so that each has its own variance.
         seconds: what the parts of a result took.
+        shares: whether the number is a share of the test examples, which has little spread near 0 and 1.
     """
     problems = {task: (task,) for task in ours.tasks} if problems is None else problems
     sides = [
@@ -161,7 +168,8 @@ def difference(
     on_tasks = [[gaps.get(At(*at, task)) for at in ours.replications] for task in ours.tasks] if apart else []
     steps = [score_step([size]) for size in counts] if apart else []
     seeds = [seed for seed, _ in ours.replications]
-    paired_difference = paired(_means(gaps, ours), seeds, score_step(counts), known, on_tasks, steps)
+    means = mean_sides(*(_means({at: side[at] for at in common}, ours) for side in sides)) if shares else None
+    paired_difference = paired(_means(gaps, ours), seeds, score_step(counts), known, on_tasks, steps, means)
     if seconds is None:
         return paired_difference
     took = ([(at.seed, part) for at, of in row.results.items() for part in seconds(of)] for row in (ours, theirs))
@@ -230,6 +238,15 @@ class RowsReport(StudyReport):
     def controls(self) -> dict[str, str]:
         """Label → what it is compared with in the main family."""
         return {row.label: row.against[self.main] for row in self.rows if self.main in row.against}
+
+    def score_of(self, result: Any) -> float | None:
+        """Return the main score of a result; None where a study has none."""
+        return None
+
+    @property
+    def seed_scores(self) -> SeedScores:
+        """Label → the mean over tasks of each replication, and its seed."""
+        return {row.label: row.by_seed(self.score_of) for row in self.rows}
 
     def named(self, label: str) -> Named:
         """Return what sentences call a row."""

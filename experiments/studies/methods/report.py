@@ -236,6 +236,10 @@ class ComparisonReport(RowsReport):
         leading = advice.label if advice else None
         return self.record.judged(" ".join([sentence, *sentences(self.planned, leading=leading)]), "adapters")
 
+    def score_of(self, result: Any) -> float | None:
+        """Return the test score of an adapter."""
+        return TEST.number(result)
+
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
         """By label: how its learning rate was chosen, and how many examples it learns from."""

@@ -255,6 +255,10 @@ class RepairReport(RowsReport):
             label, f"Heads on the frozen backbone{'' if rows is None else f', fitted on {rows:.0f} rows a task'}"
         )
 
+    def score_of(self, result: Any) -> float | None:
+        """Return the average over all tasks after the repair."""
+        return Replicated.average(result)
+
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
         """Nothing: a repair changes the weights that doing nothing leaves, and no other setting."""

@@ -239,6 +239,10 @@ class RoutingReport(RowsReport):
             yield f"Where the task is known, it is {number(accuracy.number(oracle))} %."
         yield from sentences(self.planned)
 
+    def score_of(self, result: Any) -> float | None:
+        """Return the accuracy over all tasks."""
+        return ACCURACY.number(result)
+
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
         """By label: whether it knows the task, what it learns from, and how many models it may ask."""

@@ -88,9 +88,12 @@ class Chain:
         return next((of.fitted.score for of in self.versions if of.version == version), None)
 
 
-def _mean(value: Any) -> Cell:
+def _mean(value: Any, better: str = "higher") -> Cell:
     """Return a mean in percent, its interval where there is room below."""
-    return replace(score(value), spread="")
+    return replace(score(value, better), spread="")
+
+
+_loss = partial(_mean, better="lower")
 
 
 def _metric(name: str, about: str, head: str, *tables: str, cell: Callable[[Any], Cell] = _mean) -> Quantity[Chain]:
@@ -111,6 +114,7 @@ METRICS = (
         "test rows that came with version j",
         "forgotten",
         UPDATES,
+        cell=_loss,
     ),
     _metric(
         FLIPS,
@@ -118,6 +122,7 @@ METRICS = (
         "right to wrong",
         UPDATES,
         SUMMARY,
+        cell=_loss,
     ),
     _metric(GAINS, "the same, the other way round", "wrong to right", UPDATES),
 )
@@ -264,6 +269,7 @@ def _difference(metric: Quantity[Chain], record: UpdatesRecord, ours: UpdatesRow
         shared=[record.shared_texts.get(task, {}) for task in ours.tasks],
         apart=not across_tasks(record.shared_texts),  # else their results are not independent: no stratified test
         seconds=lambda chain: [of.fitted.seconds for of in chain.versions],
+        shares=metric.name != FORGETTING,
     )
 
 
@@ -280,6 +286,10 @@ class UpdatesReport(RowsReport):
     def verdict(self) -> str:  # type: ignore[override]  # it is made of its sentences
         """What every comparison of the recipe came to, and how much is there if it is not the whole."""
         return self.record.judged(" ".join(sentences(self.planned)), "adapters")
+
+    def score_of(self, result: Any) -> float | None:
+        """Return the score of the last version."""
+        return LAST.number(result)
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

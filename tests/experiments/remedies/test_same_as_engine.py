@@ -29,13 +29,15 @@ CALLBACKS: dict[str, Any] = {"ewc": EWC, "l2-to-start": L2ToStart}
 def test_a_trainer_with_the_callback_comes_to_the_weights_of_a_stream(
     name: str, settings: dict[str, Any], accumulated: int, llama: Path, tmp_path: Path
 ) -> None:
-    """To the last bit, where a step is one pass; where it is several, each has a part of the penalty in the stream."""
+    """To the last bit or one unit of it in one pass a step; of several, each has a part of the penalty there."""
     strategy, tasks = STRATEGIES.get(name), two_tasks()
     adaptation = adapted("lora", open_backbone(str(llama)), dropout=0.2)
     budget = BUDGET.model_copy(update={"gradient_accumulation": accumulated})
     context = context_for(adaptation, budget, tasks, tmp_path / "ws", strategy.settings(**settings))
     first, second = walk(strategy, context, tmp_path / "stream")
     most = 0.0 if accumulated == 1 else 1e-6
+    if name == "ewc" and accumulated == 1:
+        most = 1e-7  # a unit in the last place: on some processors a sum depends on where its numbers lie in memory
 
     model, kept = peft_model(llama, context), tmp_path / "first"
     train(model, tasks[0], context, kept, [CALLBACKS[name](**settings)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from adapter_workbench.experiments.reporting.differences import (
 from adapter_workbench.experiments.reporting.examples import OverExamples
 from adapter_workbench.experiments.reporting.families import alone, in_family
 from adapter_workbench.experiments.reporting.power import seeds_needed
-from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.reporting.replications import mean_sides, paired
 from adapter_workbench.experiments.studies import present
 from adapter_workbench.experiments.studies.core.planned import settled
 from adapter_workbench.experiments.studies.methods import report as methods
@@ -55,8 +56,10 @@ OWN_FACTS = {  # what the record of each study says beside what all of them say
 
 
 def scores() -> dict[str, list[float]]:
-    random = np.random.default_rng(5)
-    drawn = 0.8 + 0.01 * random.normal(size=(6, 4)) + 0.05 * random.normal(size=4)
+    """Scores of six rows and four seeds, whose differences are no more variable than one spread has it."""
+    random = np.random.default_rng(7673)
+    residuals = 0.01 * random.normal(size=(6, 4)) * np.array([0.3, 1, 1, 1, 1, 1])[:, None]
+    drawn = 0.8 + residuals + 0.05 * random.normal(size=4)
     drawn[1] += 0.05
     return {"reference" if row == 0 else f"row {row}": values.tolist() for row, values in enumerate(drawn)}
 
@@ -316,7 +319,7 @@ def test_only_studies_of_single_tasks_are_stratified() -> None:
 
 
 def test_tasks_that_are_fitted_apart_are_strata() -> None:
-    gaps = np.random.default_rng(2).normal(0.01, 0.01, (5, 3))
+    gaps = np.random.default_rng(0).normal(0.01, 0.01, (5, 3))
     apart = paired(gaps.mean(0).tolist(), (0, 1, 2), by_task=gaps.tolist(), task_steps=[0.001] * 5)
     shared = paired(gaps.mean(0).tolist(), (0, 1, 2))
     family = in_family({"apart": apart, "shared": shared}, DeclaredTest("stratified", 0.02))
@@ -331,6 +334,37 @@ def test_tasks_that_are_fitted_apart_are_strata() -> None:
     assert "each task's own variance (for 1 of 2, whose tasks share a model or texts, that of their mean)" in words
     words = basis(in_family({"shared": shared}, DeclaredTest("stratified")).values())
     assert "paired t-test over seeds (the tasks of all that are compared share a model or texts)" in words
+
+
+def test_tasks_that_rise_and_fall_together_are_tested_by_their_mean_and_the_words_say_why() -> None:
+    together = np.array([[0.02, 0.05, -0.03]] * 4) + 0.001 * np.random.default_rng(0).normal(size=(4, 3))
+    apart = paired(together.mean(0).tolist(), (0, 1, 2), by_task=together.tolist())
+    family = in_family({"together": apart}, DeclaredTest("stratified", 0.02))
+    assert family["together"].p == apart.p
+    unchecked = stratified(together.tolist())
+    assert unchecked
+    assert unchecked.p is not None
+    assert apart.p is not None
+    assert unchecked.p < apart.p
+    assert "paired t-test over seeds (the tasks may rise and fall together)" in basis(family.values())
+
+
+def test_scores_near_a_bound_are_equal_only_where_the_binomial_spread_says_so() -> None:
+    """0 of 100 answers, and 2, 2 and 1: true shares of 0 and 5 % give that too often for the t-test alone."""
+    gaps, seeds, margin = [0.02, 0.02, 0.01], (0, 1, 2), DeclaredTest("paired", 0.05)  # p of the t-test: 0.005
+    unknown = in_family({"": paired(gaps, seeds, 0.01)}, margin)[""]
+    near = in_family({"": paired(gaps, seeds, 0.01, sides=(5 / 300, 0.0))}, margin)[""]
+    middle = in_family({"": paired(gaps, seeds, 0.01, sides=(0.5 + 5 / 300, 0.5))}, margin)[""]
+    low = 5 / 600 - 0.025  # of two shares with this middle that differ by the margin: below 0, so it is 0
+    error = math.sqrt(max(low, 0.0) + 0.05 * 0.95) / math.sqrt(300)
+    t_test = stats.t.cdf((5 / 300 - 0.05) / (np.std(gaps, ddof=1) / math.sqrt(3)), 2)
+    assert unknown.p_equal == middle.p_equal == pytest.approx(t_test)
+    assert near.p_equal == pytest.approx(max(t_test, stats.norm.cdf((5 / 300 - 0.05) / error)))
+    few = in_family({"": paired(gaps, seeds, 0.05, sides=(5 / 300, 0.0))}, margin)[""]
+    assert few.p_equal == pytest.approx(stats.norm.cdf((5 / 300 - 0.05) / math.sqrt(0.05 * 0.95 * 0.05 / 3))), "of 20"
+    assert few.reading == "undecided"
+    assert mean_sides([0.5, None, 0.7], [0.1, 0.2, 0.3]) == pytest.approx((0.6, 0.2))
+    assert mean_sides([-0.1], [0.2]) is None, "an R² is no share"
 
 
 def test_methods_are_compared_on_tasks_that_are_strata() -> None:
@@ -414,15 +448,10 @@ def test_a_stream_is_compared_by_its_declared_test(record: Record, report: Repor
     assert [of.test for of in (report.record, pooled_report.record)] == ["paired", "pooled"]
     documents = [of.as_json() for of in (report, pooled_report)]
     assert [(of["test"], of["margin"]) for of in documents] == [("paired", 2.0), ("pooled", 2.0)]
-    tests = {
-        difference.estimate.test
-        for strategy in pooled_report.strategies
-        for difference in strategy.differences.values()
-        if difference.estimate
-    }
-    assert "pooled" in tests
+    declared = {of.declared for strategy in pooled_report.strategies for of in strategy.differences.values()}
+    assert declared == {"pooled"}
     assert "paired t-test over seeds" in report.evidence[-1]
-    assert "one variance for all rows" in pooled_report.evidence[-1]
+    assert "(rows have several spreads, and are not pooled)" in pooled_report.evidence[-1]
     assert pooled_report.pairs == report.pairs, "exploratory pairs stay paired"
 
 

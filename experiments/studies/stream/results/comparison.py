@@ -10,7 +10,7 @@ from adapter_workbench.experiments.reporting.declared_test import DeclaredTest
 from adapter_workbench.experiments.reporting.examples import ExamplePair, over_examples_of_each, scores_by_example
 from adapter_workbench.experiments.reporting.families import in_family
 from adapter_workbench.experiments.reporting.power import timed
-from adapter_workbench.experiments.reporting.replications import paired
+from adapter_workbench.experiments.reporting.replications import mean_sides, paired
 from adapter_workbench.experiments.studies.core.against import controls
 from adapter_workbench.experiments.studies.core.shared_texts import across_tasks
 from adapter_workbench.workbench.measures.granularity import score_step
@@ -54,7 +54,9 @@ def _differences(
         examples = over_examples if name == "average_accuracy" else None
         by_task = _by_task(record, pairs, name) if apart else ()
         steps = [score_step([size]) for size in record.test_sizes] if by_task else ()
-        difference = paired(gaps, seeds, step_of(record, name), examples, by_task, steps)
+        scores = [[side.metrics[name] for side in both] for both in zip(*pairs, strict=True)]
+        sides = mean_sides(*scores) if scores and name != "forgetting" else None
+        difference = paired(gaps, seeds, step_of(record, name), examples, by_task, steps, sides)
         differences[name] = timed(difference, *took)
     return differences
 

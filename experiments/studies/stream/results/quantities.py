@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adapter_workbench.experiments.reporting.cells import score, written
@@ -41,7 +42,8 @@ def _metric(metric: Metric) -> Quantity[Values]:
     def read(values: Values) -> Value:
         return values[metric.name]
 
-    return Quantity(metric.name, "share", read, score, metric.formula, columns, "metrics", tracked="", summed=True)
+    cell = partial(score, better=metric.better)
+    return Quantity(metric.name, "share", read, cell, metric.formula, columns, "metrics", tracked="", summed=True)
 
 
 METRIC = {metric.name: _metric(metric) for metric in METRICS}

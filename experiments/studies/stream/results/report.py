@@ -25,6 +25,7 @@ from adapter_workbench.workbench.measures.forgetting import METRICS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from adapter_workbench.experiments.reporting.collapses import SeedScores
     from adapter_workbench.experiments.reporting.differences import Difference
     from adapter_workbench.experiments.reporting.plain_verdicts import ComparisonInWords
     from adapter_workbench.experiments.studies.core.planned import Families
@@ -67,6 +68,17 @@ class Report(StudyReport):
             strategy.label: strategy.differences["average_accuracy"]
             for strategy in self.strategies
             if strategy.differences
+        }
+
+    @property
+    def seed_scores(self) -> SeedScores:
+        """Label → the average accuracy of each replication, and its seed."""
+        return {
+            strategy.label: (
+                strategy.metrics["average_accuracy"].values,
+                [replication.seed for replication in strategy.replications],
+            )
+            for strategy in self.strategies
         }
 
     @property
