@@ -109,7 +109,7 @@ class RemedyCallback(TrainerCallback):  # type: ignore[misc]  # transformers pub
         if state.global_step:
             take_up_progress(self._state, self.remedy.name, _checkpoint(args, state))
         self._pass = LastPass(self._learner.trained)
-        self._passes = Passes(model, self._added_to, self.where) if adds else None
+        self._passes = Passes(model, self._added_to, args, self.where) if adds else None
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Compute what is added to the step's gradients."""

@@ -8,7 +8,7 @@ import torch
 from torch.func import functional_call
 
 from adapter_workbench.experiments.remedies.callback import RemedyCallback
-from adapter_workbench.experiments.remedies.passes import ITEMS, learned_logits
+from adapter_workbench.experiments.remedies.passes import BESIDE, learned_logits
 from adapter_workbench.experiments.remedies.settings import settings_of
 from adapter_workbench.experiments.strategies._shared import RemedySettings
 from adapter_workbench.experiments.strategies._weights import on_device_of
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from adapter_workbench.experiments.remedies.passes import Inputs
 
-BESIDE = ("labels", ITEMS)  # of what a model is given: what it does not read
-
 
 class LwF(RemedyCallback):
     """Learning without forgetting: on the new rows the model goes on saying what it said before, beside the answers.
@@ -32,7 +30,8 @@ class LwF(RemedyCallback):
         Trainer(..., callbacks=[LwF(strength=1.0)])
 
     It needs no state and leaves none. The teacher is the model with its trained weights as they were before the first
-    step: a copy of these alone is kept, and each forward pass is made once more with them, without dropout.
+    step: a copy of these alone is kept, and each forward pass is made once more with them, without dropout. TRL's newer
+    ``SFTTrainer`` has no logits made, so that there each is made twice more.
     """
 
     def __init__(self, *, strength: float = 1.0) -> None:
@@ -60,8 +59,8 @@ class LwF(RemedyCallback):
         read = {name: value for name, value in inputs.items() if name not in BESIDE}
         with undisturbed(model), torch.no_grad():
             logits = functional_call(model, weights, kwargs=read)["logits"]
-        before = learned_logits(model, logits, inputs["labels"])
-        if before.shape[-1] < 2 or inputs["labels"].is_floating_point():
+        teacher = learned_logits(model, logits, inputs["labels"])
+        if teacher.shape[-1] < 2 or inputs["labels"].is_floating_point():
             hint = "Use L2ToStart or EWC, which hold the weights."
             raise InputError("the answers of this model are not one of several labels", where=self.where, hint=hint)
-        return before
+        return teacher

@@ -44,9 +44,8 @@ def put_before(dataset: Dataset, kept: Dataset, where: str) -> Dataset:
     Raises:
         InputError: the rows of one are not like those of the other.
     """
-    columns = getattr(dataset, "column_names", None) or ()
-    here = [name for name in kept.column_names if name in columns]
-    dataset = dataset.select_columns(here) if isinstance(dataset, Dataset) else dataset
+    if isinstance(dataset, Dataset):
+        dataset = dataset.select_columns([name for name in kept.column_names if name in dataset.column_names])
     _require_alike(dataset, kept, where)
     return _joined(kept, dataset, where)
 

@@ -120,7 +120,8 @@ def rows_of(stage: Stage) -> Rows:
             model.penalty = penalty
 
     def call(_: list[int], batch: dict[str, Tensor]) -> Tensor:
-        answers: Tensor = model(**{name: tensor for name, tensor in batch.items() if name not in BESIDE})["logits"]
+        inputs = {name: tensor for name, tensor in batch.items() if name not in BESIDE}
+        answers: Tensor = model(**inputs)["logits"]
         return answers.float().cpu()
 
     def logits(rows: Sequence[Row]) -> Tensor:

@@ -78,7 +78,7 @@ def test_the_command_runs_beside_them(project: Path, installed: Path) -> None:
 def test_the_rest_of_the_package_is_named_by_nothing(installed: Path, tmp_path: Path) -> None:
     program = "import sys, adapter_workbench\nprint(*adapter_workbench.__all__)\nprint({'torch'} & {*sys.modules})\n"
     done = python(tmp_path, installed, "-c", f"{program}adapter_workbench.Nothing")
-    names = "AGEM ELLA EWC DERPlusPlus OSF ForgettingCallback InfLoRA KeepCloseTo L2ToStart LwF NLoRA OLoRA"
+    names = "AGEM ELLA EWC OSF DERPlusPlus ForgettingCallback InfLoRA KeepCloseTo L2ToStart LwF NLoRA OLoRA"
     names += " RemedyCallback SDLoRA SEQStar TreeLoRA Workbench with_replay"
     assert done.stdout == f"{names}\nset()\n"
     assert done.stderr.splitlines()[-1].endswith("has no attribute 'Nothing'")

@@ -96,8 +96,8 @@ class RemedyState:
     tensors: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
     rows: Sequence[Row] = ()  # of the tasks so far
     seen: int = 0  # how many rows have gone by, of which these are some
-    progress: Progress | None = None  # of the task that is trained; no part of what the next one is given
     tasks: int = 0  # how many have ended; 0 where nobody has counted
+    progress: Progress | None = None  # of the task that is trained; no part of what the next one is given
 
 
 def tasks_after(state: RemedyState | None) -> int:
