@@ -136,6 +136,8 @@ def _count(rows: Mapping[str, Tensor]) -> int:
 class SeqStar(Remedied):
     """Its state is that of sequential, whose body stays that of the first task; and the body's digest."""
 
+    disposable = ("body",)
+
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """It needs a head to train, and a method that does nothing to the body beside gradient steps."""
         if generated := sorted(set(kinds) & set(GENERATED)):
