@@ -81,6 +81,12 @@ def case(site: Site, random: Random) -> bool:
     return killed(site, random.choice([*VICTIMS]), random)
 
 
+def prepare(site: Site, random: Random) -> None:
+    """Import what the command of a case imports, and see what it does that nobody kills."""
+    with _everything_else_stands_still():
+        _unkilled(site, random.choice([*VICTIMS]))
+
+
 def killed(site: Site, name: str, random: Random) -> bool:
     """Do it with one of the commands; return whether it was killed at all."""
     with _everything_else_stands_still():

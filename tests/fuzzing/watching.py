@@ -36,11 +36,15 @@ def cases_of(count: int, first: int = 0, kinds: tuple[str, ...] = KINDS) -> dict
 def try_case(site: Site, name: str) -> bool:
     """Try one case and return whether its input was taken, else refused.
 
+    What a kind prepares for all its cases (``prepare``) takes the time it takes: imports alone take seconds.
+
     Raises:
         BaseException: it is a finding.
     """
     kind = name.partition(":")[0]
     module: Any = import_module(f"tests.fuzzing.{kind}")
+    if prepare := getattr(module, "prepare", None):
+        prepare(site, Random(name))
     with _bounded(name), watching():
         taken: bool = module.case(site, Random(name))
     canary = site.folder / CANARY
