@@ -28,6 +28,7 @@ MOUNTED = [*ALONE, "unshare", "--mount", "mount", "-t", "tmpfs", "own", "/mnt"]
 
 BLIND = """
 import pathlib, subprocess, time
+from tests.patience import PATIENCE
 
 def add_blind_node(hidden, cores, size="100m"):
     place = f"{hidden}/elsewhere"
@@ -36,7 +37,7 @@ def add_blind_node(hidden, cores, size="100m"):
     shell = f"mount -t tmpfs -o size={size} own {hidden} && mkdir -p {place}/tmp && cd {place} && exec {begin}"
     command = ["unshare", "--mount", "sh", "-c", shell]
     node = subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 240
+    until = time.monotonic() + PATIENCE
     while len(cluster.global_state._live_node_ids()) < 2 and time.monotonic() < until:
         time.sleep(0.2)
     return node, pathlib.Path(f"/proc/{node.pid}/root{place}")

@@ -13,6 +13,7 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 
 from tests import remedy_in_processes
+from tests.patience import PATIENCE
 
 
 @pytest.mark.acceptance
@@ -34,7 +35,7 @@ def test_two_processes_come_to_the_weights_of_one(remedies: str, llama: Path, tm
         )
         for rank in range(2)
     ]
-    outputs = [process.communicate(timeout=240)[0] for process in started]
+    outputs = [process.communicate(timeout=PATIENCE)[0] for process in started]
     assert not any(process.returncode for process in started), outputs[0]
     model = remedy_in_processes.learned(llama, tmp_path / "one", remedies)
     alone = dict(model.named_parameters()) if remedies == "osf" else get_peft_model_state_dict(model)
